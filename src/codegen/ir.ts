@@ -1,0 +1,168 @@
+/**
+ * The kernel language: a tiny typed program over flat float buffers.
+ *
+ * A kernel is one function of a task index. It is executed once for every task in `0 … tasks - 1`, in
+ * any order and on any thread; tasks of one kernel must not write what another task touches. Inside,
+ * statements run in order; every value is computed once, where it was built. All shapes are constants,
+ * so that the target's compiler sees straight-line code and constant strides.
+ *
+ * Types: `i32` (indices), `f32`, `vec` (`lanes` neighbouring f32), `bool` and `mask` (a bool a lane).
+ * The meaning of every operation is `interpret.ts`; `c.ts` and `wasm.ts` are its translations.
+ * A GPU target would add a buffer space `workgroup`, a barrier statement and a thread index here;
+ * nothing else depends on there being one thread to a task.
+ */
+
+export type Type = 'i32' | 'f32' | 'vec' | 'bool' | 'mask';
+
+/** Where a buffer's floats live. `thread`: scratch of one thread, with undefined contents at task start. */
+export type BufferSpace = 'global' | 'thread';
+
+export interface Buffer {
+  readonly name: string;
+  readonly space: BufferSpace;
+  readonly access: 'read' | 'write' | 'readwrite';
+  /** Number of floats; only for `thread` buffers, which the executor allocates. */
+  readonly length: number;
+}
+
+/** A mutable variable of a kernel. */
+export interface Local {
+  readonly id: number;
+  readonly type: Type;
+  readonly name: string;
+}
+
+export type UnaryOp =
+  | 'neg'
+  | 'abs'
+  | 'sqrt'
+  | 'floor'
+  /** 2^n of an integral n in [-126, 127], exactly. */
+  | 'pow2'
+  | 'not'
+  /** i32 → f32. */
+  | 'toF32'
+  /** f32 → i32, towards zero; the value must be in range. */
+  | 'toI32'
+  /** f32 → vec, the same value in every lane. */
+  | 'splat'
+  /** vec → f32, summed by halving: lane i += lane i + s for s = lanes/2, lanes/4, …, 1. */
+  | 'sumLanes'
+  /** vec → f32, the largest lane, by the same halving. */
+  | 'maxLanes';
+
+export type BinaryOp =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  /** i32: towards zero, divisor not zero. */
+  | 'div'
+  /** i32 only, sign of the dividend. */
+  | 'rem'
+  /** `b < a ? b : a`, which fixes the result for NaN and signed zeros. */
+  | 'min'
+  /** `a < b ? b : a`. */
+  | 'max'
+  | 'shl'
+  | 'shr'
+  | 'lt'
+  | 'le'
+  | 'eq'
+  | 'ne'
+  | 'and'
+  | 'or';
+
+export type TernaryOp =
+  /** `a * b + c`, rounded once where the target has such an instruction, else twice. */
+  | 'fma'
+  /** `cond ? a : b`; `cond` is bool, or mask for vec. Both sides are evaluated. */
+  | 'select';
+
+export type ArithmeticOp = UnaryOp | BinaryOp | TernaryOp;
+
+interface NodeBase {
+  readonly id: number;
+  readonly type: Type;
+}
+
+export interface ConstNode extends NodeBase {
+  readonly op: 'const';
+  readonly value: number;
+}
+
+export interface TaskNode extends NodeBase {
+  readonly op: 'task';
+}
+
+export interface GetNode extends NodeBase {
+  readonly op: 'get';
+  readonly local: Local;
+}
+
+/** Reads `buffer[index + offset]` (f32), the `lanes` floats from there (vec), or one float into all lanes (vec, broadcast). */
+export interface LoadNode extends NodeBase {
+  readonly op: 'load';
+  readonly buffer: Buffer;
+  readonly index: Value;
+  readonly offset: number;
+  readonly broadcast: boolean;
+}
+
+export interface ArithmeticNode extends NodeBase {
+  readonly op: ArithmeticOp;
+  readonly args: readonly Value[];
+}
+
+/** A value: a node of the program, defined where it was built. */
+export type Value = ConstNode | TaskNode | GetNode | LoadNode | ArithmeticNode;
+
+export type Statement =
+  | { readonly kind: 'let'; readonly value: Value }
+  | { readonly kind: 'set'; readonly local: Local; readonly value: Value }
+  | {
+      readonly kind: 'store';
+      readonly buffer: Buffer;
+      readonly index: Value;
+      readonly offset: number;
+      readonly value: Value;
+    }
+  | {
+      /** for (local = start; local < end; local += step) */
+      readonly kind: 'for';
+      readonly local: Local;
+      readonly start: Value;
+      readonly end: Value;
+      readonly step: number;
+      readonly body: readonly Statement[];
+    }
+  | {
+      readonly kind: 'if';
+      readonly condition: Value;
+      readonly then: readonly Statement[];
+      readonly otherwise: readonly Statement[];
+    }
+  | { readonly kind: 'comment'; readonly text: string };
+
+export interface Kernel {
+  /** A C identifier; also what traces and profiles show. */
+  readonly name: string;
+  /** One line for readers of the emitted code: the problem and configuration. */
+  readonly description: string;
+  readonly lanes: number;
+  readonly tasks: number;
+  /** Global buffers in the order in which they are passed. */
+  readonly buffers: readonly Buffer[];
+  /** Thread buffers, laid out one after the other in the thread's scratch memory. */
+  readonly scratch: readonly Buffer[];
+  readonly body: readonly Statement[];
+}
+
+/** Floats of scratch memory that one thread needs, each buffer rounded up to 16 floats (64 bytes). */
+export function scratchFloats(kernel: Kernel): number {
+  return kernel.scratch.reduce((sum, buffer) => sum + alignedLength(buffer.length), 0);
+}
+
+/** Scratch buffers start at multiples of 16 floats. */
+export function alignedLength(length: number): number {
+  return Math.ceil(length / 16) * 16;
+}

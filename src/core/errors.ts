@@ -1,0 +1,39 @@
+/** What kind of thing went wrong; stable, so that programs may branch on it. */
+export type ErrorCode =
+  /** An argument, option, shape or file content that the caller must change. */
+  | 'invalid-argument'
+  /** A valid request that this device or version cannot serve. */
+  | 'unsupported'
+  /** The system compiler or the engine's WebAssembly compiler refused generated code. */
+  | 'compile-failed'
+  /** More memory was wanted than the device can hold. */
+  | 'out-of-memory'
+  /** A device or one of its threads stopped working. */
+  | 'device-lost'
+  /** A file could not be read or written. */
+  | 'io'
+  /** The caller's AbortSignal fired. */
+  | 'aborted';
+
+/** Every error that Widefield throws on purpose: one sentence that says what to do, and a stable code. */
+export class WidefieldError extends Error {
+  override readonly name = 'WidefieldError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Shorthand for the commonest error. */
+export function invalidArgument(message: string): WidefieldError {
+  return new WidefieldError('invalid-argument', message);
+}
+
+/** Throws an `aborted` error if the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new WidefieldError('aborted', 'The operation was cancelled.', { cause: signal.reason });
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Problems: what is to be computed, with every size fixed, and nothing about how.
+ *
+ * Activations are NHWC: a tensor [N, H, W, C] lies in memory as N·H·W pixels of `pitch` ≥ C floats. The
+ * floats between C and `pitch` are padding: every kernel writes zeros there, and may rely on them.
+ * Weights come in PyTorch's order (out, in/groups, kernelHeight, kernelWidth).
+ */
+
+export type Activation = 'none' | 'relu' | 'relu6' | 'gelu' | 'silu' | 'sigmoid' | 'tanh';
+
+/**
+ * What happens to an accumulator before it is stored:
+ * `y = finalActivation(scale · activation(accumulator + bias) + residual)`.
+ */
+export interface Epilogue {
+  /** Weight `bias` [C_out]. */
+  readonly bias: boolean;
+  readonly activation: Activation;
+  /** Weight `scale` [C_out]: layer scale, one factor a channel. */
+  readonly scale: boolean;
+  /** Input `residual`, of the output's shape and pitch. */
+  readonly residual: boolean;
+  readonly finalActivation: Activation;
+}
+
+export const NO_EPILOGUE: Epilogue = {
+  bias: false,
+  activation: 'none',
+  scale: false,
+  residual: false,
+  finalActivation: 'none',
+};
+
+/** Rows and columns of zeros around a map. */
+export interface Padding {
+  readonly top: number;
+  readonly bottom: number;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** A window that slides over a map [N, H, W, ·]. */
+export interface Window {
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly padding: Padding;
+}
+
+/** Depthwise convolution: weight [C, 1, kernelHeight, kernelWidth]; input and output have the same pitch. */
+export interface DepthwiseProblem extends Window {
+  readonly op: 'depthwise';
+  readonly channels: number;
+  readonly pitch: number;
+  readonly epilogue: Epilogue;
+}
+
+/** y[rows, outputs] = x[rows, inputs] · weightᵀ, weight [outputs, inputs]: linear layers and 1×1 convolutions. */
+export interface PointwiseProblem {
+  readonly op: 'pointwise';
+  readonly rows: number;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly inputPitch: number;
+  readonly outputPitch: number;
+  readonly epilogue: Epilogue;
+}
+
+/** Dense (groups = 1) and grouped convolution: weight [outputs, inputs / groups, kernelHeight, kernelWidth]. */
+export interface ConvProblem extends Window {
+  readonly op: 'conv';
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly groups: number;
+  readonly inputPitch: number;
+  readonly outputPitch: number;
+  readonly epilogue: Epilogue;
+}
+
+/** y = (x − mean(x)) / √(var(x) + epsilon) · weight + bias over the channels of each pixel. */
+export interface LayerNormProblem {
+  readonly op: 'layer-norm';
+  readonly rows: number;
+  readonly channels: number;
+  readonly pitch: number;
+  readonly epsilon: number;
+  /** Whether there are weights `weight` [C] and `bias` [C]. */
+  readonly affine: boolean;
+}
+
+/** Batch norm at inference: weights `weight`, `bias`, `running_mean`, `running_var`, each [C]. */
+export interface BatchNormProblem {
+  readonly op: 'batch-norm';
+  readonly rows: number;
+  readonly channels: number;
+  readonly pitch: number;
+  readonly epsilon: number;
+  readonly activation: Activation;
+}
+
+/** Maximum or average over windows. Padding never counts as a maximum; `countPadding` says whether it counts in averages. */
+export interface PoolProblem extends Window {
+  readonly op: 'pool';
+  readonly kind: 'max' | 'average';
+  readonly channels: number;
+  readonly pitch: number;
+  readonly countPadding: boolean;
+}
+
+/** Mean over all H·W pixels: [N, H, W, C] → [N, 1, 1, C]. */
+export interface GlobalPoolProblem {
+  readonly op: 'global-pool';
+  readonly batch: number;
+  readonly pixels: number;
+  readonly channels: number;
+  readonly pitch: number;
+}
+
+/** Softmax over the channels of each row. */
+export interface SoftmaxProblem {
+  readonly op: 'softmax';
+  readonly rows: number;
+  readonly channels: number;
+  readonly pitch: number;
+}
+
+/** One step of an element-wise chain; `add` and `mul` take the next input. */
+export type ElementwiseStep =
+  | { readonly kind: 'add' | 'mul' | 'sub' }
+  | { readonly kind: 'activation'; readonly activation: Activation }
+  | { readonly kind: 'affine'; readonly scale: number; readonly shift: number };
+
+/** Inputs `x`, `x1`, `x2`, … of one shape, combined step by step: value = x, then each step in turn. */
+export interface ElementwiseProblem {
+  readonly op: 'elementwise';
+  readonly rows: number;
+  readonly channels: number;
+  readonly pitch: number;
+  readonly steps: readonly ElementwiseStep[];
+}
+
+/** y[n, p, c] = x[n, p, c] · gate[n, c]: squeeze-and-excitation's multiply. Inputs `x`, `gate`. */
+export interface ChannelScaleProblem {
+  readonly op: 'channel-scale';
+  readonly batch: number;
+  readonly pixels: number;
+  readonly channels: number;
+  readonly pitch: number;
+}
+
+/** Triangle-3 low-pass filter ([1 2 1]/4 each way), then stride; reflected borders (Zhang 2019). */
+export interface BlurPoolProblem {
+  readonly op: 'blur-pool';
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly pitch: number;
+  readonly stride: number;
+}
+
+/** Bilinear resize [N, H, W, C] → [N, outHeight, outWidth, C], as PyTorch's `interpolate`. */
+export interface ResizeProblem {
+  readonly op: 'resize';
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly channels: number;
+  readonly pitch: number;
+  readonly alignCorners: boolean;
+}
+
+/** Concatenation along channels. Inputs `x`, `x1`, …; input i has `channels[i]` channels at pitch `pitches[i]`. */
+export interface ConcatProblem {
+  readonly op: 'concat';
+  readonly rows: number;
+  readonly channels: readonly number[];
+  readonly pitches: readonly number[];
+  readonly outputPitch: number;
+}
+
+export type Problem =
+  | DepthwiseProblem
+  | PointwiseProblem
+  | ConvProblem
+  | LayerNormProblem
+  | BatchNormProblem
+  | PoolProblem
+  | GlobalPoolProblem
+  | SoftmaxProblem
+  | ElementwiseProblem
+  | ChannelScaleProblem
+  | BlurPoolProblem
+  | ResizeProblem
+  | ConcatProblem;
+
+/** Pixels between windows along one axis: ⌊(size + before + after − dilation·(kernel − 1) − 1) / stride⌋ + 1. */
+export function outputSize(
+  size: number,
+  kernel: number,
+  before: number,
+  after: number,
+  stride: number,
+  dilation: number,
+): number {
+  return Math.floor((size + before + after - dilation * (kernel - 1) - 1) / stride) + 1;
+}
+
+/** Height and width of a window's output map. */
+export function outputMap(window: Window): { readonly height: number; readonly width: number } {
+  const { height, width, kernelHeight, kernelWidth, stride, dilation, padding } = window;
+  return {
+    height: outputSize(height, kernelHeight, padding.top, padding.bottom, stride, dilation),
+    width: outputSize(width, kernelWidth, padding.left, padding.right, stride, dilation),
+  };
+}
+
+/** The padding that keeps the size at stride 1 (PyTorch's `kernel // 2`, dilated); even kernels get one pixel more. */
+export function samePadding(kernelHeight: number, kernelWidth: number, dilation = 1): Padding {
+  const vertical = Math.floor((dilation * (kernelHeight - 1) + 1) / 2);
+  const horizontal = Math.floor((dilation * (kernelWidth - 1) + 1) / 2);
+  return { top: vertical, bottom: vertical, left: horizontal, right: horizontal };
+}
+
+/** The pitch that activations with this many channels get on a device whose widest vectors have `lanes` floats. */
+export function channelPitch(channels: number, lanes: number): number {
+  const unit = channels < 64 ? Math.min(lanes, 8) : lanes;
+  return Math.ceil(channels / unit) * unit;
+}

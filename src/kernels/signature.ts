@@ -1,0 +1,260 @@
+import { invalidArgument } from '../core/errors.ts';
+import type { Cost } from './family.ts';
+import { outputMap } from './problem.ts';
+import type { Epilogue, Problem } from './problem.ts';
+
+/** A tensor as a kernel sees it: `rows` pixels of `channels` floats, `pitch` floats apart. */
+export interface TensorSpec {
+  readonly name: string;
+  readonly rows: number;
+  readonly channels: number;
+  readonly pitch: number;
+}
+
+/** The tensors and weights of a problem, and what it costs by definition. */
+export interface Signature {
+  /** Readable and unique: the key of measurements. */
+  readonly key: string;
+  readonly inputs: readonly TensorSpec[];
+  readonly output: TensorSpec;
+  /** Weights in PyTorch's names and shapes. */
+  readonly weights: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly cost: Cost;
+}
+
+/** The signature of a problem. Throws `invalid-argument`, naming the field, for sizes that make no sense. */
+export function signature(problem: Problem): Signature {
+  validate(problem);
+  const { inputs, output, weights, macs, depth } = tensors(problem);
+  const elements =
+    [...inputs, output].reduce((sum, tensor) => sum + tensor.rows * tensor.channels, 0) +
+    weights.reduce((sum, weight) => sum + product(weight.shape), 0);
+  return { key: encode(problem), inputs, output, weights, cost: { macs, bytes: 4 * elements, depth } };
+}
+
+/** A problem as one line: op, then `field=value` in order of declaration. */
+export function encode(problem: Problem): string {
+  const { op, ...fields } = problem;
+  return `${op} ${encodeFields(fields)}`;
+}
+
+type Parts = Omit<Signature, 'key' | 'cost'> & { readonly macs: number; readonly depth: number };
+
+function tensors(problem: Problem): Parts {
+  switch (problem.op) {
+    case 'depthwise': {
+      const { batch, height, width, channels, pitch, kernelHeight, kernelWidth, epilogue } = problem;
+      const out = outputMap(problem);
+      const output = tensor('y', batch * out.height * out.width, channels, pitch);
+      const taps = kernelHeight * kernelWidth;
+      return {
+        inputs: [tensor('x', batch * height * width, channels, pitch), ...epilogueInputs(epilogue, output)],
+        output,
+        weights: [
+          { name: 'weight', shape: [channels, 1, kernelHeight, kernelWidth] },
+          ...epilogueWeights(epilogue, channels),
+        ],
+        macs: output.rows * channels * taps,
+        depth: taps,
+      };
+    }
+    case 'pointwise': {
+      const { rows, inputs, outputs, inputPitch, outputPitch, epilogue } = problem;
+      const output = tensor('y', rows, outputs, outputPitch);
+      return {
+        inputs: [tensor('x', rows, inputs, inputPitch), ...epilogueInputs(epilogue, output)],
+        output,
+        weights: [{ name: 'weight', shape: [outputs, inputs] }, ...epilogueWeights(epilogue, outputs)],
+        macs: rows * inputs * outputs,
+        depth: inputs,
+      };
+    }
+    case 'conv': {
+      const { batch, height, width, inputs, outputs, groups, kernelHeight, kernelWidth } = problem;
+      const { inputPitch, outputPitch, epilogue } = problem;
+      const out = outputMap(problem);
+      const output = tensor('y', batch * out.height * out.width, outputs, outputPitch);
+      const depth = (inputs / groups) * kernelHeight * kernelWidth;
+      return {
+        inputs: [tensor('x', batch * height * width, inputs, inputPitch), ...epilogueInputs(epilogue, output)],
+        output,
+        weights: [
+          { name: 'weight', shape: [outputs, inputs / groups, kernelHeight, kernelWidth] },
+          ...epilogueWeights(epilogue, outputs),
+        ],
+        macs: output.rows * outputs * depth,
+        depth,
+      };
+    }
+    case 'layer-norm': {
+      const { rows, channels, pitch, affine } = problem;
+      return {
+        inputs: [tensor('x', rows, channels, pitch)],
+        output: tensor('y', rows, channels, pitch),
+        weights: affine ? vectors(channels, 'weight', 'bias') : [],
+        macs: 0,
+        depth: channels,
+      };
+    }
+    case 'batch-norm': {
+      const { rows, channels, pitch } = problem;
+      return {
+        inputs: [tensor('x', rows, channels, pitch)],
+        output: tensor('y', rows, channels, pitch),
+        weights: vectors(channels, 'weight', 'bias', 'running_mean', 'running_var'),
+        macs: 0,
+        depth: 2,
+      };
+    }
+    case 'pool': {
+      const { batch, height, width, channels, pitch, kernelHeight, kernelWidth } = problem;
+      const out = outputMap(problem);
+      return {
+        inputs: [tensor('x', batch * height * width, channels, pitch)],
+        output: tensor('y', batch * out.height * out.width, channels, pitch),
+        weights: [],
+        macs: 0,
+        depth: kernelHeight * kernelWidth,
+      };
+    }
+    case 'global-pool':
+      return {
+        inputs: [tensor('x', problem.batch * problem.pixels, problem.channels, problem.pitch)],
+        output: tensor('y', problem.batch, problem.channels, problem.pitch),
+        weights: [],
+        macs: 0,
+        depth: problem.pixels,
+      };
+    case 'softmax':
+      return {
+        inputs: [tensor('x', problem.rows, problem.channels, problem.pitch)],
+        output: tensor('y', problem.rows, problem.channels, problem.pitch),
+        weights: [],
+        macs: 0,
+        depth: problem.channels,
+      };
+    case 'elementwise': {
+      const { rows, channels, pitch, steps } = problem;
+      const extra = steps.filter((step) => step.kind === 'add' || step.kind === 'mul' || step.kind === 'sub');
+      return {
+        inputs: [
+          tensor('x', rows, channels, pitch),
+          ...extra.map((_, i) => tensor(`x${i + 1}`, rows, channels, pitch)),
+        ],
+        output: tensor('y', rows, channels, pitch),
+        weights: [],
+        macs: 0,
+        depth: steps.length,
+      };
+    }
+    case 'channel-scale':
+      return {
+        inputs: [
+          tensor('x', problem.batch * problem.pixels, problem.channels, problem.pitch),
+          tensor('gate', problem.batch, problem.channels, problem.pitch),
+        ],
+        output: tensor('y', problem.batch * problem.pixels, problem.channels, problem.pitch),
+        weights: [],
+        macs: 0,
+        depth: 1,
+      };
+    case 'blur-pool': {
+      const { batch, height, width, channels, pitch, stride } = problem;
+      const rows = batch * Math.ceil(height / stride) * Math.ceil(width / stride);
+      return {
+        inputs: [tensor('x', batch * height * width, channels, pitch)],
+        output: tensor('y', rows, channels, pitch),
+        weights: [],
+        macs: 0,
+        depth: 9,
+      };
+    }
+    case 'resize': {
+      const { batch, height, width, outHeight, outWidth, channels, pitch } = problem;
+      return {
+        inputs: [tensor('x', batch * height * width, channels, pitch)],
+        output: tensor('y', batch * outHeight * outWidth, channels, pitch),
+        weights: [],
+        macs: 0,
+        depth: 4,
+      };
+    }
+    case 'concat': {
+      const { rows, channels, pitches, outputPitch } = problem;
+      const total = channels.reduce((sum, c) => sum + c, 0);
+      return {
+        inputs: channels.map((c, i) => tensor(i === 0 ? 'x' : `x${i}`, rows, c, pitches[i] ?? c)),
+        output: tensor('y', rows, total, outputPitch),
+        weights: [],
+        macs: 0,
+        depth: 0,
+      };
+    }
+  }
+}
+
+function validate(problem: Problem): void {
+  for (const [field, value] of Object.entries(problem)) {
+    if (typeof value !== 'number' || field === 'epsilon') continue;
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw invalidArgument(`The ${field} of a ${problem.op} must be a positive integer, got ${value}.`);
+    }
+  }
+  if ('padding' in problem) {
+    for (const [side, value] of Object.entries(problem.padding)) {
+      if (!Number.isSafeInteger(value) || value < 0) {
+        throw invalidArgument(`The ${side} padding of a ${problem.op} must be 0 or more, got ${value}.`);
+      }
+    }
+    const out = outputMap(problem);
+    if (out.height < 1 || out.width < 1) {
+      throw invalidArgument(
+        `A ${problem.kernelHeight}×${problem.kernelWidth} ${problem.op} with this padding has no output on a ` +
+          `${problem.height}×${problem.width} map: pad more or use a smaller kernel.`,
+      );
+    }
+  }
+  if (problem.op === 'conv' && (problem.inputs % problem.groups || problem.outputs % problem.groups)) {
+    throw invalidArgument(
+      `The groups of a conv must divide its channels: ${problem.groups} does not divide ${problem.inputs} and ${problem.outputs}.`,
+    );
+  }
+  if (problem.op === 'concat' && problem.channels.length !== problem.pitches.length) {
+    throw invalidArgument('A concat needs one pitch for each input.');
+  }
+}
+
+function tensor(name: string, rows: number, channels: number, pitch: number): TensorSpec {
+  if (pitch < channels) {
+    throw invalidArgument(`The pitch of ${name} must be at least its ${channels} channels, got ${pitch}.`);
+  }
+  return { name, rows, channels, pitch };
+}
+
+function epilogueInputs(epilogue: Epilogue, output: TensorSpec): TensorSpec[] {
+  return epilogue.residual ? [{ ...output, name: 'residual' }] : [];
+}
+
+function epilogueWeights(epilogue: Epilogue, channels: number): Signature['weights'] {
+  return vectors(channels, ...(epilogue.bias ? ['bias'] : []), ...(epilogue.scale ? ['scale'] : []));
+}
+
+function vectors(channels: number, ...names: readonly string[]): Signature['weights'] {
+  return names.map((name) => ({ name, shape: [channels] }));
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+function encodeFields(fields: object): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${encodeValue(value)}`)
+    .join(' ');
+}
+
+function encodeValue(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(encodeValue).join(',')}]`;
+  if (typeof value === 'object' && value !== null) return `{${encodeFields(value)}}`;
+  return String(value);
+}
