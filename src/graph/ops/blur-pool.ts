@@ -1,0 +1,36 @@
+import type { BlurPoolProblem } from '../../kernels/problem.ts';
+import { at, tensorNamed } from '../tensors.ts';
+import type { Tensors } from '../tensors.ts';
+
+/** The [1 2 1]/4 filter along both axes at every `stride`-th pixel; borders are reflected without repeating the edge. */
+export function blurPool(problem: BlurPoolProblem, inputs: Tensors): Float64Array {
+  const { batch, height, width, channels, pitch, stride } = problem;
+  const x = tensorNamed(inputs, 'x');
+  const outHeight = Math.ceil(height / stride);
+  const outWidth = Math.ceil(width / stride);
+  const y = new Float64Array(batch * outHeight * outWidth * pitch);
+  for (let pixel = 0; pixel < batch * outHeight * outWidth; pixel++) {
+    const n = Math.floor(pixel / (outHeight * outWidth));
+    const oy = Math.floor(pixel / outWidth) % outHeight;
+    const ox = pixel % outWidth;
+    for (let c = 0; c < channels; c++) {
+      let sum = 0;
+      for (let ky = -1; ky <= 1; ky++) {
+        for (let kx = -1; kx <= 1; kx++) {
+          const row = n * height + reflect(oy * stride + ky, height);
+          const column = reflect(ox * stride + kx, width);
+          sum += at(x, (row * width + column) * pitch + c) * (2 - Math.abs(ky)) * (2 - Math.abs(kx));
+        }
+      }
+      y[pixel * pitch + c] = sum / 16;
+    }
+  }
+  return y;
+}
+
+/** Position −1 is 1, `size` is size − 2; a map of one pixel repeats it. */
+function reflect(position: number, size: number): number {
+  if (size === 1) return 0;
+  if (position < 0) return -position;
+  return position < size ? position : 2 * (size - 1) - position;
+}

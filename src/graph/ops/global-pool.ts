@@ -1,0 +1,18 @@
+import type { GlobalPoolProblem } from '../../kernels/problem.ts';
+import { at, tensorNamed } from '../tensors.ts';
+import type { Tensors } from '../tensors.ts';
+
+/** y[n, c] = mean over all pixels p of x[n, p, c]. */
+export function globalPool(problem: GlobalPoolProblem, inputs: Tensors): Float64Array {
+  const { batch, pixels, channels, pitch } = problem;
+  const x = tensorNamed(inputs, 'x');
+  const y = new Float64Array(batch * pitch);
+  for (let n = 0; n < batch; n++) {
+    for (let c = 0; c < channels; c++) {
+      let sum = 0;
+      for (let p = 0; p < pixels; p++) sum += at(x, (n * pixels + p) * pitch + c);
+      y[n * pitch + c] = sum / pixels;
+    }
+  }
+  return y;
+}
