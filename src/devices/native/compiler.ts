@@ -1,0 +1,126 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+
+import { WidefieldError } from '../../core/errors.ts';
+
+const execute = promisify(execFile);
+
+/** The system's C compiler, and what it says of this machine. */
+export interface Compiler {
+  /** As found on the PATH or named by the user. */
+  readonly command: string;
+  /** First line of `--version`. */
+  readonly version: string;
+  readonly flags: readonly string[];
+  /** Floats in the machine's widest vectors. */
+  readonly lanes: number;
+  readonly vectorRegisters: number;
+  readonly fma: boolean;
+  /** Changes whenever the same source might compile to other code. */
+  readonly fingerprint: string;
+}
+
+/** Flags beyond the machine's: exact enough (no -ffast-math), with fused multiply-adds. */
+const BASE_FLAGS = [
+  '-std=gnu11',
+  '-O3',
+  '-fPIC',
+  '-shared',
+  '-fno-math-errno',
+  '-fno-trapping-math',
+  '-ffp-contract=fast',
+  '-Wno-psabi',
+];
+
+/**
+ * Finds a working C compiler: the named one, else `cc`, `gcc`, `clang`.
+ * Throws `unsupported` with the reason if there is none.
+ */
+export async function findCompiler(command?: string, signal?: AbortSignal): Promise<Compiler> {
+  const commands = command === undefined ? ['cc', 'gcc', 'clang'] : [command];
+  const reasons: string[] = [];
+  for (const candidate of commands) {
+    try {
+      return await probe(candidate, signal);
+    } catch (error) {
+      reasons.push(`${candidate}: ${firstLine(error)}`);
+    }
+  }
+  throw new WidefieldError(
+    'unsupported',
+    `No working C compiler (${reasons.join('; ')}); install gcc or clang for native speed.`,
+  );
+}
+
+async function probe(command: string, signal: AbortSignal | undefined): Promise<Compiler> {
+  const { stdout: version } = await execute(command, ['--version'], { signal });
+  for (const machineFlag of ['-march=native', '-mcpu=native']) {
+    const macros = await predefinedMacros(command, machineFlag, signal).catch(() => undefined);
+    if (macros === undefined) continue;
+    const firstVersionLine = version.split('\n', 1)[0] ?? command;
+    const flags = [...BASE_FLAGS, machineFlag];
+    const fingerprint = createHash('sha256')
+      .update([firstVersionLine, ...flags, ...[...macros].sort()].join('\n'))
+      .digest('hex')
+      .slice(0, 16);
+    return { command, version: firstVersionLine, flags, ...vectorUnits(macros), fingerprint };
+  }
+  throw new Error('it accepts neither -march=native nor -mcpu=native');
+}
+
+async function predefinedMacros(
+  command: string,
+  machineFlag: string,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlySet<string>> {
+  const promise = execute(command, [machineFlag, '-dM', '-E', '-x', 'c', '-'], { signal });
+  promise.child.stdin?.end();
+  const { stdout } = await promise;
+  return new Set(stdout.split('\n').map((line) => line.replace(/^#define /, '')));
+}
+
+function vectorUnits(macros: ReadonlySet<string>): Pick<Compiler, 'lanes' | 'vectorRegisters' | 'fma'> {
+  const has = (name: string): boolean => macros.has(`${name} 1`);
+  if (has('__AVX512F__')) return { lanes: 16, vectorRegisters: 32, fma: true };
+  if (has('__AVX2__') || has('__AVX__')) return { lanes: 8, vectorRegisters: 16, fma: has('__FMA__') };
+  if (has('__aarch64__')) return { lanes: 4, vectorRegisters: 32, fma: true };
+  return { lanes: 4, vectorRegisters: 16, fma: has('__FMA__') };
+}
+
+/**
+ * Compiles C source to a shared library.
+ * Throws `compile-failed` with the compiler's first error line, or `aborted`.
+ */
+export async function compileLibrary(
+  compiler: Compiler,
+  source: string,
+  output: string,
+  extraFlags: readonly string[] = [],
+  signal?: AbortSignal,
+): Promise<void> {
+  const promise = execute(
+    compiler.command,
+    [...compiler.flags, ...extraFlags, '-x', 'c', '-', '-o', output, '-lm'],
+    { signal, maxBuffer: 2 ** 24 },
+  );
+  promise.child.stdin?.on('error', () => undefined); // a compiler that dies early; its exit status tells
+  promise.child.stdin?.end(source);
+  try {
+    await promise;
+  } catch (error) {
+    if (signal?.aborted) throw new WidefieldError('aborted', 'Compilation was cancelled.', { cause: error });
+    throw new WidefieldError('compile-failed', `${compiler.command} failed: ${firstLine(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The first line that says something about an error of a child process. */
+function firstLine(error: unknown): string {
+  const stderr =
+    typeof error === 'object' && error !== null && 'stderr' in error ? String(error.stderr) : '';
+  const text = stderr.trim() || (error instanceof Error ? error.message : String(error));
+  const lines = text.split('\n');
+  return (lines.find((line) => /error|fatal/i.test(line)) ?? lines[0] ?? 'unknown error').trim();
+}

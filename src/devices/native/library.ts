@@ -1,0 +1,75 @@
+import { WidefieldError } from '../../core/errors.ts';
+
+/** A pointer as koffi hands it out and takes it. */
+export type Address = bigint;
+
+/** The functions of the executor library (`executor.ts`). */
+export interface ExecutorLibrary {
+  poolCreate(threads: number): unknown;
+  poolDestroy(pool: unknown): void;
+  address(memory: ArrayBufferView): Address;
+  advise(memory: ArrayBufferView, bytes: number): void;
+  /** Loads a kernel; throws `device-lost` with the loader's reason. */
+  load(path: string, symbol: string): { readonly address: Address; readonly handle: Address };
+  unload(handle: Address): void;
+  /** Runs steps on a thread of its own; resolves to 0 (done) or 1 (cancelled). */
+  run(
+    pool: unknown,
+    steps: ArrayBufferView,
+    count: number,
+    scratch: ArrayBufferView,
+    scratchFloats: number,
+    cancel: ArrayBufferView,
+    timed: boolean,
+  ): Promise<number>;
+}
+
+/** Binds the compiled executor at `path`. */
+export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary> {
+  const koffi = (await import('koffi')).default;
+  const library = koffi.load(path);
+  const poolCreate = library.func('void *wf_pool_create(int32_t threads)');
+  const poolDestroy = library.func('void wf_pool_destroy(void *pool)');
+  const address = library.func('uint64_t wf_address(const void *memory)');
+  const advise = library.func('void wf_advise(void *memory, uint64_t bytes)');
+  const load = library.func(
+    'uint64_t wf_load(const char *path, const char *symbol, void *handle, void *reason, int32_t bytes)',
+  );
+  const unload = library.func('void wf_unload(uint64_t handle)');
+  const run = library.func(
+    'int32_t wf_run(void *pool, void *steps, int32_t count, void *scratch, int64_t floats, const void *cancel, int32_t timed)',
+  );
+  return {
+    poolCreate: (threads) => poolCreate(threads) as unknown,
+    poolDestroy: (pool) => void poolDestroy(pool),
+    address: (memory) => BigInt(address(memory) as number | bigint),
+    advise: (memory, bytes) => void advise(memory, bytes),
+    load: (file, symbol) => {
+      const handle = new BigUint64Array(1);
+      const reason = Buffer.alloc(512);
+      const found = BigInt(load(file, symbol, handle, reason, reason.length) as number | bigint);
+      if (found === 0n) {
+        const text = reason.toString('utf8', 0, Math.max(0, reason.indexOf(0)));
+        throw new WidefieldError('device-lost', `The compiled kernel ${symbol} could not be loaded: ${text}.`);
+      }
+      return { address: found, handle: handle[0] ?? 0n };
+    },
+    unload: (handle) => void unload(handle),
+    run: (pool, steps, count, scratch, scratchFloats, cancel, timed) =>
+      new Promise((resolve, reject) => {
+        run.async(
+          pool,
+          steps,
+          count,
+          scratch,
+          scratchFloats,
+          cancel,
+          timed ? 1 : 0,
+          (error: unknown, result: number) => {
+            if (error) reject(error instanceof Error ? error : new Error(String(error)));
+            else resolve(result);
+          },
+        );
+      }),
+  };
+}
