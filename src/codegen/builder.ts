@@ -6,6 +6,7 @@ import type {
   Kernel,
   Local,
   Statement,
+  Table,
   Type,
   UnaryOp,
   Value,
@@ -53,6 +54,7 @@ export class KernelBuilder {
   readonly #options: KernelOptions;
   readonly #buffers: Buffer[] = [];
   readonly #scratch: Buffer[] = [];
+  readonly #tables: Table[] = [];
   readonly #scopes: Scope[] = [{ statements: [], known: new Map() }];
   #nextValue = 0;
   #nextLocal = 0;
@@ -92,6 +94,14 @@ export class KernelBuilder {
       this.#fail('scratch', `${name} must have a positive length, got ${length}`);
     }
     return this.#declare({ name, space: 'thread', access: 'readwrite', length });
+  }
+
+  /** Declares a table of constants. */
+  table(name: string, values: Float32Array): Buffer {
+    if (values.length === 0) this.#fail('table', `${name} must have values`);
+    const buffer = this.#declare({ name, space: 'constant', access: 'read', length: values.length });
+    this.#tables.push({ buffer, values });
+    return buffer;
   }
 
   // ---- constants and conversions ----------------------------------------------------------------
@@ -329,6 +339,7 @@ export class KernelBuilder {
       tasks,
       buffers: this.#buffers,
       scratch: this.#scratch,
+      tables: this.#tables,
       body: scope.statements,
     };
   }
@@ -337,15 +348,20 @@ export class KernelBuilder {
 
   #declare(buffer: Buffer): Buffer {
     if (!/^[A-Za-z_]\w*$/.test(buffer.name)) this.#fail('buffer', `${buffer.name} is not a C identifier`);
-    if ([...this.#buffers, ...this.#scratch].some((other) => other.name === buffer.name)) {
+    if (this.#isDeclared((other) => other.name === buffer.name)) {
       this.#fail('buffer', `${buffer.name} is declared twice`);
     }
-    (buffer.space === 'thread' ? this.#scratch : this.#buffers).push(buffer);
+    if (buffer.space === 'thread') this.#scratch.push(buffer);
+    if (buffer.space === 'global') this.#buffers.push(buffer);
     return buffer;
   }
 
+  #isDeclared(matches: (buffer: Buffer) => boolean): boolean {
+    return [...this.#buffers, ...this.#scratch, ...this.#tables.map((table) => table.buffer)].some(matches);
+  }
+
   #checkBuffer(op: string, buffer: Buffer, offset: number): void {
-    if (!this.#buffers.includes(buffer) && !this.#scratch.includes(buffer)) {
+    if (!this.#isDeclared((other) => other === buffer)) {
       this.#fail(op, `${buffer.name} belongs to another kernel`);
     }
     if (!Number.isInteger(offset)) this.#fail(op, `the offset must be an integer, got ${offset}`);

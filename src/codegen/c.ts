@@ -1,7 +1,7 @@
 import { placeValues } from './inline.ts';
 import type { Placement } from './inline.ts';
 import { alignedLength } from './ir.ts';
-import type { ArithmeticNode, Buffer, Kernel, LoadNode, Local, Statement, Type, Value } from './ir.ts';
+import type { ArithmeticNode, Buffer, Kernel, LoadNode, Local, Statement, Table, Type, Value } from './ir.ts';
 
 /**
  * Translates a kernel to portable C with the vector extensions of GCC and Clang (any lane count, any
@@ -45,6 +45,7 @@ class CEmitter {
       '#include <stdint.h>',
       '',
       ...prelude(lanes, this.#helpers),
+      ...this.#kernel.tables.map(tableDefinition),
       '',
       `void ${name}(float *const *buffers, float *scratch, int32_t task)`,
       '{',
@@ -238,7 +239,12 @@ function localName(local: Local): string {
 function constant(type: Type, value: number): string {
   if (type === 'i32' || type === 'bool') return value < 0 ? `(${value})` : String(value);
   const literal = floatLiteral(value);
-  return type === 'vec' ? `((vec){0} + ${literal})` : literal;
+  return type === 'vec' ? `(${literal} - (vec){0})` : literal;
+}
+
+function tableDefinition({ buffer, values }: Table): string {
+  const literals = [...values].map(floatLiteral).join(', ');
+  return `static const float ${buffer.name}[${values.length}] __attribute__((aligned(64))) = {${literals}};`;
 }
 
 /** The shortest decimal that rounds to this float32. */

@@ -14,15 +14,24 @@
 
 export type Type = 'i32' | 'f32' | 'vec' | 'bool' | 'mask';
 
-/** Where a buffer's floats live. `thread`: scratch of one thread, with undefined contents at task start. */
-export type BufferSpace = 'global' | 'thread';
+/**
+ * Where a buffer's floats live. `thread`: scratch of one thread, with undefined contents at task start.
+ * `constant`: a table whose values are part of the kernel.
+ */
+export type BufferSpace = 'global' | 'thread' | 'constant';
 
 export interface Buffer {
   readonly name: string;
   readonly space: BufferSpace;
   readonly access: 'read' | 'write' | 'readwrite';
-  /** Number of floats; only for `thread` buffers, which the executor allocates. */
+  /** Number of floats of a `thread` or `constant` buffer; 0 for `global`, whose length the caller knows. */
   readonly length: number;
+}
+
+/** A constant buffer with its values. */
+export interface Table {
+  readonly buffer: Buffer;
+  readonly values: Float32Array;
 }
 
 /** A mutable variable of a kernel. */
@@ -154,6 +163,7 @@ export interface Kernel {
   readonly buffers: readonly Buffer[];
   /** Thread buffers, laid out one after the other in the thread's scratch memory. */
   readonly scratch: readonly Buffer[];
+  readonly tables: readonly Table[];
   readonly body: readonly Statement[];
 }
 
