@@ -1,0 +1,275 @@
+import { WidefieldError } from '../core/errors.ts';
+import { fusedMultiplyAdd } from './fused.ts';
+import type { ArithmeticNode, Buffer, Kernel, LoadNode, Statement, Value } from './ir.ts';
+
+export interface InterpretOptions {
+  /** Which tasks to run: [first, end). Default: all. */
+  readonly tasks?: readonly [first: number, end: number];
+  /** Whether `fma` rounds once (`fused`) or twice (`separate`, the default). Both are allowed meanings. */
+  readonly fma?: 'separate' | 'fused';
+}
+
+/** Run-time values: i32 and f32 are numbers, bool a boolean, vec an array of f32, mask an array of booleans. */
+type RuntimeValue = number | boolean | Float32Array | readonly boolean[];
+
+/**
+ * Runs a kernel on the given buffers: the meaning of the kernel language, one operation at a time.
+ *
+ * Slow on purpose: every load and store is checked, and scratch memory is filled with NaN before each task, so
+ * that a kernel that relies on what it must not rely on fails here.
+ * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one, and
+ * for operands whose result the language leaves open (i32 division by zero, `toI32` or `pow2` out of range).
+ */
+export function interpret(
+  kernel: Kernel,
+  buffers: Readonly<Record<string, Float32Array>>,
+  options: InterpretOptions = {},
+): void {
+  const [first, end] = options.tasks ?? [0, kernel.tasks];
+  const memory = new Map<Buffer, Float32Array>();
+  for (const buffer of kernel.buffers) {
+    const floats = buffers[buffer.name];
+    if (floats === undefined) throw failure(kernel, `needs a buffer ${buffer.name}`);
+    memory.set(buffer, floats);
+  }
+  for (const buffer of kernel.scratch) memory.set(buffer, new Float32Array(buffer.length));
+  for (let task = first; task < end; task++) {
+    for (const buffer of kernel.scratch) memory.get(buffer)?.fill(NaN);
+    new Task(kernel, memory, task, options.fma === 'fused').run(kernel.body);
+  }
+}
+
+class Task {
+  readonly #kernel: Kernel;
+  readonly #memory: ReadonlyMap<Buffer, Float32Array>;
+  readonly #task: number;
+  readonly #fused: boolean;
+  readonly #values = new Map<number, RuntimeValue>();
+  readonly #locals = new Map<number, RuntimeValue>();
+
+  constructor(kernel: Kernel, memory: ReadonlyMap<Buffer, Float32Array>, task: number, fused: boolean) {
+    this.#kernel = kernel;
+    this.#memory = memory;
+    this.#task = task;
+    this.#fused = fused;
+  }
+
+  run(block: readonly Statement[]): void {
+    for (const statement of block) this.#execute(statement);
+  }
+
+  #execute(statement: Statement): void {
+    switch (statement.kind) {
+      case 'let':
+        this.#values.set(statement.value.id, this.#compute(statement.value));
+        return;
+      case 'set':
+        this.#locals.set(statement.local.id, this.#value(statement.value));
+        return;
+      case 'store': {
+        const value = this.#value(statement.value);
+        const floats = typeof value === 'object' ? (value as Float32Array) : [value as number];
+        const { buffer, offset } = statement;
+        const [memory, start] = this.#locate('writes', buffer, statement.index, offset, floats.length);
+        memory.set(floats, start);
+        return;
+      }
+      case 'for': {
+        const end = this.#number(statement.end);
+        let i = this.#number(statement.start);
+        this.#locals.set(statement.local.id, i);
+        while (i < end) {
+          this.run(statement.body);
+          i = (i + statement.step) | 0;
+          this.#locals.set(statement.local.id, i);
+        }
+        return;
+      }
+      case 'if':
+        this.run(this.#value(statement.condition) === true ? statement.then : statement.otherwise);
+        return;
+      case 'comment':
+        return;
+    }
+  }
+
+  #value(value: Value): RuntimeValue {
+    if (value.op === 'const') return this.#compute(value);
+    if (value.op === 'task') return this.#task;
+    const known = this.#values.get(value.id);
+    if (known === undefined) throw failure(this.#kernel, `uses value ${value.id} where it is not defined`);
+    return known;
+  }
+
+  #number(value: Value): number {
+    return this.#value(value) as number;
+  }
+
+  #compute(value: Value): RuntimeValue {
+    switch (value.op) {
+      case 'const':
+        if (value.type === 'vec') return new Float32Array(this.#kernel.lanes).fill(value.value);
+        return value.type === 'bool' ? value.value !== 0 : value.value;
+      case 'task':
+        return this.#task;
+      case 'get': {
+        const held = this.#locals.get(value.local.id);
+        if (held === undefined) throw failure(this.#kernel, `reads ${value.local.name} before it is set`);
+        return held;
+      }
+      case 'load':
+        return this.#load(value);
+      default:
+        return this.#arithmetic(value);
+    }
+  }
+
+  #load(node: LoadNode): RuntimeValue {
+    const { lanes } = this.#kernel;
+    const count = node.type === 'vec' && !node.broadcast ? lanes : 1;
+    const [memory, start] = this.#locate('reads', node.buffer, node.index, node.offset, count);
+    if (count > 1) return memory.slice(start, start + count);
+    const single = memory[start] ?? NaN;
+    return node.type === 'vec' ? new Float32Array(lanes).fill(single) : single;
+  }
+
+  #locate(
+    verb: 'reads' | 'writes',
+    buffer: Buffer,
+    index: Value,
+    offset: number,
+    count: number,
+  ): [Float32Array, number] {
+    const memory = this.#memory.get(buffer);
+    if (memory === undefined) throw failure(this.#kernel, `${verb} the undeclared buffer ${buffer.name}`);
+    const start = this.#number(index) + offset;
+    if (start < 0 || start + count > memory.length) {
+      const what = count === 1 ? `element ${start}` : `elements ${start} to ${start + count - 1}`;
+      const where = `${buffer.name}, which has ${memory.length} floats, in task ${this.#task}`;
+      throw failure(this.#kernel, `${verb} ${what} of ${where}`);
+    }
+    return [memory, start];
+  }
+
+  #arithmetic(node: ArithmeticNode): RuntimeValue {
+    const args = node.args.map((arg) => this.#value(arg));
+    const operandType = node.args[0]?.type;
+    if (node.op === 'splat') return new Float32Array(this.#kernel.lanes).fill(args[0] as number);
+    if (node.op === 'sumLanes') return halve(args[0] as Float32Array, (a, b) => Math.fround(a + b));
+    if (node.op === 'maxLanes') return halve(args[0] as Float32Array, (a, b) => (a < b ? b : a));
+    if (operandType === 'i32') return this.#i32(node, args as number[]);
+    if (node.type !== 'vec' && node.type !== 'mask') return this.#scalar(node, args);
+    // Lane by lane; a bool condition of a select holds for every lane.
+    const lanes = Array.from({ length: this.#kernel.lanes }, (_, lane) =>
+      this.#scalar(
+        node,
+        args.map((arg) => (typeof arg === 'object' ? (arg[lane] ?? NaN) : arg)),
+      ),
+    );
+    return node.type === 'vec' ? Float32Array.from(lanes as number[]) : (lanes as boolean[]);
+  }
+
+  /** Operations whose first operand is an i32. */
+  #i32(node: ArithmeticNode, args: readonly number[]): RuntimeValue {
+    const [a = 0, b = 0] = args;
+    if ((node.op === 'div' || node.op === 'rem') && b === 0) {
+      throw failure(this.#kernel, `divides the i32 ${a} by zero in task ${this.#task}`);
+    }
+    switch (node.op) {
+      case 'add':
+        return (a + b) | 0;
+      case 'sub':
+        return (a - b) | 0;
+      case 'mul':
+        return Math.imul(a, b);
+      case 'div':
+        return (a / b) | 0;
+      case 'rem':
+        return a % b | 0;
+      case 'shl':
+        return a << b;
+      case 'shr':
+        return a >> b;
+      case 'and':
+        return a & b;
+      case 'or':
+        return a | b;
+      case 'toF32':
+        return Math.fround(a);
+      default:
+        return this.#scalar(node, args);
+    }
+  }
+
+  /** Operations on f32 and bool, one lane of vec and mask, and those that are alike for i32. */
+  #scalar(node: ArithmeticNode, args: readonly (RuntimeValue | undefined)[]): number | boolean {
+    const [a, b, c] = args as [number, number, number];
+    switch (node.op) {
+      case 'neg':
+        return -a;
+      case 'abs':
+        return Math.abs(a);
+      case 'sqrt':
+        return Math.fround(Math.sqrt(a));
+      case 'floor':
+        return Math.floor(a);
+      case 'pow2':
+        this.#check(node, a, Number.isNaN(a) || (Number.isInteger(a) && a >= -126 && a <= 127));
+        return 2 ** a;
+      case 'toI32':
+        this.#check(node, a, Math.trunc(a) >= -(2 ** 31) && Math.trunc(a) < 2 ** 31);
+        return Math.trunc(a) | 0;
+      case 'add':
+        return Math.fround(a + b);
+      case 'sub':
+        return Math.fround(a - b);
+      case 'mul':
+        return Math.fround(a * b);
+      case 'div':
+        return Math.fround(a / b);
+      case 'min':
+        return b < a ? b : a;
+      case 'max':
+        return a < b ? b : a;
+      case 'fma':
+        return this.#fused ? fusedMultiplyAdd(a, b, c) : Math.fround(Math.fround(a * b) + c);
+      case 'select':
+        return a ? b : c;
+      case 'not':
+        return !a;
+      case 'and':
+        return a && b;
+      case 'or':
+        return a || b;
+      case 'lt':
+        return a < b;
+      case 'le':
+        return a <= b;
+      case 'eq':
+        return a === b;
+      case 'ne':
+        return a !== b;
+      default:
+        throw failure(this.#kernel, `has no meaning for ${node.op} of ${node.type}`);
+    }
+  }
+
+  #check(node: ArithmeticNode, operand: number, inRange: boolean): void {
+    if (!inRange) {
+      throw failure(this.#kernel, `takes ${node.op} of ${operand}, out of its range, in task ${this.#task}`);
+    }
+  }
+}
+
+/** lane i = combine(lane i, lane i + s) for s = lanes/2, lanes/4, …, 1; then lane 0. */
+function halve(vec: Float32Array, combine: (a: number, b: number) => number): number {
+  const lanes = vec.slice();
+  for (let s = lanes.length >> 1; s > 0; s >>= 1) {
+    for (let i = 0; i < s; i++) lanes[i] = combine(lanes[i] ?? NaN, lanes[i + s] ?? NaN);
+  }
+  return lanes[0] ?? NaN;
+}
+
+function failure(kernel: Kernel, what: string): WidefieldError {
+  return new WidefieldError('invalid-argument', `Kernel ${kernel.name} ${what}.`);
+}
