@@ -1,0 +1,129 @@
+import type { KernelBuilder } from '../codegen/builder.ts';
+import type { Value } from '../codegen/ir.ts';
+import type { Activation } from './problem.ts';
+
+/*
+ * Elementary functions as branch-free polynomials and rationals, for values of type f32 and vec.
+ *
+ * The same operations run on every target, so results differ between targets only by how `fma` rounds.
+ * Errors are the largest found over dense sweeps of float32 inputs with both roundings of `fma`
+ * (tests/kernels/math.test.ts). NaN gives NaN. Operation counts take `fma` as one.
+ */
+
+/** The value after an activation. */
+export function activate(b: KernelBuilder, activation: Activation, x: Value): Value {
+  switch (activation) {
+    case 'none':
+      return x;
+    case 'relu':
+      return relu(b, x);
+    case 'relu6':
+      return relu6(b, x);
+    case 'gelu':
+      return gelu(b, x);
+    case 'silu':
+      return silu(b, x);
+    case 'sigmoid':
+      return sigmoid(b, x);
+    case 'tanh':
+      return tanh(b, x);
+  }
+}
+
+/** How many vector operations an activation takes, for estimates; a division counts as 8. */
+export function activationOperations(activation: Activation): number {
+  return { none: 0, relu: 1, relu6: 2, gelu: 15, silu: 21, sigmoid: 20, tanh: 20 }[activation];
+}
+
+/** Whether activation(0) is 0, so that padding stays zero. */
+export function keepsZero(activation: Activation): boolean {
+  return activation !== 'sigmoid';
+}
+
+/** max(x, 0). */
+export function relu(b: KernelBuilder, x: Value): Value {
+  return b.max(x, 0);
+}
+
+/** min(max(x, 0), 6). */
+export function relu6(b: KernelBuilder, x: Value): Value {
+  return b.min(b.max(x, 0), 6);
+}
+
+/**
+ * e^x with a relative error of at most 1.6e-7 in [-87, 88]; beyond, the value at −87.3 or 88.3.
+ *
+ * x = n · ln 2 + r with |r| ≤ ln 2 / 2; e^x = 2ⁿ · e^r. ln 2 is split in two so that n · LN2_HIGH is exact.
+ */
+export function exp(b: KernelBuilder, x: Value): Value {
+  const inside = b.max(b.min(x, 88.3), -87.3);
+  const n = b.floor(b.fma(inside, LOG2_E, 0.5));
+  const r = b.fma(n, -LN2_LOW, b.fma(n, -LN2_HIGH, inside));
+  return b.mul(polynomial(b, r, EXP), b.pow2(n));
+}
+
+/**
+ * 1 / (1 + e^−x) with an absolute error of at most 1.2e-7, and a relative one of at most 4e-6 down to −87.
+ *
+ * With n = round(x · log2 e) it is 2ⁿ / (2ⁿ + 2^(n − x·log2 e)), and the last exponent is at most ½: 12 operations
+ * and a division.
+ */
+export function sigmoid(b: KernelBuilder, x: Value): Value {
+  const inside = b.max(b.min(x, 87), -87);
+  const n = b.floor(b.fma(inside, LOG2_E, 0.5));
+  const rest = polynomial(b, b.fma(inside, -LOG2_E, n), EXP2);
+  const scale = b.pow2(n);
+  return b.div(scale, b.add(scale, rest));
+}
+
+/** x · sigmoid(x) with an absolute error of at most 2e-7 · max(1, |x|). */
+export function silu(b: KernelBuilder, x: Value): Value {
+  return b.mul(x, sigmoid(b, x));
+}
+
+/** tanh x with a relative error of at most 4e-7: x · P(x²) / Q(x²), and ±1 from ±8.7 on; 12 operations and a division. */
+export function tanh(b: KernelBuilder, x: Value): Value {
+  const inside = b.max(b.min(x, 8.7), -8.7);
+  const square = b.mul(inside, inside);
+  return b.div(b.mul(inside, polynomial(b, square, TANH_P)), polynomial(b, square, TANH_Q));
+}
+
+/**
+ * GELU with the exact normal distribution, x · Φ(x), for finite x, with an absolute error of at most
+ * 4e-7 · max(1, |x|); exactly 0 from −7.5 down. 15 operations, none of them a division.
+ *
+ * x · Φ(x) = max(x, 0) − |x| · Φ(−|x|), and the 16th root of Φ(−|x|) is almost a polynomial: smooth as
+ * e^(−x²/32). The fitted one is negative beyond |x| = 7.5, where Φ vanishes in float32, and is cut there.
+ * Its coefficients minimise the largest error of the result (not of the root) relative to max(1, |x|).
+ */
+export function gelu(b: KernelBuilder, x: Value): Value {
+  const magnitude = b.abs(x);
+  let tail = b.max(polynomial(b, magnitude, NORMAL_TAIL_ROOT), 0);
+  for (let i = 0; i < 4; i++) tail = b.mul(tail, tail);
+  return b.sub(b.max(x, 0), b.mul(magnitude, tail));
+}
+
+const LOG2_E = Math.LOG2E;
+/** The leading 9 bits of ln 2, and the rest. */
+const LN2_HIGH = 0.693359375;
+const LN2_LOW = Math.LN2 - LN2_HIGH;
+
+// Coefficients of 1, x, x², …, from linear programs that minimise the largest weighted error.
+
+/** e^r for |r| ≤ ln 2 / 2. */
+const EXP = [1, 1, 0.4999999334647, 0.166665191302, 0.0416684057159, 0.00836889866324, 0.00138142221598];
+/** 2^f for |f| ≤ ½. */
+const EXP2 = [1, 0.6931469727017, 0.2402223555802, 0.0555073891216, 0.00967193869078, 0.0013264182991];
+const TANH_P = [0.9999999851562, 0.1340046751687, 0.003518745095044, 2.099385261769e-5, 1.389766187781e-8];
+const TANH_Q = [1, 0.4673378774818, 0.02596489782921, 0.0003323649838853, 7.996539318197e-7];
+/** Φ(−a)^(1/16) for 0 ≤ a. */
+const NORMAL_TAIL_ROOT = [
+  0.9576039651510401, -0.04776257288627727, -0.0178213084814146, -0.0013224344456480908,
+  0.0006439221597228432, -3.068153646440766e-5, -1.7059009561099855e-6,
+];
+
+/** c₀ + c₁x + c₂x² + … by Horner's rule. */
+function polynomial(b: KernelBuilder, x: Value, coefficients: readonly number[]): Value {
+  const [last = 0, next = 0, ...rest] = coefficients.toReversed();
+  return rest.reduce<Value>((value, coefficient) => b.fma(value, x, coefficient), b.fma(x, last, next));
+}
