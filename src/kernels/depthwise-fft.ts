@@ -1,0 +1,278 @@
+import { KernelBuilder } from '../codegen/builder.ts';
+import type { Buffer, Kernel, Value } from '../codegen/ir.ts';
+import type { DeviceCaps } from '../core/caps.ts';
+import { applyEpilogue, epilogueLayout, loadEpilogue, packEpilogue } from './epilogue.ts';
+import { kernelName } from './family.ts';
+import type { Config, Emission, KernelFamily } from './family.ts';
+import { axisPlans, planAxis, realFrequencies, twiddleTable } from './fft/axis.ts';
+import type { AxisPlan, AxisProblem } from './fft/axis.ts';
+import { dftOperations } from './fft/dft.ts';
+import { emitSpectra } from './fft/spectra.ts';
+import { TileTransforms } from './fft/transforms.ts';
+import { outputMap } from './problem.ts';
+import type { DepthwiseProblem } from './problem.ts';
+
+/** Codelet lengths p·q of each axis' transforms, and outputs of a tile (0: the whole axis at once). */
+export interface DepthwiseFftConfig extends Config {
+  readonly lanes: number;
+  readonly heightP: number;
+  readonly heightQ: number;
+  readonly heightTile: number;
+  readonly widthP: number;
+  readonly widthQ: number;
+  readonly widthTile: number;
+}
+
+/**
+ * Depthwise convolution in the frequency domain, whose time hardly depends on the kernel's size.
+ *
+ * Each vector lane is another channel, so transforms are straight-line vector code without shuffles. A tile
+ * of the map goes through three passes: real transforms of its rows; for each of the n/2 + 1 columns, the
+ * transform, the product with the kernel's spectrum and the inverse, all in the first-level cache; inverse
+ * real transforms of the rows that are wanted. Only non-zero input and wanted output is ever computed.
+ */
+export const depthwiseFft: KernelFamily<DepthwiseProblem, DepthwiseFftConfig> = {
+  name: 'depthwise-fft',
+  op: 'depthwise',
+  configs,
+  estimate,
+  emit,
+};
+
+/** Candidates beyond the best few of each lane count are never measured. */
+const MAX_CONFIGS_PER_LANES = 6;
+
+interface Plan {
+  readonly vertical: AxisPlan;
+  readonly horizontal: AxisPlan;
+}
+
+function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfig[] {
+  const { vertical, horizontal } = axes(problem);
+  if (problem.kernelHeight * problem.kernelWidth < 9) return [];
+  const found: DepthwiseFftConfig[] = [];
+  for (const lanes of caps.lanes.filter((l) => problem.pitch % l === 0)) {
+    const ranked: { readonly config: DepthwiseFftConfig; readonly cost: number }[] = [];
+    for (const v of axisPlans(vertical)) {
+      for (const h of axisPlans(horizontal)) {
+        const config = {
+          lanes,
+          heightP: v.p,
+          heightQ: v.q,
+          heightTile: v.tiles === 1 ? 0 : v.tile,
+          widthP: h.p,
+          widthQ: h.q,
+          widthTile: h.tiles === 1 ? 0 : h.tile,
+        };
+        ranked.push({ config, cost: estimate(problem, config, caps) });
+      }
+    }
+    ranked.sort((a, b) => a.cost - b.cost);
+    found.push(...ranked.slice(0, MAX_CONFIGS_PER_LANES).map((entry) => entry.config));
+  }
+  return found;
+}
+
+function estimate(problem: DepthwiseProblem, config: DepthwiseFftConfig, caps: DeviceCaps): number {
+  const { vertical: v, horizontal: h } = plan(problem, config);
+  const columns = realFrequencies(h).length;
+  const complexLine = (axis: AxisPlan): number =>
+    axis.q * dftOperations(axis.p) + axis.p * dftOperations(axis.q) + 4 * axis.n;
+  const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (complexLine(h) / 2 + 2 * h.n);
+  const copies = h.tiles > 1 || h.stride > 1 ? (v.loads + v.tile) * 2 * h.n : 0;
+  const operations = rows + copies + columns * (2 * complexLine(v) + 6 * v.n);
+  const planeBytes = 8 * columns * Math.max(v.loads, v.tile) * config.lanes;
+  const cachePenalty = planeBytes > caps.l2Bytes * 0.7 ? 1.5 : 1;
+  const tasks = problem.batch * (problem.pitch / config.lanes) * v.tiles * h.tiles;
+  const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
+  return rounds * operations * cachePenalty * operationCycles(config.lanes, caps);
+}
+
+/** Cycles of one vector operation: narrower vectors than the machine's use half its units, partly hidden. */
+function operationCycles(lanes: number, caps: DeviceCaps): number {
+  const widest = Math.max(...caps.lanes);
+  return lanes === widest ? 0.75 : 0.5;
+}
+
+function axes(problem: DepthwiseProblem): { readonly vertical: AxisProblem; readonly horizontal: AxisProblem } {
+  const { stride, dilation } = problem;
+  const out = outputMap(problem);
+  return {
+    vertical: {
+      size: problem.height,
+      outputs: out.height,
+      kernel: problem.kernelHeight,
+      padding: problem.padding.top,
+      stride,
+      dilation,
+    },
+    horizontal: {
+      size: problem.width,
+      outputs: out.width,
+      kernel: problem.kernelWidth,
+      padding: problem.padding.left,
+      stride,
+      dilation,
+    },
+  };
+}
+
+function plan(problem: DepthwiseProblem, config: DepthwiseFftConfig): Plan {
+  const { vertical, horizontal } = axes(problem);
+  const v = planAxis(vertical, config.heightP, config.heightQ, config.heightTile);
+  const h = planAxis(horizontal, config.widthP, config.widthQ, config.widthTile);
+  if (v === undefined || h === undefined) throw new RangeError('the transform is too short for this problem');
+  return { vertical: v, horizontal: h };
+}
+
+function emit(problem: DepthwiseProblem, config: DepthwiseFftConfig): Emission {
+  const { vertical, horizontal } = plan(problem, config);
+  const blocks = problem.pitch / config.lanes;
+  const spectraFloats = blocks * realFrequencies(horizontal).length * vertical.n * 2 * config.lanes;
+  const layout = epilogueLayout(problem.epilogue, problem.pitch, spectraFloats);
+  const suffix = kernelName(
+    `${problem.height}x${problem.width}x${problem.channels}`,
+    `k${problem.kernelHeight}x${problem.kernelWidth}`,
+    `n${vertical.n}x${horizontal.n}`,
+    `l${config.lanes}`,
+  );
+  const prepare = new KernelBuilder({
+    name: `depthwise_fft_spectra_${suffix}`,
+    description: `spectra of depthwise ${problem.kernelHeight}×${problem.kernelWidth} kernels`,
+    lanes: config.lanes,
+    tasks: blocks,
+  });
+  const weight = prepare.input('weight');
+  const packed = prepare.output('packed');
+  emitSpectra(prepare, weight, packed, problem.channels, vertical, horizontal);
+  const packedEpilogue = packEpilogue(problem.epilogue, layout, problem.channels);
+  return {
+    main: [emitMain(problem, config, { vertical, horizontal }, `depthwise_fft_${suffix}`)],
+    prepare: [prepare.build(), ...packedEpilogue],
+    packedFloats: spectraFloats + layout.floats,
+    tempFloats: 0,
+  };
+}
+
+function emitMain(problem: DepthwiseProblem, config: DepthwiseFftConfig, tilePlan: Plan, name: string): Kernel {
+  const { vertical: v, horizontal: h } = tilePlan;
+  const { batch, channels, pitch, epilogue } = problem;
+  const { lanes } = config;
+  const blocks = pitch / lanes;
+  const columns = realFrequencies(h).length;
+  const planeRows = Math.max(v.loads, v.tile);
+  const out = outputMap(problem);
+  const b = new KernelBuilder({
+    name,
+    description:
+      `depthwise ${problem.kernelHeight}×${problem.kernelWidth} on ${problem.height}×${problem.width}×${channels}, ` +
+      `transforms ${v.p}·${v.q} × ${h.p}·${h.q}, ${v.tiles}×${h.tiles} tiles`,
+    lanes,
+    tasks: blocks * batch * v.tiles * h.tiles,
+  });
+  const x = b.input('x');
+  const packed = b.input('packed');
+  const residual = epilogue.residual ? b.input('residual') : undefined;
+  const y = b.output('y');
+  const memory = {
+    plane: b.scratch('plane', 2 * columns * planeRows * lanes),
+    planeRows,
+    line: b.scratch('line', 2 * Math.max(v.n, (Math.floor(h.p / 2) + 1) * h.q) * lanes),
+  };
+  const horizontalTwiddles = b.table('horizontal_twiddles', twiddleTable(h));
+  const sameTwiddles = v.p === h.p && v.q === h.q;
+  const verticalTwiddles = sameTwiddles ? horizontalTwiddles : b.table('vertical_twiddles', twiddleTable(v));
+  const rows = new TileTransforms(b, memory, h, horizontalTwiddles);
+  const columnTransforms = new TileTransforms(b, memory, v, verticalTwiddles);
+
+  const tileX = b.rem(b.task, h.tiles);
+  const tileY = b.rem(b.div(b.task, h.tiles), v.tiles);
+  const image = b.rem(b.div(b.task, h.tiles * v.tiles), batch);
+  const block = b.div(b.task, h.tiles * v.tiles * batch);
+  const channel = b.mul(block, lanes);
+  const layout = epilogueLayout(epilogue, pitch, blocks * columns * v.n * 2 * lanes);
+  const vectors = loadEpilogue(b, layout, packed, channel);
+
+  const buffered = h.tiles > 1 || h.stride > 1;
+  const pixels = buffered ? b.scratch('pixels', h.n * lanes) : undefined;
+  const rowOf = (window: Value): Value =>
+    b.add(b.mul(b.add(b.mul(image, problem.height), window), problem.width * pitch), channel);
+
+  const firstRow = v.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileY, v.tile), v.padding);
+  const low = v.tiles === 1 ? b.i32(0) : b.min(b.max(b.sub(0, firstRow), 0), v.loads);
+  const high = v.tiles === 1 ? b.i32(v.loads) : b.min(b.sub(problem.height, firstRow), v.loads);
+  if (v.tiles > 1) {
+    b.comment('rows outside the map are zero');
+    const clear = (row: Value): void => clearRow(b, memory.plane, planeRows, columns, row);
+    b.for(0, low, 1, clear);
+    b.for(b.max(high, 0), v.loads, 1, clear);
+  }
+  const firstColumn = b.sub(b.mul(tileX, h.tile), h.padding);
+  b.for(low, high, 1, (row) => {
+    const from = rowOf(b.add(firstRow, row));
+    if (pixels !== undefined && h.tiles > 1) {
+      loadWindow(b, x, from, pitch, problem.width, firstColumn, h.loads, pixels);
+      rows.forwardRow((j, i) => b.loadVec(pixels, b.mul(j, lanes), i * lanes), row);
+    } else {
+      rows.forwardRow((j, i) => b.loadVec(x, b.add(from, b.mul(j, pitch)), i * pitch), row);
+    }
+  });
+
+  const blockSpectra = b.mul(block, columns * v.n * 2 * lanes);
+  b.for(0, columns, 1, (column) => {
+    const spectrum = b.add(blockSpectra, b.mul(column, v.n * 2 * lanes));
+    columnTransforms.convolveColumn(column, packed, spectrum);
+  });
+
+  const finish = (at: Value, offset: number, value: Value): void => {
+    const added = residual && b.loadVec(residual, at, offset);
+    b.store(y, at, applyEpilogue(b, epilogue, vectors, value, added), offset);
+  };
+  const span = (out.height - 1) * v.stride + 1;
+  const wanted = v.tiles === 1 ? b.i32(v.tile) : b.min(b.sub(span, b.mul(tileY, v.tile)), v.tile);
+  b.for(0, wanted, v.stride, (row) => {
+    const outRow = b.div(b.add(b.mul(tileY, v.tile), row), v.stride);
+    const to = b.add(b.mul(b.add(b.mul(image, out.height), outRow), out.width * pitch), channel);
+    if (pixels === undefined) {
+      rows.inverseRow(row, (j, i, pixel) => finish(b.add(to, b.mul(j, pitch)), i * pitch, pixel));
+      return;
+    }
+    rows.inverseRow(row, (j, i, pixel) => b.store(pixels, b.mul(j, lanes), pixel, i * lanes));
+    const firstOut = b.div(b.mul(tileX, h.tile), h.stride);
+    const count = b.min(b.sub(out.width, firstOut), Math.ceil(h.tile / h.stride));
+    b.for(0, count, 1, (i) => {
+      const pixel = b.loadVec(pixels, b.mul(i, h.stride * lanes));
+      finish(b.add(to, b.mul(b.add(firstOut, i), pitch)), 0, pixel);
+    });
+  });
+  return b.build();
+}
+
+function clearRow(b: KernelBuilder, plane: Buffer, planeRows: number, columns: number, row: Value): void {
+  b.for(0, columns, 1, (column) => {
+    const at = b.mul(b.add(b.mul(column, planeRows), row), 2 * b.lanes);
+    b.store(plane, at, b.vec(0));
+    b.store(plane, at, b.vec(0), b.lanes);
+  });
+}
+
+/** Copies the part of a row that a window sees, with zeros where the map ends. */
+function loadWindow(
+  b: KernelBuilder,
+  x: Buffer,
+  from: Value,
+  pitch: number,
+  width: number,
+  firstColumn: Value,
+  length: number,
+  pixels: Buffer,
+): void {
+  const low = b.min(b.max(b.sub(0, firstColumn), 0), length);
+  const high = b.min(b.sub(width, firstColumn), length);
+  b.for(0, low, 1, (i) => b.store(pixels, b.mul(i, b.lanes), b.vec(0)));
+  b.for(low, high, 1, (i) => {
+    const at = b.add(from, b.mul(b.add(firstColumn, i), pitch));
+    b.store(pixels, b.mul(i, b.lanes), b.loadVec(x, at));
+  });
+  b.for(b.max(high, 0), length, 1, (i) => b.store(pixels, b.mul(i, b.lanes), b.vec(0)));
+}

@@ -1,0 +1,112 @@
+import { ZERO } from './complex.ts';
+import type { Complex, ComplexAlgebra } from './complex.ts';
+
+/** Lengths that are worth one codelet: their data nearly fit the registers. */
+export const CODELET_LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16] as const;
+
+/**
+ * Straight-line discrete Fourier transform of `x`: y[k] = Σ_j x[j] · e^{sign·2πi·jk/n}.
+ *
+ * Zeros in the input and outputs that nobody uses cost nothing, so real input, padded input and pruned
+ * output need no variants.
+ */
+export function dft(algebra: ComplexAlgebra, x: readonly Complex[], sign: 1 | -1): Complex[] {
+  const n = x.length;
+  if (n === 1) return [...x];
+  const factors = split(n);
+  if (factors === undefined) return primeDft(algebra, x, sign);
+  const [a, b] = factors;
+  return gcd(a, b) === 1 ? coprimeDft(algebra, x, a, b, sign) : mixedDft(algebra, x, a, b, sign);
+}
+
+/** Vector operations of `dft` on n complex values, for estimates. */
+export function dftOperations(n: number): number {
+  if (n === 1) return 0;
+  if (n === 2) return 4;
+  const factors = split(n);
+  if (factors === undefined) {
+    const half = (n - 1) / 2;
+    return 10 * half + 4 * half * half;
+  }
+  const [a, b] = factors;
+  const twiddles = gcd(a, b) === 1 ? 0 : 4 * (a - 1) * (b - 1);
+  return b * dftOperations(a) + a * dftOperations(b) + twiddles;
+}
+
+/** n = a·b: a transforms of length b after twiddles (Cooley and Tukey). */
+function mixedDft(algebra: ComplexAlgebra, x: readonly Complex[], a: number, b: number, sign: 1 | -1): Complex[] {
+  const n = a * b;
+  const inner = range(b).map((j) => dft(algebra, range(a).map((i) => at(x, b * i + j)), sign));
+  const y: Complex[] = new Array<Complex>(n).fill(ZERO);
+  for (const k1 of range(a)) {
+    const column = range(b).map((j) => algebra.rotate(at(at(inner, j), k1), (sign * j * k1) / n));
+    dft(algebra, column, sign).forEach((value, k2) => (y[k1 + a * k2] = value));
+  }
+  return y;
+}
+
+/** n = a·b with coprime factors: no twiddles (Good and Thomas). */
+function coprimeDft(algebra: ComplexAlgebra, x: readonly Complex[], a: number, b: number, sign: 1 | -1): Complex[] {
+  const n = a * b;
+  const inner = range(b).map((j) => dft(algebra, range(a).map((i) => at(x, (b * i + a * j) % n)), sign));
+  const y: Complex[] = new Array<Complex>(n).fill(ZERO);
+  for (const k1 of range(a)) {
+    const outer = dft(algebra, range(b).map((j) => at(at(inner, j), k1)), sign);
+    outer.forEach((value, k2) => {
+      const k = range(n).find((candidate) => candidate % a === k1 && candidate % b === k2) ?? 0;
+      y[k] = value;
+    });
+  }
+  return y;
+}
+
+/**
+ * Odd prime n (and 2), by the symmetry of cosine and sine:
+ * y[±k] = x[0] + Σ_j cos(2πjk/n)·(x[j] + x[n−j]) ± sign·i·Σ_j sin(2πjk/n)·(x[j] − x[n−j]).
+ */
+function primeDft(algebra: ComplexAlgebra, x: readonly Complex[], sign: 1 | -1): Complex[] {
+  const n = x.length;
+  const [first, second] = [at(x, 0), at(x, 1)];
+  if (n === 2) return [algebra.add(first, second), algebra.sub(first, second)];
+  const half = (n - 1) / 2;
+  const sums = range(half).map((j) => algebra.add(at(x, j + 1), at(x, n - 1 - j)));
+  const differences = range(half).map((j) => algebra.sub(at(x, j + 1), at(x, n - 1 - j)));
+  const y: Complex[] = new Array<Complex>(n).fill(ZERO);
+  y[0] = sums.reduce((total, sum) => algebra.add(total, sum), first);
+  for (let k = 1; k <= half; k++) {
+    let even = first;
+    let odd = ZERO;
+    for (let j = 1; j <= half; j++) {
+      const angle = (2 * Math.PI * ((j * k) % n)) / n;
+      even = algebra.multiplyAdd(at(sums, j - 1), Math.cos(angle), even);
+      odd = algebra.multiplyAdd(at(differences, j - 1), Math.sin(angle), odd);
+    }
+    const turned = algebra.rotate(odd, sign / 4);
+    y[k] = algebra.add(even, turned);
+    y[n - k] = algebra.sub(even, turned);
+  }
+  return y;
+}
+
+/** Two factors of n, coprime ones if possible, else near the square root; undefined for primes. */
+function split(n: number): readonly [number, number] | undefined {
+  const pairs = range(n)
+    .filter((a) => a > 1 && n % a === 0)
+    .map((a) => [a, n / a] as const);
+  const balanced = [...pairs].sort(([a, b], [c, d]) => Math.abs(a - b) - Math.abs(c - d));
+  return balanced.find(([a, b]) => gcd(a, b) === 1) ?? balanced[0];
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
+
+function range(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i);
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new RangeError(`index ${index} of ${items.length}`);
+  return item;
+}

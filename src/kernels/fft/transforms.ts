@@ -1,0 +1,258 @@
+import type { KernelBuilder } from '../../codegen/builder.ts';
+import type { Buffer, Value } from '../../codegen/ir.ts';
+import { positionGroups } from './axis.ts';
+import type { AxisPlan } from './axis.ts';
+import { ComplexAlgebra, ZERO, conjugate, term } from './complex.ts';
+import type { Complex, Term } from './complex.ts';
+import { dft } from './dft.ts';
+
+/** Where one tile's data are while it is transformed. All lengths count vectors of `lanes` floats. */
+export interface TileMemory {
+  /** [column frequency][row][re, im]: rows after their transform, then results of the columns. */
+  readonly plane: Buffer;
+  /** Rows that a column of the plane has room for. */
+  readonly planeRows: number;
+  /** [k1][j][re, im]: one line between its two passes. */
+  readonly line: Buffer;
+}
+
+/** Reads pixel `j + constant` of the row at hand, j being a running value. */
+export type PixelSource = (j: Value, constant: number) => Value;
+/** Takes the finished pixel `j + constant` of the row at hand. */
+export type PixelSink = (j: Value, constant: number, pixel: Value) => void;
+
+/** Emits the passes of a two-dimensional convolution by Fourier transforms, one line at a time. */
+export class TileTransforms {
+  readonly #b: KernelBuilder;
+  readonly #algebra: ComplexAlgebra;
+  readonly #memory: TileMemory;
+  readonly #twiddles: Buffer;
+  readonly #plan: AxisPlan;
+
+  /** @param twiddles `twiddleTable(plan)` */
+  constructor(b: KernelBuilder, memory: TileMemory, plan: AxisPlan, twiddles: Buffer) {
+    this.#b = b;
+    this.#algebra = new ComplexAlgebra(b);
+    this.#memory = memory;
+    this.#plan = plan;
+    this.#twiddles = twiddles;
+  }
+
+  /** Real transform of one row of pixels into row `row` of the plane. */
+  forwardRow(source: PixelSource, row: Value): void {
+    const b = this.#b;
+    const { p, q, loads } = this.#plan;
+    b.comment(`row: ${loads} real pixels to ${p}×${q} frequencies`);
+    for (const group of positionGroups(this.#plan, loads)) {
+      b.for(group.from, group.to, 1, (j) => {
+        const x = indices(p).map((i) => (i < group.count ? real(source(j, q * i)) : ZERO));
+        const y = dft(this.#algebra, x, -1);
+        for (let k1 = 0; k1 <= p / 2; k1++) this.#storeLine(k1, j, k1 === 0 ? at(y, 0) : this.#twiddle(at(y, k1), j, k1));
+      });
+    }
+    const active = Math.min(q, loads);
+    const firstFull = Math.floor(q / 2) + 1;
+    const readLine = (k1: Value | number): Complex[] =>
+      indices(q).map((j) => (j < active ? this.#loadLine(k1, j, k1 === 0) : ZERO));
+    dft(this.#algebra, readLine(0), -1)
+      .slice(0, firstFull)
+      .forEach((value, k2) => this.#storePlane(k2, 0, row, value));
+    b.for(1, Math.ceil(p / 2), 1, (k1) => {
+      const column = b.mul(b.sub(k1, 1), q);
+      dft(this.#algebra, readLine(k1), -1).forEach((value, k2) => {
+        this.#storePlane(column, firstFull + k2, row, value);
+      });
+    });
+    if (p % 2 === 0) {
+      const half = firstFull + (p / 2 - 1) * q;
+      dft(this.#algebra, readLine(p / 2), -1)
+        .slice(0, Math.ceil(q / 2))
+        .forEach((value, k2) => this.#storePlane(half + k2, 0, row, value));
+    }
+  }
+
+  /** The inverse of `forwardRow` (times n), of which only the first `tile` pixels are wanted. */
+  inverseRow(row: Value, sink: PixelSink): void {
+    const b = this.#b;
+    const { p, q, tile } = this.#plan;
+    b.comment(`row: ${p}×${q} frequencies to ${tile} real pixels`);
+    const firstFull = Math.floor(q / 2) + 1;
+    const hermitian = indices(q).map((k2) => {
+      if (k2 >= firstFull) return ZERO;
+      const value = this.#loadPlane(k2, 0, row);
+      return k2 === 0 || 2 * k2 === q ? { re: value.re, im: undefined } : value;
+    });
+    for (let k2 = firstFull; k2 < q; k2++) hermitian[k2] = conjugate(at(hermitian, q - k2));
+    dft(this.#algebra, hermitian, 1).forEach((value, j) => this.#storeLine(0, j, real(this.#algebra.value(value.re))));
+    b.for(1, Math.ceil(p / 2), 1, (k1) => {
+      const column = b.mul(b.sub(k1, 1), q);
+      const x = indices(q).map((k2) => this.#loadPlane(column, firstFull + k2, row));
+      dft(this.#algebra, x, 1).forEach((value, j) => this.#storeLine(k1, j, this.#untwiddle(value, j, k1)));
+    });
+    if (p % 2 === 0) this.#inverseMiddle(row, firstFull + (p / 2 - 1) * q);
+    for (const group of positionGroups(this.#plan, tile)) {
+      b.for(group.from, group.to, 1, (j) => {
+        const x: Complex[] = indices(p).map((k1) =>
+          k1 <= p / 2 ? this.#loadLine(k1, j, k1 === 0 || 2 * k1 === p) : ZERO,
+        );
+        for (let k1 = Math.floor(p / 2) + 1; k1 < p; k1++) x[k1] = conjugate(at(x, p - k1));
+        const y = dft(this.#algebra, x, 1);
+        for (let i = 0; i < group.count; i++) sink(j, q * i, this.#algebra.value(at(y, i).re));
+      });
+    }
+  }
+
+  /** k1 = p/2 of an even p, whose frequencies are each other's conjugates: k2 ↔ q − 1 − k2. */
+  #inverseMiddle(row: Value, firstColumn: number): void {
+    const { p, q } = this.#plan;
+    const known = Math.ceil(q / 2);
+    const x: Complex[] = indices(q).map((k2) => {
+      if (k2 >= known) return ZERO;
+      const value = this.#loadPlane(firstColumn + k2, 0, row);
+      return 2 * k2 + 1 === q ? { re: value.re, im: undefined } : value;
+    });
+    for (let k2 = known; k2 < q; k2++) x[k2] = conjugate(at(x, q - 1 - k2));
+    dft(this.#algebra, x, 1).forEach((value, j) => {
+      const turned = this.#untwiddle(value, j, this.#b.i32(p / 2));
+      this.#storeLine(p / 2, j, real(this.#algebra.value(turned.re)));
+    });
+  }
+
+  /**
+   * Circular convolution of one column of the plane with a kernel's spectrum, in place.
+   *
+   * @param spectrum the float index in `spectra` of this column's spectrum [k1][k2][re, im]
+   */
+  convolveColumn(column: Value, spectra: Buffer, spectrum: Value): void {
+    const b = this.#b;
+    const { p, q, loads, tile } = this.#plan;
+    const columnBase = b.mul(column, 2 * this.#memory.planeRows * b.lanes);
+    const active = Math.min(q, loads);
+    for (const group of positionGroups(this.#plan, loads)) {
+      b.for(group.from, group.to, 1, (j) => {
+        const from = b.add(columnBase, b.mul(j, 2 * b.lanes));
+        const x = indices(p).map((i) =>
+          i < group.count ? this.#loadComplex(this.#memory.plane, from, 2 * q * i * b.lanes) : ZERO,
+        );
+        const y = dft(this.#algebra, x, -1);
+        y.forEach((value, k1) => this.#storeLine(k1, j, k1 === 0 ? value : this.#twiddle(value, j, k1)));
+      });
+    }
+    b.for(0, p, 1, (k1) => {
+      const x = indices(q).map((j) => (j < active ? this.#loadLine(k1, j, false) : ZERO));
+      const factors = b.add(spectrum, b.mul(k1, 2 * q * b.lanes));
+      const products = dft(this.#algebra, x, -1).map((value, k2) => {
+        const re = b.loadVec(spectra, factors, 2 * k2 * b.lanes);
+        const im = b.loadVec(spectra, factors, (2 * k2 + 1) * b.lanes);
+        return this.#algebra.multiply(value, re, im);
+      });
+      dft(this.#algebra, products, 1)
+        .slice(0, Math.min(q, tile))
+        .forEach((value, j) => this.#storeLine(k1, j, value));
+    });
+    for (const group of positionGroups(this.#plan, tile)) {
+      b.for(group.from, group.to, 1, (j) => {
+        const x = indices(p).map((k1) => {
+          const value = this.#loadLine(k1, j, false);
+          return k1 === 0 ? value : this.#twiddle(value, j, k1, true);
+        });
+        const y = dft(this.#algebra, x, 1);
+        const to = b.add(columnBase, b.mul(j, 2 * b.lanes));
+        for (let i = 0; i < group.count; i++) {
+          this.#storeComplex(this.#memory.plane, to, 2 * q * i * b.lanes, at(y, i));
+        }
+      });
+    }
+  }
+
+  /** value · e^{∓2πi·j·k1/n} for a running j. */
+  #twiddle(value: Complex, j: Value, k1: number, inverse = false): Complex {
+    const b = this.#b;
+    const index = b.mul(j, 2 * this.#plan.p);
+    const cos = b.loadBroadcast(this.#twiddles, index, 2 * k1);
+    const sin = b.loadBroadcast(this.#twiddles, index, 2 * k1 + 1);
+    return this.#algebra.multiply(value, cos, sin, inverse);
+  }
+
+  /** value · e^{2πi·j·k1/n} for a running k1. */
+  #untwiddle(value: Complex, j: number, k1: Value): Complex {
+    if (j === 0) return value;
+    const b = this.#b;
+    const index = b.mul(k1, 2);
+    const cos = b.loadBroadcast(this.#twiddles, index, 2 * j * this.#plan.p);
+    const sin = b.loadBroadcast(this.#twiddles, index, 2 * j * this.#plan.p + 1);
+    return this.#algebra.multiply(value, cos, sin, true);
+  }
+
+  #loadLine(k1: Value | number, j: Value | number, realOnly: boolean): Complex {
+    const b = this.#b;
+    const { index, offset } = this.#lineIndex(k1, j);
+    const value = this.#loadComplex(this.#memory.line, index, offset);
+    return realOnly ? real(b.loadVec(this.#memory.line, index, offset)) : value;
+  }
+
+  /** Stores a complex value; the imaginary part of a real one is left undefined. */
+  #storeLine(k1: Value | number, j: Value | number, value: Complex): void {
+    const b = this.#b;
+    const { index, offset } = this.#lineIndex(k1, j);
+    b.store(this.#memory.line, index, this.#algebra.value(value.re), offset);
+    const isReal = k1 === 0 && value.im === undefined;
+    if (!isReal) b.store(this.#memory.line, index, this.#algebra.value(value.im), offset + b.lanes);
+  }
+
+  #lineIndex(k1: Value | number, j: Value | number): { readonly index: Value; readonly offset: number } {
+    const b = this.#b;
+    const rowFloats = 2 * this.#plan.q * b.lanes;
+    const constant = (typeof k1 === 'number' ? k1 * rowFloats : 0) + (typeof j === 'number' ? 2 * j * b.lanes : 0);
+    const k1Part = typeof k1 === 'number' ? b.i32(0) : b.mul(k1, rowFloats);
+    const jPart = typeof j === 'number' ? b.i32(0) : b.mul(j, 2 * b.lanes);
+    return { index: b.add(k1Part, jPart), offset: constant };
+  }
+
+  #planeIndex(column: Value | number, row: Value): Value {
+    const b = this.#b;
+    const perColumn = 2 * this.#memory.planeRows * b.lanes;
+    return b.add(b.mul(column, perColumn), b.mul(row, 2 * b.lanes));
+  }
+
+  #loadPlane(column: Value | number, moreColumns: number, row: Value): Complex {
+    const lifted = typeof column === 'number' ? this.#b.i32(column) : column;
+    const offset = moreColumns * 2 * this.#memory.planeRows * this.#b.lanes;
+    return this.#loadComplex(this.#memory.plane, this.#planeIndex(lifted, row), offset);
+  }
+
+  #storePlane(column: Value | number, moreColumns: number, row: Value, value: Complex): void {
+    const lifted = typeof column === 'number' ? this.#b.i32(column) : column;
+    const offset = moreColumns * 2 * this.#memory.planeRows * this.#b.lanes;
+    this.#storeComplex(this.#memory.plane, this.#planeIndex(lifted, row), offset, value);
+  }
+
+  #loadComplex(buffer: Buffer, index: Value, offset: number): Complex {
+    const b = this.#b;
+    return {
+      re: term(b.loadVec(buffer, index, offset)),
+      im: term(b.loadVec(buffer, index, offset + b.lanes)),
+    };
+  }
+
+  #storeComplex(buffer: Buffer, index: Value, offset: number, value: Complex): void {
+    const b = this.#b;
+    b.store(buffer, index, this.#algebra.value(value.re), offset);
+    b.store(buffer, index, this.#algebra.value(value.im), offset + b.lanes);
+  }
+}
+
+function real(value: Value): Complex {
+  const re: Term = term(value);
+  return { re, im: undefined };
+}
+
+function indices(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i);
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new RangeError(`index ${index} of ${items.length}`);
+  return item;
+}

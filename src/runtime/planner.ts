@@ -1,0 +1,27 @@
+import type { DeviceCaps } from '../core/caps.ts';
+import { WidefieldError } from '../core/errors.ts';
+import type { Candidate } from '../kernels/family.ts';
+import { candidates } from '../kernels/index.ts';
+import type { Problem } from '../kernels/problem.ts';
+import { encode } from '../kernels/signature.ts';
+import { findTuned } from './tuning-file.ts';
+import type { TuningRecords } from './tuning-file.ts';
+
+/**
+ * The best known way to compute a problem: the measured winner if there is one, else the candidate with
+ * the lowest estimate. Throws `unsupported` if no kernel can.
+ */
+export function chooseCandidate(problem: Problem, caps: DeviceCaps, tuning?: TuningRecords): Candidate {
+  const all = rankedCandidates(problem, caps);
+  const tuned = tuning && findTuned(tuning, caps, encode(problem), all);
+  const best = tuned ?? all[0];
+  if (best === undefined) {
+    throw new WidefieldError('unsupported', `No kernel on ${caps.name} computes ${encode(problem)}.`);
+  }
+  return best;
+}
+
+/** All candidates, most promising first. */
+export function rankedCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
+  return [...candidates(problem, caps)].sort((a, b) => a.estimate - b.estimate);
+}
