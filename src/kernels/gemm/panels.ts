@@ -1,0 +1,70 @@
+import type { KernelBuilder } from '../../codegen/builder.ts';
+import type { Buffer, Value } from '../../codegen/ir.ts';
+
+/**
+ * The right-hand side of a matrix product, packed for register tiles of `vectors` vectors: panel after
+ * panel, each [depth][width] with width = vectors · lanes. The last panel may be narrower.
+ */
+export interface Panels {
+  readonly depth: number;
+  readonly lanes: number;
+  /** Vectors across a full panel. */
+  readonly vectors: number;
+  readonly fullPanels: number;
+  /** Vectors across the last, narrower panel; 0 if there is none. */
+  readonly lastVectors: number;
+}
+
+/** Panels for `depth` × `pitch` weights. */
+export function panelsOf(depth: number, pitch: number, lanes: number, vectors: number): Panels {
+  const total = pitch / lanes;
+  return { depth, lanes, vectors, fullPanels: Math.floor(total / vectors), lastVectors: total % vectors };
+}
+
+export function panelCount(panels: Panels): number {
+  return panels.fullPanels + (panels.lastVectors > 0 ? 1 : 0);
+}
+
+export function panelFloats(panels: Panels): number {
+  return panels.depth * panels.lanes * (panels.fullPanels * panels.vectors + panels.lastVectors);
+}
+
+/** Floats from one full panel to the next. */
+export function panelStride(panels: Panels): number {
+  return panels.depth * panels.vectors * panels.lanes;
+}
+
+/** Rows that are copied together, so that reads and writes both stay within a few cache lines. */
+const DEPTH_BLOCK = 16;
+
+/**
+ * Emits the packing of one panel (task) from `weight[output][depth]`, padding left zero.
+ *
+ * @param source the index in `weight` of element (output, k); by default output · depth + k
+ */
+export function emitPacking(
+  b: KernelBuilder,
+  weight: Buffer,
+  packed: Buffer,
+  panels: Panels,
+  outputs: number,
+  source: (output: Value, k: Value) => Value = (output, k) => b.add(b.mul(output, panels.depth), k),
+): void {
+  const { depth, lanes, vectors, fullPanels, lastVectors } = panels;
+  const width = vectors * lanes;
+  const isFull = b.lt(b.task, fullPanels);
+  const thisWidth = b.select(isFull, width, lastVectors * lanes);
+  const base = b.mul(b.task, panelStride(panels));
+  const firstOutput = b.mul(b.task, width);
+  const count = b.min(thisWidth, b.sub(outputs, firstOutput));
+  b.for(0, depth, DEPTH_BLOCK, (k0) => {
+    const k1 = b.min(b.add(k0, DEPTH_BLOCK), depth);
+    b.for(0, count, 1, (j) => {
+      const output = b.add(firstOutput, j);
+      b.for(k0, k1, 1, (k) => {
+        const to = b.add(b.add(base, b.mul(k, thisWidth)), j);
+        b.store(packed, to, b.loadScalar(weight, source(output, k)));
+      });
+    });
+  });
+}

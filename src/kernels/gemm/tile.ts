@@ -1,0 +1,62 @@
+import type { KernelBuilder, Variable } from '../../codegen/builder.ts';
+import type { Buffer, Value } from '../../codegen/ir.ts';
+
+/** The left-hand side: element (row, k) is at `base + row · rowStride + k`. */
+export interface LeftOperand {
+  readonly buffer: Buffer;
+  readonly base: Value;
+  readonly rowStride: number;
+}
+
+/** One panel of the right-hand side: element (k, column) is at `base + k · vectors · lanes + column`. */
+export interface RightOperand {
+  readonly buffer: Buffer;
+  readonly base: Value;
+}
+
+/** A register tile of `rows` × `vectors` accumulators. */
+export type Tile = readonly (readonly Variable[])[];
+
+/** Accumulators that start as `init(row, vector)`. */
+export function newTile(
+  b: KernelBuilder,
+  rows: number,
+  vectors: number,
+  init: (row: number, vector: number) => Value,
+): Tile {
+  return Array.from({ length: rows }, (_, r) =>
+    Array.from({ length: vectors }, (_, v) => b.variable(init(r, v), 'acc')),
+  );
+}
+
+/**
+ * Emits tile += left[rows, depth] · right[depth, vectors · lanes]: for each k, a column of broadcasts times a
+ * row of vectors, rows · vectors independent fused multiply-adds.
+ */
+export function accumulate(
+  b: KernelBuilder,
+  tile: Tile,
+  left: LeftOperand,
+  right: RightOperand,
+  depth: number,
+): void {
+  const vectors = tile[0]?.length ?? 0;
+  const step = (k: Value, ahead: number): void => {
+    const from = b.add(right.base, b.mul(k, vectors * b.lanes));
+    const row = Array.from({ length: vectors }, (_, v) =>
+      b.loadVec(right.buffer, from, (ahead * vectors + v) * b.lanes),
+    );
+    const element = b.add(left.base, k);
+    tile.forEach((accumulators, r) => {
+      const a = b.loadBroadcast(left.buffer, element, r * left.rowStride + ahead);
+      accumulators.forEach((accumulator, v) => {
+        const factor = row[v];
+        if (factor !== undefined) accumulator.set(b.fma(a, factor, accumulator.get()));
+      });
+    });
+  };
+  const unroll = [4, 2].find((u) => depth % u === 0) ?? 1;
+  b.for(0, depth, unroll, (k) => {
+    for (let ahead = 0; ahead < unroll; ahead++) step(k, ahead);
+  });
+}

@@ -1,0 +1,205 @@
+import { KernelBuilder } from '../codegen/builder.ts';
+import type { Kernel, Value } from '../codegen/ir.ts';
+import type { DeviceCaps } from '../core/caps.ts';
+import { applyEpilogue, epilogueLayout, loadEpilogue, packEpilogue } from './epilogue.ts';
+import { kernelName } from './family.ts';
+import type { Config, Emission, KernelFamily } from './family.ts';
+import { emitPacking, panelCount, panelFloats, panelStride, panelsOf } from './gemm/panels.ts';
+import type { Panels } from './gemm/panels.ts';
+import { accumulate, newTile } from './gemm/tile.ts';
+import { tileCycles, tileShapes } from './gemm/shapes.ts';
+import type { PointwiseProblem } from './problem.ts';
+
+/** A register tile of tileRows × tileVectors; a task computes rowTiles × panels of them, depthBlock deep at a time. */
+export interface PointwiseConfig extends Config {
+  readonly lanes: number;
+  readonly tileRows: number;
+  readonly tileVectors: number;
+  /** Row tiles of a task. */
+  readonly rowTiles: number;
+  /** Weight panels of a task. */
+  readonly panels: number;
+  /** Products summed before the accumulators are put aside; 0: all of them. */
+  readonly depthBlock: number;
+}
+
+/**
+ * Matrix product with weights packed once: linear layers and 1×1 convolutions.
+ *
+ * A register tile needs one load a vector of weights and one broadcast a row for tileRows · tileVectors
+ * fused multiply-adds. Within a task, panels are the outer loop, so a panel stays in the first- or
+ * second-level cache while the rows pass by.
+ */
+export const pointwise: KernelFamily<PointwiseProblem, PointwiseConfig> = {
+  name: 'pointwise',
+  op: 'pointwise',
+  configs,
+  estimate,
+  emit,
+};
+
+function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseConfig[] {
+  const found: PointwiseConfig[] = [];
+  for (const lanes of caps.lanes.filter((l) => problem.outputPitch % l === 0)) {
+    const ranked: { readonly config: PointwiseConfig; readonly cost: number }[] = [];
+    for (const { rows, vectors } of tileShapes(caps.vectorRegisters)) {
+      const tileRows = Math.min(rows, problem.rows);
+      const tileVectors = Math.min(vectors, problem.outputPitch / lanes);
+      const config = { lanes, tileRows, tileVectors, ...partition(problem, caps, lanes, tileRows, tileVectors) };
+      if (ranked.some((entry) => JSON.stringify(entry.config) === JSON.stringify(config))) continue;
+      ranked.push({ config, cost: estimate(problem, config, caps) });
+    }
+    ranked.sort((a, b) => a.cost - b.cost);
+    found.push(...ranked.slice(0, 6).map((entry) => entry.config));
+  }
+  return found;
+}
+
+/** How to cut the product into tasks: by rows while there are many, else by panels. */
+function partition(
+  problem: PointwiseProblem,
+  caps: DeviceCaps,
+  lanes: number,
+  tileRows: number,
+  tileVectors: number,
+): Pick<PointwiseConfig, 'rowTiles' | 'panels' | 'depthBlock'> {
+  const rowTiles = Math.ceil(problem.rows / tileRows);
+  const panels = panelCount(panelsOf(problem.inputs, problem.outputPitch, lanes, tileVectors));
+  const wantedTasks = 8 * caps.threads;
+  const rowBytes = 4 * problem.inputs * tileRows;
+  const panelBytes = 4 * problem.inputs * tileVectors * lanes;
+  const depthBlock = panelBytes > caps.l2Bytes / 2 ? blockOf(problem.inputs) : 0;
+  const cachedTiles = Math.max(1, Math.floor(caps.l2Bytes / 4 / rowBytes));
+  if (rowTiles >= wantedTasks) {
+    const perTask = Math.min(cachedTiles, Math.ceil(rowTiles / wantedTasks));
+    return { rowTiles: perTask, panels, depthBlock };
+  }
+  const rowTasks = Math.ceil(rowTiles / cachedTiles);
+  const perTask = Math.ceil(rowTiles / rowTasks);
+  const panelTasks = Math.min(panels, Math.ceil(wantedTasks / rowTasks));
+  return { rowTiles: perTask, panels: Math.ceil(panels / panelTasks), depthBlock };
+}
+
+/** The largest divisor of the depth of at most 512. */
+function blockOf(depth: number): number {
+  for (let block = Math.min(512, depth - 1); block >= 128; block--) if (depth % block === 0) return block;
+  return 0;
+}
+
+function estimate(problem: PointwiseProblem, config: PointwiseConfig, caps: DeviceCaps): number {
+  const { rows, inputs } = problem;
+  const panels = panelsOf(inputs, problem.outputPitch, config.lanes, config.tileVectors);
+  const cycles = (tileRows: number): number =>
+    panels.fullPanels * tileCycles(tileRows, config.tileVectors, config.lanes, caps) +
+    (panels.lastVectors > 0 ? tileCycles(tileRows, panels.lastVectors, config.lanes, caps) : 0);
+  const rest = rows % config.tileRows;
+  return inputs * (Math.floor(rows / config.tileRows) * cycles(config.tileRows) + (rest > 0 ? cycles(rest) : 0));
+}
+
+function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
+  const { rows, inputs, outputs, outputPitch, epilogue } = problem;
+  const panels = panelsOf(inputs, outputPitch, config.lanes, config.tileVectors);
+  const weightFloats = panelFloats(panels);
+  const layout = epilogueLayout(epilogue, outputPitch, weightFloats);
+  const suffix = kernelName(`${rows}x${inputs}x${outputs}`, `t${config.tileRows}x${config.tileVectors}`, `l${config.lanes}`);
+  const prepare = new KernelBuilder({
+    name: `pointwise_pack_${suffix}`,
+    description: `packs weights [${outputs}, ${inputs}] into panels of ${config.tileVectors} vectors`,
+    lanes: config.lanes,
+    tasks: panelCount(panels),
+  });
+  emitPacking(prepare, prepare.input('weight'), prepare.output('packed'), panels, outputs);
+  return {
+    main: [emitMain(problem, config, panels, `pointwise_${suffix}`)],
+    prepare: [prepare.build(), ...packEpilogue(epilogue, layout, outputs)],
+    packedFloats: weightFloats + layout.floats,
+    tempFloats: 0,
+  };
+}
+
+function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Panels, name: string): Kernel {
+  const { rows, inputs, inputPitch, outputPitch, epilogue } = problem;
+  const { lanes, tileRows, tileVectors } = config;
+  const fullTiles = Math.floor(rows / tileRows);
+  const lastRows = rows % tileRows;
+  const rowTasks = Math.ceil((fullTiles + (lastRows > 0 ? 1 : 0)) / config.rowTiles);
+  const panelTasks = Math.ceil(panelCount(panels) / config.panels);
+  const b = new KernelBuilder({
+    name,
+    description: `[${rows}, ${inputs}] · [${inputs}, ${problem.outputs}], register tiles of ${tileRows} rows × ${tileVectors} vectors`,
+    lanes,
+    tasks: rowTasks * panelTasks,
+  });
+  const x = b.input('x');
+  const packed = b.input('packed');
+  const residual = epilogue.residual ? b.input('residual') : undefined;
+  const y = b.output('y');
+  const depthBlock = config.depthBlock === 0 ? inputs : config.depthBlock;
+  const sums = depthBlock < inputs ? b.scratch('sums', config.rowTiles * tileRows * tileVectors * lanes) : undefined;
+  const layout = epilogueLayout(epilogue, outputPitch, panelFloats(panels));
+
+  const rowTask = b.rem(b.task, rowTasks);
+  const panelTask = b.div(b.task, rowTasks);
+  const firstTile = b.mul(rowTask, config.rowTiles);
+  const endTile = b.min(b.add(firstTile, config.rowTiles), fullTiles);
+  const firstPanel = b.mul(panelTask, config.panels);
+  const endPanel = b.min(b.add(firstPanel, config.panels), panels.fullPanels);
+
+  const finish = (tile: Value, row: number, vector: number, channel: Value, sum: Value): void => {
+    const at = b.add(b.mul(tile, tileRows * outputPitch), channel);
+    const offset = row * outputPitch + vector * lanes;
+    const vectors = loadEpilogue(b, layout, packed, b.add(channel, vector * lanes));
+    const added = residual && b.loadVec(residual, at, offset);
+    b.store(y, at, applyEpilogue(b, epilogue, vectors, sum, added), offset);
+  };
+
+  /** One register tile over products k0 … k0 + depthBlock − 1. */
+  const emitTile = (tile: Value, rowCount: number, panelBase: Value, channel: Value, vectors: number, k0: Value): void => {
+    const sumBase = sums && b.mul(b.sub(tile, firstTile), tileRows * tileVectors * lanes);
+    const place = (r: number, v: number): number => (r * tileVectors + v) * lanes;
+    const accumulators = newTile(b, rowCount, vectors, (r, v) =>
+      sums && sumBase ? b.loadVec(sums, sumBase, place(r, v)) : b.vec(0),
+    );
+    const left = { buffer: x, base: b.add(b.mul(tile, tileRows * inputPitch), k0), rowStride: inputPitch };
+    const right = { buffer: packed, base: b.add(panelBase, b.mul(k0, vectors * lanes)) };
+    accumulate(b, accumulators, left, right, depthBlock);
+    accumulators.forEach((row, r) => {
+      row.forEach((accumulator, v) => {
+        if (sums && sumBase) b.store(sums, sumBase, accumulator.get(), place(r, v));
+        else finish(tile, r, v, channel, accumulator.get());
+      });
+    });
+  };
+
+  const forEachTile = (body: (tile: Value, rowCount: number) => void): void => {
+    b.for(firstTile, endTile, 1, (tile) => body(tile, tileRows));
+    if (lastRows > 0) b.if(b.eq(rowTask, rowTasks - 1), () => body(b.i32(fullTiles), lastRows));
+  };
+
+  const emitPanel = (panel: Value, vectors: number): void => {
+    const panelBase = b.mul(panel, panelStride(panels));
+    const channel = b.mul(panel, tileVectors * lanes);
+    if (sums === undefined) {
+      forEachTile((tile, rowCount) => emitTile(tile, rowCount, panelBase, channel, vectors, b.i32(0)));
+      return;
+    }
+    b.for(0, config.rowTiles * tileRows * tileVectors * lanes, lanes, (i) => b.store(sums, i, b.vec(0)));
+    b.for(0, inputs, depthBlock, (k0) => {
+      forEachTile((tile, rowCount) => emitTile(tile, rowCount, panelBase, channel, vectors, k0));
+    });
+    forEachTile((tile, rowCount) => {
+      const sumBase = b.mul(b.sub(tile, firstTile), tileRows * tileVectors * lanes);
+      for (let r = 0; r < rowCount; r++) {
+        for (let v = 0; v < vectors; v++) {
+          finish(tile, r, v, channel, b.loadVec(sums, sumBase, (r * tileVectors + v) * lanes));
+        }
+      }
+    });
+  };
+
+  b.for(firstPanel, endPanel, 1, (panel) => emitPanel(panel, tileVectors));
+  if (panels.lastVectors > 0) {
+    b.if(b.eq(panelTask, panelTasks - 1), () => emitPanel(b.i32(panels.fullPanels), panels.lastVectors));
+  }
+  return b.build();
+}
