@@ -1,0 +1,56 @@
+import type { DeviceCaps } from '../core/caps.ts';
+import { batchNorm } from './batch-norm.ts';
+import { blurPool } from './blur-pool.ts';
+import { channelScale } from './channel-scale.ts';
+import { concat } from './concat.ts';
+import { depthwiseDirect } from './depthwise-direct.ts';
+import { depthwiseFft } from './depthwise-fft.ts';
+import { elementwise } from './elementwise.ts';
+import { candidatesOf } from './family.ts';
+import type { Candidate } from './family.ts';
+import { globalPool } from './global-pool.ts';
+import { layerNorm } from './layer-norm.ts';
+import { pointwise } from './pointwise.ts';
+import { pool } from './pool.ts';
+import type { Problem } from './problem.ts';
+import { resize } from './resize.ts';
+import { softmax } from './softmax.ts';
+
+/**
+ * All ways to compute a problem on a device with these capabilities, the one with the smallest estimate
+ * first; none if no kernel supports it.
+ */
+export function candidates(problem: Problem, caps: DeviceCaps): Candidate[] {
+  return allCandidates(problem, caps).sort((a, b) => a.estimate - b.estimate);
+}
+
+function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
+  switch (problem.op) {
+    case 'depthwise':
+      return [...candidatesOf(depthwiseDirect, problem, caps), ...candidatesOf(depthwiseFft, problem, caps)];
+    case 'pointwise':
+      return candidatesOf(pointwise, problem, caps);
+    case 'conv':
+      return []; // No kernel yet.
+    case 'layer-norm':
+      return candidatesOf(layerNorm, problem, caps);
+    case 'batch-norm':
+      return candidatesOf(batchNorm, problem, caps);
+    case 'pool':
+      return candidatesOf(pool, problem, caps);
+    case 'global-pool':
+      return candidatesOf(globalPool, problem, caps);
+    case 'softmax':
+      return candidatesOf(softmax, problem, caps);
+    case 'elementwise':
+      return candidatesOf(elementwise, problem, caps);
+    case 'channel-scale':
+      return candidatesOf(channelScale, problem, caps);
+    case 'blur-pool':
+      return candidatesOf(blurPool, problem, caps);
+    case 'resize':
+      return candidatesOf(resize, problem, caps);
+    case 'concat':
+      return candidatesOf(concat, problem, caps);
+  }
+}
