@@ -33,6 +33,7 @@ export function interpret(
     memory.set(buffer, floats);
   }
   for (const buffer of kernel.scratch) memory.set(buffer, new Float32Array(buffer.length));
+  for (const { buffer, values } of kernel.tables) memory.set(buffer, values);
   for (let task = first; task < end; task++) {
     for (const buffer of kernel.scratch) memory.get(buffer)?.fill(NaN);
     new Task(kernel, memory, task, options.fma === 'fused').run(kernel.body);
@@ -185,7 +186,7 @@ class Task {
       case 'div':
         return (a / b) | 0;
       case 'rem':
-        return a % b | 0;
+        return (a % b) | 0;
       case 'shl':
         return a << b;
       case 'shr':

@@ -18,8 +18,8 @@ const MAX_DEPTH = 3;
  * Turns a list of integers into a well-typed kernel: each decision takes the next integer, and 0 where none is left,
  * so that a shorter list makes a smaller program (which is what fast-check shrinks towards).
  *
- * The kernel uses every operation, nested loops and conditions, variables of every type, two scratch buffers, and
- * loads and stores that are always in bounds; tasks touch disjoint parts of `y` and `z`. Operands are kept where the
+ * The kernel uses every operation, nested loops and conditions, variables of every type, two scratch buffers, a
+ * table, and loads and stores that are always in bounds; tasks touch disjoint parts of `y` and `z`. Operands are kept where the
  * language defines the result: no i32 division by zero, no `toI32` or `pow2` out of range.
  */
 export function randomProgram(choices: readonly number[], lanes: number): RandomProgram {
@@ -33,7 +33,9 @@ export function randomBuffers(program: RandomProgram, key: string): Record<strin
   return Object.fromEntries(
     Object.entries(program.lengths).map(([name, length]) => {
       if (name === 'z') return [name, new Float32Array(length)];
-      const values = random.array(length, 4).map((value, i) => special[random.bits(i + length) % 40] ?? value);
+      const values = random
+        .array(length, 4)
+        .map((value, i) => special[random.bits(i + length) % 40] ?? value);
       return [name, values];
     }),
   );
@@ -46,6 +48,7 @@ class Generator {
   readonly #x: Buffer;
   readonly #y: Buffer;
   readonly #z: Buffer;
+  readonly #table: Buffer;
   readonly #scratch: readonly [Buffer, Buffer];
   /** Values that may be used here, innermost block last. */
   readonly #scopes: Value[][] = [[]];
@@ -59,6 +62,7 @@ class Generator {
     this.#x = this.#b.input('x');
     this.#y = this.#b.inout('y');
     this.#z = this.#b.output('z');
+    this.#table = this.#b.table('c', new Random('table').array(REGION, 3));
     this.#scratch = [this.#b.scratch('s', REGION + 1), this.#b.scratch('t', REGION)];
   }
 
@@ -202,7 +206,8 @@ class Generator {
       () =>
         type === 'vec' ? b.select(this.#pick('mask'), a, other) : b.select(this.#pick('bool'), other, a),
       () => (type === 'vec' ? b.vec(this.#pick('f32')) : b.toF32(this.#pick('i32'))),
-      () => (type === 'vec' ? b.vec(b.loadScalar(this.#x, this.#choose(WINDOW))) : b.sumLanes(this.#pick('vec'))),
+      () =>
+        type === 'vec' ? b.vec(b.loadScalar(this.#x, this.#choose(WINDOW))) : b.sumLanes(this.#pick('vec')),
       () => (type === 'vec' ? b.vec(this.#choose(1000) / 7) : b.maxLanes(this.#pick('vec'))),
     ];
     return this.#chosen(operations);
@@ -234,7 +239,7 @@ class Generator {
 
   #load(): Value {
     const b = this.#b;
-    const [buffer, index, offset] = this.#place([this.#x, this.#y, ...this.#scratch]);
+    const [buffer, index, offset] = this.#place([this.#x, this.#y, this.#table, ...this.#scratch]);
     const operations = [
       () => b.loadVec(buffer, index, offset),
       () => b.loadScalar(buffer, index, offset),

@@ -1,4 +1,4 @@
-import { guardBytes } from '../../src/codegen/wasm/addressing.ts';
+import { guardBytes, tableBytes } from '../../src/codegen/wasm/addressing.ts';
 import { emitWasm } from '../../src/codegen/wasm/emit.ts';
 import type { EmitWasmOptions } from '../../src/codegen/wasm/emit.ts';
 import { scratchFloats } from '../../src/codegen/ir.ts';
@@ -16,6 +16,7 @@ export function runAsWasm(
     next = align(next + 4 * floats);
     return address;
   };
+  const tables = place(tableBytes(kernel) / 4);
   const scratch = { address: place(scratchFloats(kernel)), stride: 0 };
   const bound = kernel.buffers.map(({ name }) => {
     const floats = buffers[name];
@@ -29,6 +30,7 @@ export function runAsWasm(
       steps: [{ kernel: 0, addresses: bound.map(({ address }) => address) }],
       memory: { pages, maxPages: pages, shared: false },
       threads: 1,
+      tables: [tables],
       scratch,
       control: 0,
     },
@@ -36,11 +38,12 @@ export function runAsWasm(
   );
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
-  const { run } = instance.exports;
-  if (typeof run !== 'function') throw new Error('the module exports no run');
-  for (const { floats, address } of bound) new Float32Array(memory.buffer, address, floats.length).set(floats);
+  const run = instance.exports.run as (first: number, end: number, thread: number) => number;
+  for (const { floats, address } of bound)
+    new Float32Array(memory.buffer, address, floats.length).set(floats);
   run(0, 1, 0);
-  for (const { floats, address } of bound) floats.set(new Float32Array(memory.buffer, address, floats.length));
+  for (const { floats, address } of bound)
+    floats.set(new Float32Array(memory.buffer, address, floats.length));
 }
 
 function align(bytes: number): number {

@@ -2,31 +2,48 @@ import { nestedBlocks } from '../inline.ts';
 import { alignedLength } from '../ir.ts';
 import type { Buffer, Kernel, Statement, Value } from '../ir.ts';
 
+/** Stands for the constant address of the kernel's tables where others have a parameter. */
+export const TABLES = -1;
+
 /**
  * How a kernel's buffers lie in linear memory. The kernel function takes the byte address of each global buffer,
- * then that of the thread's scratch memory, then the task.
+ * then that of the thread's scratch memory, then the task. Scratch buffers and tables lie one after the other.
  */
 export interface Addressing {
-  /** The parameter that holds the address of a buffer's memory. */
-  base(buffer: Buffer): number;
+  /** The parameter that holds the address of a buffer's memory, or {@link TABLES}. */
+  readonly base: (buffer: Buffer) => number;
   /** Bytes from there to the buffer's first float. */
-  start(buffer: Buffer): number;
+  readonly start: (buffer: Buffer) => number;
   readonly taskParam: number;
 }
 
 export function addressing(kernel: Kernel): Addressing {
   const params = new Map(kernel.buffers.map((buffer, i) => [buffer, i]));
-  const starts = new Map<Buffer, number>();
-  let bytes = 0;
-  for (const buffer of kernel.scratch) {
-    starts.set(buffer, bytes);
-    bytes += 4 * alignedLength(buffer.length);
-  }
+  const starts = new Map([
+    ...sequence(kernel.scratch),
+    ...sequence(kernel.tables.map((table) => table.buffer)),
+  ]);
+  const scratch = kernel.buffers.length;
   return {
-    base: (buffer) => params.get(buffer) ?? kernel.buffers.length,
+    base: (buffer) => (buffer.space === 'constant' ? TABLES : (params.get(buffer) ?? scratch)),
     start: (buffer) => starts.get(buffer) ?? 0,
     taskParam: kernel.buffers.length + 1,
   };
+}
+
+/** Bytes of a kernel's tables. */
+export function tableBytes(kernel: Kernel): number {
+  return kernel.tables.reduce((sum, { buffer }) => sum + 4 * alignedLength(buffer.length), 0);
+}
+
+/** Each buffer with its start in bytes. */
+function sequence(buffers: readonly Buffer[]): [Buffer, number][] {
+  let bytes = 0;
+  return buffers.map((buffer) => {
+    const start = bytes;
+    bytes += 4 * alignedLength(buffer.length);
+    return [buffer, start];
+  });
 }
 
 /** Larger constant offsets are added to the address instead. */

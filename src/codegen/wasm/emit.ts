@@ -1,26 +1,8 @@
-import type { Kernel } from '../ir.ts';
+import { addressing } from './addressing.ts';
 import { defineExecutor } from './executor.ts';
 import { kernelSignature, writeKernel } from './kernel.ts';
 import { ModuleWriter } from './module.ts';
-import type { MemoryImport } from './module.ts';
-
-/** A call of a kernel: the byte address of each of its global buffers, in order. */
-export interface WasmStep {
-  readonly kernel: number;
-  readonly addresses: readonly number[];
-}
-
-/** Kernels and steps with everything laid out in linear memory. All addresses are in bytes. */
-export interface WasmProgram {
-  readonly kernels: readonly Kernel[];
-  readonly steps: readonly WasmStep[];
-  readonly memory: MemoryImport;
-  readonly threads: number;
-  /** Scratch memory of thread t lies at `address + t · stride`. */
-  readonly scratch: { readonly address: number; readonly stride: number };
-  /** Address of the {@link CONTROL_WORDS}, zero at the start; unused if memory is not shared. */
-  readonly control: number;
-}
+import type { WasmProgram } from './program.ts';
 
 export interface EmitWasmOptions {
   /** Uses relaxed SIMD for `fma` on vectors; the engine must have it. */
@@ -37,11 +19,14 @@ export interface EmitWasmOptions {
  */
 export function emitWasm(program: WasmProgram, options: EmitWasmOptions): Uint8Array<ArrayBuffer> {
   const module = new ModuleWriter(program.memory);
-  const kernels = program.kernels.map((kernel) =>
-    module.function(kernel.name, kernelSignature(kernel), (writer) => {
-      writeKernel(kernel, writer, options);
-    }),
-  );
+  const kernels = program.kernels.map((kernel, i) => {
+    const tables = program.tables[i] ?? 0;
+    const { start } = addressing(kernel);
+    for (const { buffer, values } of kernel.tables) module.data(tables + start(buffer), values);
+    return module.function(kernel.name, kernelSignature(kernel), (writer) => {
+      writeKernel(kernel, writer, { relaxed: options.relaxed, tables });
+    });
+  });
   defineExecutor(module, program, kernels);
   return module.bytes();
 }

@@ -1,6 +1,6 @@
-import type { WasmProgram, WasmStep } from './emit.ts';
 import type { FunctionRef, FunctionWriter, Signature } from './function.ts';
 import type { ModuleWriter } from './module.ts';
+import type { WasmProgram, WasmStep } from './program.ts';
 
 /** Offsets in bytes of the words by which threads agree, each on a cache line of its own. */
 export const CONTROL_WORDS = {
@@ -26,7 +26,11 @@ const SPINS = 4000;
 const STEP: Signature = { params: ['i32'] };
 
 /** Defines `run` and what it calls: a function for each step, reached by index through the table. */
-export function defineExecutor(module: ModuleWriter, program: WasmProgram, kernels: readonly FunctionRef[]): void {
+export function defineExecutor(
+  module: ModuleWriter,
+  program: WasmProgram,
+  kernels: readonly FunctionRef[],
+): void {
   const { shared } = program.memory;
   module.table(
     program.steps.map((step, i) => {

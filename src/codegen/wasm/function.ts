@@ -214,7 +214,8 @@ export class FunctionWriter {
 
   #pop(type: ValType | undefined, name: string): void {
     const got = this.#stack.length > (this.#blocks.at(-1) ?? 0) ? this.#stack.pop() : undefined;
-    if (got !== type) throw new Error(`${name}: expected ${type ?? 'nothing'} on the stack, got ${got ?? 'nothing'}`);
+    if (got !== type)
+      throw new Error(`${name}: expected ${type ?? 'nothing'} on the stack, got ${got ?? 'nothing'}`);
   }
 
   #typeOf(local: number): ValType {
@@ -225,7 +226,8 @@ export class FunctionWriter {
   }
 
   #checkLevel(): void {
-    if (this.#stack.length !== (this.#blocks.at(-1) ?? 0)) throw new Error('operands are left over in a block');
+    if (this.#stack.length !== (this.#blocks.at(-1) ?? 0))
+      throw new Error('operands are left over in a block');
   }
 
   #nest(opcode: number, body: (label: Label) => void): void {

@@ -1,7 +1,7 @@
 import { WidefieldError } from '../../core/errors.ts';
 import { directOperands, nestedBlocks } from '../inline.ts';
 import type { Buffer, Kernel, LoadNode, Local, Statement, Type, Value } from '../ir.ts';
-import { addressing, foldsOffset } from './addressing.ts';
+import { TABLES, addressing, foldsOffset } from './addressing.ts';
 import type { Addressing } from './addressing.ts';
 import { writeArithmetic } from './arithmetic.ts';
 import type { OperandWriter } from './arithmetic.ts';
@@ -15,18 +15,25 @@ export function kernelSignature(kernel: Kernel): Signature {
   return { params: Array.from({ length: kernel.buffers.length + 2 }, () => 'i32' as const) };
 }
 
+export interface KernelWriterOptions {
+  /** Whether to use relaxed SIMD. */
+  readonly relaxed: boolean;
+  /** The byte address of the kernel's tables. */
+  readonly tables: number;
+}
+
 /**
  * Writes the body of a kernel's function.
  * Throws `unsupported` for kernels whose vectors are not 128 bits wide.
  */
-export function writeKernel(kernel: Kernel, writer: FunctionWriter, options: { relaxed: boolean }): void {
+export function writeKernel(kernel: Kernel, writer: FunctionWriter, options: KernelWriterOptions): void {
   if (kernel.lanes !== 4) {
     throw new WidefieldError(
       'unsupported',
       `WebAssembly vectors have 4 lanes: build kernel ${kernel.name} with lanes = 4, not ${kernel.lanes}.`,
     );
   }
-  new KernelWriter(kernel, writer, options.relaxed).write();
+  new KernelWriter(kernel, writer, options).write();
 }
 
 const VAL_TYPES: Readonly<Record<Type, ValType>> = {
@@ -40,6 +47,7 @@ const VAL_TYPES: Readonly<Record<Type, ValType>> = {
 class KernelWriter implements OperandWriter {
   readonly writer: FunctionWriter;
   readonly relaxed: boolean;
+  readonly #tables: number;
   readonly #kernel: Kernel;
   readonly #addressing: Addressing;
   readonly #lifetimes: Lifetimes;
@@ -49,9 +57,10 @@ class KernelWriter implements OperandWriter {
   readonly #free: Record<ValType, number[]> = { i32: [], i64: [], f32: [], v128: [] };
   readonly #temporaries = new Map<string, number>();
 
-  constructor(kernel: Kernel, writer: FunctionWriter, relaxed: boolean) {
+  constructor(kernel: Kernel, writer: FunctionWriter, options: KernelWriterOptions) {
     this.writer = writer;
-    this.relaxed = relaxed;
+    this.relaxed = options.relaxed;
+    this.#tables = options.tables;
     this.#kernel = kernel;
     this.#addressing = addressing(kernel);
     this.#lifetimes = lifetimes(kernel, (buffer) => this.#addressing.base(buffer));
@@ -222,7 +231,7 @@ class KernelWriter implements OperandWriter {
     const constant = index.op === 'const' ? index.value : 0;
     const bytes = this.#addressing.start(buffer) + 4 * (offset + constant);
     if (index.op === 'const') {
-      writer.get(base);
+      this.#pushBase(base);
     } else if (this.#lifetimes.sharedBases(index).includes(base)) {
       writer.get(this.#localOf(addressResource(base, index)));
     } else {
@@ -248,8 +257,13 @@ class KernelWriter implements OperandWriter {
   #scaleAndAdd(base: number): void {
     this.writer.i32(2);
     this.writer.op('i32.shl');
-    this.writer.get(base);
+    this.#pushBase(base);
     this.writer.op('i32.add');
+  }
+
+  #pushBase(base: number): void {
+    if (base === TABLES) this.writer.i32(this.#tables);
+    else this.writer.get(base);
   }
 
   // ---- locals -----------------------------------------------------------------------------------
@@ -261,7 +275,8 @@ class KernelWriter implements OperandWriter {
 
   #localOf(resource: Resource): number {
     const local = this.#locals.get(resource);
-    if (local === undefined) throw new Error(`kernel ${this.#kernel.name}: ${resource} is used where it is not held`);
+    if (local === undefined)
+      throw new Error(`kernel ${this.#kernel.name}: ${resource} is used where it is not held`);
     return local.index;
   }
 

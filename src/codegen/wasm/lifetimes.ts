@@ -147,7 +147,10 @@ function visitEvaluation(
  */
 class UseRecorder {
   readonly #path: Statement[] = [];
-  readonly #definedIn = new Map<Resource, { readonly depth: number; readonly parent: Statement | undefined }>();
+  readonly #definedIn = new Map<
+    Resource,
+    { readonly depth: number; readonly parent: Statement | undefined }
+  >();
   readonly #last = new Map<Resource, Statement | undefined>();
 
   enter(statement: Statement): void {

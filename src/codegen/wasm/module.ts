@@ -24,6 +24,7 @@ export class ModuleWriter {
   readonly #types: Signature[] = [];
   readonly #typeIndices = new Map<string, number>();
   readonly #functions: Definition[] = [];
+  readonly #data: { readonly address: number; readonly values: Float32Array }[] = [];
   #table: readonly FunctionRef[] = [];
 
   constructor(memory: MemoryImport) {
@@ -59,6 +60,11 @@ export class ModuleWriter {
   /** Sets the functions that indirect calls reach, by position. */
   table(functions: readonly FunctionRef[]): void {
     this.#table = functions;
+  }
+
+  /** Floats to be written to memory when the module is instantiated. */
+  data(address: number, values: Float32Array): void {
+    this.#data.push({ address, values });
   }
 
   bytes(): Uint8Array<ArrayBuffer> {
@@ -102,6 +108,13 @@ export class ModuleWriter {
     });
     section(out, 10, this.#functions, (definition) => {
       out.raw(definition.body.bytes());
+    });
+    section(out, 11, this.#data, ({ address, values }) => {
+      out.raw([0x00, 0x41]); // memory 0, from i32.const address on
+      out.s32(address);
+      out.u8(0x0b);
+      out.u32(4 * values.length);
+      for (const value of values) out.f32(value);
     });
     this.#writeNames(out);
     return out.bytes().slice();
