@@ -12,16 +12,10 @@ import type { TuningRecords } from './tuning-file.ts';
  * the lowest estimate. Throws `unsupported` if no kernel can.
  */
 export function chooseCandidate(problem: Problem, caps: DeviceCaps, tuning?: TuningRecords): Candidate {
-  const all = rankedCandidates(problem, caps);
-  const tuned = tuning && findTuned(tuning, caps, encode(problem), all);
-  const best = tuned ?? all[0];
+  const all = candidates(problem, caps);
+  const best = (tuning && findTuned(tuning, caps, encode(problem), all)) ?? all[0];
   if (best === undefined) {
     throw new WidefieldError('unsupported', `No kernel on ${caps.name} computes ${encode(problem)}.`);
   }
   return best;
-}
-
-/** All candidates, most promising first. */
-export function rankedCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
-  return [...candidates(problem, caps)].sort((a, b) => a.estimate - b.estimate);
 }

@@ -1,0 +1,65 @@
+import { invalidArgument } from '../core/errors.ts';
+import type { Device } from '../devices/device.ts';
+import { openWasmDevice } from '../devices/wasm.ts';
+
+export type DeviceName = 'auto' | 'native' | 'wasm';
+
+export const DEVICE_NAMES: readonly DeviceName[] = ['auto', 'native', 'wasm'];
+
+export interface OpenOptions {
+  /** Threads that run kernels; default: all cores. */
+  readonly threads?: number;
+  /** Folder of compiled native kernels; default: the user's cache folder. */
+  readonly cacheDirectory?: string;
+  /** The C compiler of the native device; default: the first of cc, gcc and clang that works. */
+  readonly compiler?: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Opens a device. `auto` takes the native one where there is a working C compiler, else WebAssembly;
+ * `device.note` says why.
+ *
+ * Throws `unsupported` if the named device cannot work here, `invalid-argument` for unknown names.
+ */
+export async function openDevice(name: DeviceName = 'auto', options: OpenOptions = {}): Promise<Device> {
+  switch (name) {
+    case 'native':
+      return openNative(options);
+    case 'wasm':
+      return openWasmDevice(options);
+    case 'auto':
+      return openBest(options);
+    default:
+      throw invalidArgument(`There is no device ${String(name)}: use ${DEVICE_NAMES.join(', ')}.`);
+  }
+}
+
+async function openBest(options: OpenOptions): Promise<Device> {
+  let reason: string;
+  try {
+    return await openNative(options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    reason = error instanceof Error ? error.message : String(error);
+  }
+  const device = await openWasmDevice(options);
+  return withNote(device, `WebAssembly, because the native device is not available: ${reason}`);
+}
+
+async function openNative(options: OpenOptions): Promise<Device> {
+  // Imported only when asked for: browsers have no child processes and no FFI.
+  const { openNativeDevice } = await import('../devices/native.ts');
+  return openNativeDevice(options);
+}
+
+/** The same device with another note. */
+function withNote(device: Device, note: string): Device {
+  return {
+    caps: device.caps,
+    note,
+    compile: (program, options) => device.compile(program, options),
+    dispose: () => device.dispose(),
+    [Symbol.asyncDispose]: () => device.dispose(),
+  };
+}

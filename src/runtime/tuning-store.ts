@@ -1,0 +1,50 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import envPaths from 'env-paths';
+
+import { WidefieldError } from '../core/errors.ts';
+import { formatTuning, parseTuning, recordKey } from './tuning-file.ts';
+import type { TuningRecord, TuningRecords } from './tuning-file.ts';
+
+/** Where measurements are kept by default: `tuning.json` in the user's cache folder. */
+export function defaultTuningFile(): string {
+  return path.join(envPaths('widefield', { suffix: '' }).cache, 'tuning.json');
+}
+
+/** Reads a tuning file; a missing one is empty. Throws `invalid-argument` or `io`, naming the file. */
+export async function loadTuning(file: string = defaultTuningFile()): Promise<Map<string, TuningRecord>> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map();
+    throw new WidefieldError('io', `The tuning file ${file} cannot be read.`, { cause: error });
+  }
+  try {
+    return parseTuning(text);
+  } catch (error) {
+    throw new WidefieldError('invalid-argument', `${file}: ${error instanceof Error ? error.message : ''}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Adds records to a tuning file, keeping what is there; the file is replaced in one step. */
+export async function saveTuning(
+  added: Iterable<TuningRecord>,
+  file: string = defaultTuningFile(),
+): Promise<TuningRecords> {
+  const records = await loadTuning(file).catch(() => new Map<string, TuningRecord>());
+  for (const record of added) records.set(recordKey(record.machine, record.problem), record);
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(temporary, formatTuning(records));
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new WidefieldError('io', `The tuning file ${file} cannot be written.`, { cause: error });
+  }
+  return records;
+}
