@@ -7,7 +7,7 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import { emitPacking, panelCount, panelFloats, panelStride, panelsOf } from './gemm/panels.ts';
 import type { Panels } from './gemm/panels.ts';
 import { accumulate, newTile } from './gemm/tile.ts';
-import { tileCycles, tileShapes } from './gemm/shapes.ts';
+import { tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { PointwiseProblem } from './problem.ts';
 
 /** A register tile of tileRows × tileVectors; a task computes rowTiles × panels of them, depthBlock deep at a time. */
@@ -21,6 +21,8 @@ export interface PointwiseConfig extends Config {
   readonly panels: number;
   /** Products summed before the accumulators are put aside; 0: all of them. */
   readonly depthBlock: number;
+  /** Steps of the innermost loop's body. */
+  readonly unroll: number;
 }
 
 /**
@@ -45,7 +47,7 @@ function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseConfig[]
     for (const { rows, vectors } of tileShapes(caps.vectorRegisters)) {
       const tileRows = Math.min(rows, problem.rows);
       const tileVectors = Math.min(vectors, problem.outputPitch / lanes);
-      const config = { lanes, tileRows, tileVectors, ...partition(problem, caps, lanes, tileRows, tileVectors) };
+      const config = { lanes, tileRows, tileVectors, ...partition(problem, caps, lanes, tileRows, tileVectors), unroll: unrollFor(caps) };
       if (ranked.some((entry) => JSON.stringify(entry.config) === JSON.stringify(config))) continue;
       ranked.push({ config, cost: estimate(problem, config, caps) });
     }
@@ -153,6 +155,8 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
     b.store(y, at, applyEpilogue(b, epilogue, vectors, sum, added), offset);
   };
 
+  const rowOffset = (r: number): number => r * inputPitch;
+
   /** One register tile over products k0 … k0 + depthBlock − 1. */
   const emitTile = (tile: Value, rowCount: number, panelBase: Value, channel: Value, vectors: number, k0: Value): void => {
     const sumBase = sums && b.mul(b.sub(tile, firstTile), tileRows * tileVectors * lanes);
@@ -160,9 +164,9 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
     const accumulators = newTile(b, rowCount, vectors, (r, v) =>
       sums && sumBase ? b.loadVec(sums, sumBase, place(r, v)) : b.vec(0),
     );
-    const left = { buffer: x, base: b.add(b.mul(tile, tileRows * inputPitch), k0), rowStride: inputPitch };
+    const left = { buffer: x, base: b.add(b.mul(tile, tileRows * inputPitch), k0), rowOffset };
     const right = { buffer: packed, base: b.add(panelBase, b.mul(k0, vectors * lanes)) };
-    accumulate(b, accumulators, left, right, depthBlock);
+    accumulate(b, accumulators, left, right, depthBlock, config.unroll);
     accumulators.forEach((row, r) => {
       row.forEach((accumulator, v) => {
         if (sums && sumBase) b.store(sums, sumBase, accumulator.get(), place(r, v));

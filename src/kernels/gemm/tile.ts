@@ -1,11 +1,11 @@
 import type { KernelBuilder, Variable } from '../../codegen/builder.ts';
 import type { Buffer, Value } from '../../codegen/ir.ts';
 
-/** The left-hand side: element (row, k) is at `base + row · rowStride + k`. */
+/** The left-hand side: element (row, k) is at `base + rowOffset(row) + k`. */
 export interface LeftOperand {
   readonly buffer: Buffer;
   readonly base: Value;
-  readonly rowStride: number;
+  readonly rowOffset: (row: number) => number;
 }
 
 /** One panel of the right-hand side: element (k, column) is at `base + k · vectors · lanes + column`. */
@@ -32,6 +32,9 @@ export function newTile(
 /**
  * Emits tile += left[rows, depth] · right[depth, vectors · lanes]: for each k, a column of broadcasts times a
  * row of vectors, rows · vectors independent fused multiply-adds.
+ *
+ * @param maxUnroll the most steps of k in one turn of the loop. More than one only where the compiler keeps
+ * loads near their uses: WebAssembly engines hoist them and run out of registers (`shapes.unrollFor`).
  */
 export function accumulate(
   b: KernelBuilder,
@@ -39,6 +42,7 @@ export function accumulate(
   left: LeftOperand,
   right: RightOperand,
   depth: number,
+  maxUnroll: number,
 ): void {
   const vectors = tile[0]?.length ?? 0;
   const step = (k: Value, ahead: number): void => {
@@ -48,15 +52,20 @@ export function accumulate(
     );
     const element = b.add(left.base, k);
     tile.forEach((accumulators, r) => {
-      const a = b.loadBroadcast(left.buffer, element, r * left.rowStride + ahead);
+      const a = b.loadBroadcast(left.buffer, element, left.rowOffset(r) + ahead);
       accumulators.forEach((accumulator, v) => {
         const factor = row[v];
         if (factor !== undefined) accumulator.set(b.fma(a, factor, accumulator.get()));
       });
     });
   };
-  const unroll = [4, 2].find((u) => depth % u === 0) ?? 1;
+  const unroll = largestDivisor(depth, maxUnroll);
   b.for(0, depth, unroll, (k) => {
     for (let ahead = 0; ahead < unroll; ahead++) step(k, ahead);
   });
+}
+
+function largestDivisor(n: number, atMost: number): number {
+  for (let d = Math.min(n, atMost); d > 1; d--) if (n % d === 0) return d;
+  return 1;
 }
