@@ -60,12 +60,8 @@ export class ThreadPool implements Backend {
           }),
         );
       }
-      await pool.#ask({
-        type: 'start',
-        id: 0,
-        control: pool.#control,
-        postDone: pool.#waitAsync === undefined,
-      });
+      const postDone = pool.#waitAsync === undefined;
+      await pool.#ask({ type: 'start', id: 0, control: pool.#control, threads, postDone });
       return pool;
     } catch (error) {
       await pool.dispose();
@@ -119,6 +115,7 @@ export class ThreadPool implements Backend {
     control[WORDS.first] = first;
     control[WORDS.end] = end;
     control[WORDS.timed] = timed ? 1 : 0;
+    control[WORDS.ready] = 0;
     this.#times = undefined;
     try {
       await this.#wait((waiting) => {

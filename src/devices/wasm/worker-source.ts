@@ -13,6 +13,8 @@ export const WORDS = {
   first: 65,
   end: 66,
   timed: 67,
+  /** Threads that are ready to start a timed run; the host sets it to 0. */
+  ready: 68,
   /** Whether the finished run was cancelled. */
   cancelled: 80,
 } as const;
@@ -21,7 +23,13 @@ export const WORD_COUNT = 96;
 
 /** What workers are told by message. Every message goes to all workers. */
 export type ToWorker =
-  | { readonly type: 'start'; readonly id: 0; readonly control: Int32Array; readonly postDone: boolean }
+  | {
+      readonly type: 'start';
+      readonly id: 0;
+      readonly control: Int32Array;
+      readonly threads: number;
+      readonly postDone: boolean;
+    }
   | {
       readonly type: 'attach';
       readonly id: number;
@@ -58,7 +66,7 @@ export const WORKER_SOURCE = `'use strict';
 const { parentPort } = globalThis.process?.getBuiltinModule?.('node:worker_threads') ?? {};
 const port = parentPort ?? self;
 const programs = new Map();
-let control, thread, postDone;
+let control, thread, threads, postDone;
 let handled = 0;
 let ran = 0;
 
@@ -76,6 +84,7 @@ function handle(message, index) {
   if (message.type === 'start') {
     thread = index;
     control = message.control;
+    threads = message.threads;
     postDone = message.postDone;
     port.postMessage({ type: 'ready', id: message.id });
   } else if (message.type === 'attach') {
@@ -120,6 +129,10 @@ function execute() {
 
 function runTimed(run, first, end) {
   const times = new Float64Array(end - first + 1);
+  // The clock starts when all threads are awake.
+  let ready = Atomics.add(control, ${WORDS.ready}, 1) + 1;
+  if (ready === threads) Atomics.notify(control, ${WORDS.ready});
+  for (; ready < threads; ready = Atomics.load(control, ${WORDS.ready})) Atomics.wait(control, ${WORDS.ready}, ready);
   times[0] = performance.now();
   for (let step = first; step < end; step++) {
     if (run(step, step + 1, thread)) return 1;
