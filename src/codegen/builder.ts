@@ -269,7 +269,7 @@ export class KernelBuilder {
     if (value.type !== 'f32' && value.type !== 'vec') {
       this.#fail('store', `the value must be f32 or vec, got ${value.type}`);
     }
-    this.#push({ kind: 'store', buffer, index: this.#lift(index, 'i32', 'store'), offset, value });
+    this.#push({ kind: 'store', buffer, index: this.#index('store', index), offset, value });
   }
 
   // ---- control ----------------------------------------------------------------------------------
@@ -367,17 +367,21 @@ export class KernelBuilder {
     if (!Number.isInteger(offset)) this.#fail(op, `the offset must be an integer, got ${offset}`);
   }
 
+  #index(op: string, index: Operand): Value {
+    const lifted = this.#lift(index, 'i32', op);
+    if (lifted.type !== 'i32') this.#fail(op, `the index must be i32, got ${lifted.type}`);
+    return lifted;
+  }
+
   #load(buffer: Buffer, index: Operand, offset: number, type: Type, broadcast: boolean): Value {
     this.#checkBuffer('load', buffer, offset);
     if (buffer.access === 'write') this.#fail('load', `${buffer.name} is an output`);
-    const lifted = this.#lift(index, 'i32', 'load');
-    if (lifted.type !== 'i32') this.#fail('load', `the index must be i32, got ${lifted.type}`);
     return this.#define({
       id: this.#nextValue++,
       type,
       op: 'load',
       buffer,
-      index: lifted,
+      index: this.#index('load', index),
       offset,
       broadcast,
     });

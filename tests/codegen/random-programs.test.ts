@@ -1,10 +1,26 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
 import { interpret } from '../../src/codegen/interpret.ts';
+import type { Device, Program, Slot } from '../../src/devices/device.ts';
+import { openWasmDevice } from '../../src/devices/wasm.ts';
 import { randomBuffers, randomProgram } from '../support/random-program.ts';
+import type { RandomProgram } from '../support/random-program.ts';
 import { runAsWasm } from '../support/run-kernel.ts';
 
 const choices = fc.array(fc.nat(), { minLength: 30, maxLength: 600, size: 'max' });
+
+let device: Device;
+
+beforeAll(async () => {
+  device = await openWasmDevice({ threads: 3 });
+});
+
+afterAll(async () => {
+  await device.dispose();
+});
+
+// `toEqual` compares as Object.is does: NaN equals NaN, and -0 differs from 0.
 
 test('random programs give the same bits interpreted and as WebAssembly', () => {
   fc.assert(
@@ -14,9 +30,60 @@ test('random programs give the same bits interpreted and as WebAssembly', () => 
       const actual = randomBuffers(program, 'buffers');
       interpret(program.kernel, expected);
       runAsWasm(program.kernel, actual);
-      // Object.is semantics: NaN equals NaN, and -0 differs from 0.
-      for (const name of ['y', 'z']) expect(actual[name]).toEqual(expected[name]);
+      expect(actual).toEqual(expected);
     }),
     { numRuns: 400 },
   );
 });
+
+test('several random programs in one module, on several threads, give the same bits too', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(choices, { minLength: 1, maxLength: 6 }), async (lists) => {
+      const programs = lists.map((list) => randomProgram(list, 4));
+      const { program, slots } = asSteps(programs);
+      const executable = await device.compile(program);
+      const arena = executable.view('arena');
+      const expected = programs.map((one) => randomBuffers(one, 'buffers'));
+      expected.forEach((buffers, i) => {
+        for (const [name, values] of Object.entries(buffers)) arena.set(values, slots[i]?.get(name)?.offset);
+      });
+      await executable.run();
+      programs.forEach(({ kernel }, i) => {
+        const buffers = expected[i] ?? {};
+        interpret(kernel, buffers);
+        for (const [name, values] of Object.entries(buffers)) {
+          const start = slots[i]?.get(name)?.offset ?? NaN;
+          expect(arena.slice(start, start + values.length)).toEqual(values);
+        }
+      });
+      await executable.dispose();
+    }),
+    { numRuns: 40 },
+  );
+});
+
+/** A step for each program, with buffers of its own in the arena. */
+function asSteps(programs: readonly RandomProgram[]): { program: Program; slots: Map<string, Slot>[] } {
+  let arena = 0;
+  const slots = programs.map(
+    ({ lengths }) =>
+      new Map(
+        Object.entries(lengths).map(([name, length]): [string, Slot] => {
+          const slot: Slot = { region: 'arena', offset: arena };
+          arena += Math.ceil(length / 16) * 16;
+          return [name, slot];
+        }),
+      ),
+  );
+  const program: Program = {
+    kernels: programs.map(({ kernel }) => kernel),
+    steps: programs.map(({ kernel }, i) => ({
+      kernel: i,
+      slots: kernel.buffers.map(({ name }) => slots[i]?.get(name) ?? { region: 'arena', offset: NaN }),
+      label: `program ${i}`,
+    })),
+    prepare: [],
+    sizes: { weights: 0, arena, staging: 0 },
+  };
+  return { program, slots };
+}
