@@ -524,7 +524,7 @@ function evaluateI32(op: BinaryOp, a: number, b: number): number | undefined {
     case 'div':
       return b === 0 ? undefined : Math.trunc(a / b) | 0;
     case 'rem':
-      return b === 0 ? undefined : a % b | 0;
+      return b === 0 ? undefined : (a % b) | 0;
     case 'min':
       return b < a ? b : a;
     case 'max':

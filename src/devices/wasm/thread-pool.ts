@@ -49,16 +49,16 @@ export class ThreadPool implements Backend {
     const pool = new ThreadPool(threads);
     try {
       for (let thread = 0; thread < threads; thread++) {
-        pool.#workers.push(
-          spawn(WORKER_SOURCE, {
-            message: (data) => {
-              pool.#receive(data as FromWorker);
-            },
-            lost: (error) => {
-              pool.#fail(error);
-            },
-          }),
-        );
+        const worker = spawn(WORKER_SOURCE, {
+          message: (data) => {
+            pool.#receive(data as FromWorker);
+          },
+          lost: (error) => {
+            pool.#fail(error);
+          },
+        });
+        worker.keepAlive(false);
+        pool.#workers.push(worker);
       }
       const postDone = pool.#waitAsync === undefined;
       await pool.#ask({ type: 'start', id: 0, control: pool.#control, threads, postDone });
