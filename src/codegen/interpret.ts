@@ -153,26 +153,26 @@ class Task {
   }
 
   #arithmetic(node: ArithmeticNode): RuntimeValue {
-    const args = node.args.map((arg) => this.#value(arg));
-    const operandType = node.args[0]?.type;
-    if (node.op === 'splat') return new Float32Array(this.#kernel.lanes).fill(args[0] as number);
-    if (node.op === 'sumLanes') return halve(args[0] as Float32Array, (a, b) => Math.fround(a + b));
-    if (node.op === 'maxLanes') return halve(args[0] as Float32Array, (a, b) => (a < b ? b : a));
-    if (operandType === 'i32') return this.#i32(node, args as number[]);
-    if (node.type !== 'vec' && node.type !== 'mask') return this.#scalar(node, args);
+    const { lanes } = this.#kernel;
+    const [first, second, third] = node.args;
+    const a = first === undefined ? undefined : this.#value(first);
+    const b = second === undefined ? undefined : this.#value(second);
+    const c = third === undefined ? undefined : this.#value(third);
+    if (node.op === 'splat') return new Float32Array(lanes).fill(a as number);
+    if (node.op === 'sumLanes') return halve(a as Float32Array, (x, y) => Math.fround(x + y));
+    if (node.op === 'maxLanes') return halve(a as Float32Array, (x, y) => (x < y ? y : x));
+    if (first?.type === 'i32') return this.#i32(node, a as number, b as number);
+    if (node.type !== 'vec' && node.type !== 'mask') return this.#scalar(node, a, b, c);
     // Lane by lane; a bool condition of a select holds for every lane.
-    const lanes = Array.from({ length: this.#kernel.lanes }, (_, lane) =>
-      this.#scalar(
-        node,
-        args.map((arg) => (typeof arg === 'object' ? (arg[lane] ?? NaN) : arg)),
-      ),
-    );
-    return node.type === 'vec' ? Float32Array.from(lanes as number[]) : (lanes as boolean[]);
+    const result = node.type === 'vec' ? new Float32Array(lanes) : new Array<boolean>(lanes);
+    for (let lane = 0; lane < lanes; lane++) {
+      result[lane] = this.#scalar(node, laneOf(a, lane), laneOf(b, lane), laneOf(c, lane));
+    }
+    return result;
   }
 
   /** Operations whose first operand is an i32. */
-  #i32(node: ArithmeticNode, args: readonly number[]): RuntimeValue {
-    const [a = 0, b = 0] = args;
+  #i32(node: ArithmeticNode, a: number, b: number): RuntimeValue {
     if ((node.op === 'div' || node.op === 'rem') && b === 0) {
       throw failure(this.#kernel, `divides the i32 ${a} by zero in task ${this.#task}`);
     }
@@ -198,13 +198,20 @@ class Task {
       case 'toF32':
         return Math.fround(a);
       default:
-        return this.#scalar(node, args);
+        return this.#scalar(node, a, b, undefined);
     }
   }
 
   /** Operations on f32 and bool, one lane of vec and mask, and those that are alike for i32. */
-  #scalar(node: ArithmeticNode, args: readonly (RuntimeValue | undefined)[]): number | boolean {
-    const [a, b, c] = args as [number, number, number];
+  #scalar(
+    node: ArithmeticNode,
+    first: RuntimeValue | undefined,
+    second: RuntimeValue | undefined,
+    third: RuntimeValue | undefined,
+  ): number | boolean {
+    const a = first as number;
+    const b = second as number;
+    const c = third as number;
     switch (node.op) {
       case 'neg':
         return -a;
@@ -260,6 +267,10 @@ class Task {
       throw failure(this.#kernel, `takes ${node.op} of ${operand}, out of its range, in task ${this.#task}`);
     }
   }
+}
+
+function laneOf(value: RuntimeValue | undefined, lane: number): RuntimeValue | undefined {
+  return typeof value === 'object' ? value[lane] : value;
 }
 
 /** lane i = combine(lane i, lane i + s) for s = lanes/2, lanes/4, …, 1; then lane 0. */
