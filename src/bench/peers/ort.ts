@@ -1,0 +1,133 @@
+import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node';
+
+import type { DepthwiseProblem, PointwiseProblem } from '../../kernels/problem.ts';
+import type { BenchCase } from '../case.ts';
+import { timer } from '../engine.ts';
+import type { Engine } from '../engine.ts';
+import { nchwToNhwc, nhwcToNchw, transpose } from '../layout.ts';
+import { encodeOnnx } from '../onnx.ts';
+import type { OnnxNode } from '../onnx.ts';
+
+/** What onnxruntime-node and onnxruntime-web have in common. */
+export interface OrtApi {
+  readonly InferenceSession: {
+    create(model: Uint8Array, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
+  };
+  readonly Tensor: TensorConstructor;
+}
+
+/** A problem as a model of one node, its input in the model's layout, and the way back. */
+interface Form {
+  readonly name: string;
+  readonly model: Uint8Array;
+  readonly input: Float32Array;
+  readonly inputShape: readonly number[];
+  readonly outputShape: readonly number[];
+  /** From the model's layout to [N, H, W, C]. */
+  toNhwc(output: Float32Array): Float32Array;
+}
+
+/** All sensible forms of the problem: which one is quickest depends on shape and runtime. */
+export function ortForms(test: BenchCase): Form[] {
+  const { problem } = test;
+  if (problem.op === 'depthwise') return [depthwise(problem, test)];
+  return [gemm(problem, test), pointwiseConv(problem, test)];
+}
+
+function depthwise(problem: DepthwiseProblem, { input, weight }: BenchCase): Form {
+  const { batch, height, width, channels, kernelHeight, kernelWidth, padding, stride, dilation } = problem;
+  const shape = [batch, channels, height, width];
+  return form('Conv NCHW', {
+    node: {
+      operator: 'Conv',
+      inputs: ['x', 'w'],
+      outputs: ['y'],
+      attributes: {
+        group: channels,
+        kernel_shape: [kernelHeight, kernelWidth],
+        pads: [padding.top, padding.left, padding.bottom, padding.right],
+        strides: [stride, stride],
+        dilations: [dilation, dilation],
+      },
+    },
+    weight,
+    weightShape: [channels, 1, kernelHeight, kernelWidth],
+    input: nhwcToNchw(input, batch, height * width, channels),
+    inputShape: shape,
+    outputShape: shape,
+    toNhwc: (output) => nchwToNhwc(output, batch, height * width, channels),
+  });
+}
+
+function gemm(problem: PointwiseProblem, { input, weight }: BenchCase): Form {
+  const { rows, inputs, outputs } = problem;
+  return form('Gemm', {
+    node: { operator: 'Gemm', inputs: ['x', 'w'], outputs: ['y'] },
+    weight: transpose(weight, outputs, inputs),
+    weightShape: [inputs, outputs],
+    input,
+    inputShape: [rows, inputs],
+    outputShape: [rows, outputs],
+    toNhwc: (output) => output,
+  });
+}
+
+function pointwiseConv(problem: PointwiseProblem, { input, weight }: BenchCase): Form {
+  const { rows, inputs, outputs } = problem;
+  return form('Conv 1×1 NCHW', {
+    node: { operator: 'Conv', inputs: ['x', 'w'], outputs: ['y'], attributes: { kernel_shape: [1, 1] } },
+    weight,
+    weightShape: [outputs, inputs, 1, 1],
+    input: transpose(input, rows, inputs),
+    inputShape: [1, inputs, rows, 1],
+    outputShape: [1, outputs, rows, 1],
+    toNhwc: (output) => transpose(output, outputs, rows),
+  });
+}
+
+interface FormParts extends Omit<Form, 'name' | 'model'> {
+  readonly node: OnnxNode;
+  readonly weight: Float32Array;
+  readonly weightShape: readonly number[];
+}
+
+function form(name: string, { node, weight, weightShape, ...rest }: FormParts): Form {
+  const model = encodeOnnx({
+    nodes: [node],
+    inputs: [{ name: 'x', shape: rest.inputShape }],
+    outputs: [{ name: 'y', shape: rest.outputShape }],
+    initializers: [{ name: 'w', shape: weightShape, data: weight }],
+  });
+  return { name, model, ...rest };
+}
+
+export interface OrtEngineOptions {
+  readonly name: string;
+  readonly device: Engine['device'];
+  readonly threads: number;
+  readonly session: InferenceSession.SessionOptions;
+  readonly timingIncludes: string;
+}
+
+/** A session that writes into an output tensor allocated once. */
+export async function ortEngine(ort: OrtApi, form: Form, options: OrtEngineOptions): Promise<Engine> {
+  const session = await ort.InferenceSession.create(form.model, options.session);
+  const tensor = (data: Float32Array, shape: readonly number[]): Tensor =>
+    new ort.Tensor('float32', data, shape);
+  const feeds = { x: tensor(form.input, form.inputShape) };
+  const fetches = { y: tensor(new Float32Array(form.outputShape.reduce((a, b) => a * b, 1)), form.outputShape) };
+  let results: InferenceSession.ReturnType = {};
+  const { name, device, threads, timingIncludes } = options;
+  return {
+    name,
+    device,
+    threads,
+    config: form.name,
+    timingIncludes,
+    time: timer(async () => {
+      results = await session.run(feeds, fetches);
+    }),
+    output: () => Promise.resolve(form.toNhwc(results.y?.data as Float32Array)),
+    dispose: () => session.release(),
+  };
+}

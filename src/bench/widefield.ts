@@ -1,0 +1,104 @@
+import type { DeviceCaps } from '../core/caps.ts';
+import type { Device } from '../devices/device.ts';
+import { channelPitch } from '../kernels/problem.ts';
+import { encode } from '../kernels/signature.ts';
+import { createOp } from '../runtime/op.ts';
+import type { OpSession } from '../runtime/op.ts';
+import { openDevice } from '../runtime/open.ts';
+import { tune } from '../runtime/tune.ts';
+import type { TuneProgress } from '../runtime/tune.ts';
+import { recordKey } from '../runtime/tuning-file.ts';
+import { loadTuning, saveTuning } from '../runtime/tuning-store.ts';
+import type { BenchCase, BenchProblem } from './case.ts';
+import { timer } from './engine.ts';
+import type { Engine, Peer } from './engine.ts';
+
+export type WidefieldDevice = 'native' | 'wasm';
+
+export interface WidefieldOptions {
+  readonly threads: number;
+  /** Measure all candidates first where no measurement is on file, and keep the winners. */
+  readonly tune: boolean;
+  /** The file of measurements; default: in the user's cache folder. */
+  readonly tuningFile?: string;
+  readonly onTune?: (progress: TuneProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Widefield itself on one of its devices, as one engine among others. */
+export async function openWidefield(
+  name: WidefieldDevice,
+  options: WidefieldOptions,
+): Promise<Peer & { readonly note: string }> {
+  const { threads, signal } = options;
+  const device = await openDevice(name, { threads, ...(signal && { signal }) });
+  return {
+    version: device.note,
+    note: device.note,
+    prepare: async (test, stop) => [await prepare(device, name, test, { ...options, ...(stop && { signal: stop }) })],
+    dispose: () => device.dispose(),
+  };
+}
+
+async function prepare(
+  device: Device,
+  name: WidefieldDevice,
+  test: BenchCase,
+  { signal, tuningFile, tune: mayTune, onTune }: WidefieldOptions,
+): Promise<Engine> {
+  const problem = withPitch(test.problem, device.caps);
+  let tuning = await loadTuning(tuningFile);
+  if (mayTune && !tuning.has(recordKey(device.caps.fingerprint, encode(problem)))) {
+    const record = await tune(device, problem, {
+      ...(signal && { signal }),
+      ...(onTune && { onProgress: onTune }),
+    });
+    tuning = new Map(await saveTuning([record], tuningFile));
+  }
+  const op = await createOp(device, problem, { weight: test.weight }, { tuning, ...(signal && { signal }) });
+  const [input] = op.signature.inputs;
+  spread(test.input, op.input(), input?.channels ?? 0, input?.pitch ?? 0);
+  op.output.fill(NaN);
+  return engine(op, name, device.caps.threads);
+}
+
+function engine(op: OpSession, device: WidefieldDevice, threads: number): Engine {
+  const { channels, pitch } = op.signature.output;
+  return {
+    name: `widefield-${device}`,
+    device,
+    threads,
+    config: op.config,
+    timingIncludes: 'one session.run on data that lies in the device’s memory',
+    time: timer(() => op.run()),
+    output: () => Promise.resolve(gather(op.output, channels, pitch)),
+    dispose: () => op.dispose(),
+  };
+}
+
+/** The problem with the pitch that a network would use on this device. */
+function withPitch(problem: BenchProblem, caps: DeviceCaps): BenchProblem {
+  const lanes = caps.lanes[0] ?? 1;
+  if (problem.op === 'depthwise') return { ...problem, pitch: channelPitch(problem.channels, lanes) };
+  return {
+    ...problem,
+    inputPitch: channelPitch(problem.inputs, lanes),
+    outputPitch: channelPitch(problem.outputs, lanes),
+  };
+}
+
+/** [rows, channels] → [rows, pitch]. */
+function spread(dense: Float32Array, pitched: Float32Array, channels: number, pitch: number): void {
+  for (let from = 0, to = 0; from < dense.length; from += channels, to += pitch) {
+    pitched.set(dense.subarray(from, from + channels), to);
+  }
+}
+
+/** [rows, pitch] → [rows, channels]. */
+function gather(pitched: Float32Array, channels: number, pitch: number): Float32Array {
+  const dense = new Float32Array((pitched.length / pitch) * channels);
+  for (let from = 0, to = 0; from < pitched.length; from += pitch, to += channels) {
+    dense.set(pitched.subarray(from, from + channels), to);
+  }
+  return dense;
+}

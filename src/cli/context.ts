@@ -1,0 +1,7 @@
+/** What a command gets from the program around it. */
+export interface CommandContext {
+  /** Fires on Ctrl-C. */
+  readonly signal: AbortSignal;
+  /** Writes a result, and a line break, to standard output. */
+  readonly print: (text: string) => void;
+}

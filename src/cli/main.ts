@@ -1,0 +1,81 @@
+import { Command, CommanderError } from 'commander';
+
+import { packageVersion } from '../bench/machine.ts';
+import { WidefieldError } from '../core/errors.ts';
+import { benchCommand } from './bench.ts';
+import type { CommandContext } from './context.ts';
+import { doctorCommand } from './doctor.ts';
+
+const EXIT_FAILURE = 1;
+const EXIT_USAGE = 2;
+/** 128 + the number of SIGINT. */
+const EXIT_INTERRUPTED = 130;
+
+/**
+ * Runs the command line and sets the process's exit code: 0, 1 after an error, 2 for wrong usage, 130 after
+ * Ctrl-C. Results go to standard output, one-sentence errors and progress to standard error.
+ *
+ * @param argv as `process.argv`: interpreter, script, arguments
+ */
+export async function main(argv: readonly string[]): Promise<void> {
+  const interrupt = new AbortController();
+  const onInterrupt = (): void => {
+    if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED); // asked twice: at once
+    interrupt.abort();
+  };
+  process.on('SIGINT', onInterrupt);
+  process.stdout.on('error', onOutputError);
+  const program = createProgram({
+    signal: interrupt.signal,
+    print: (text) => process.stdout.write(`${text}\n`),
+  });
+  try {
+    await program.parseAsync([...argv]);
+  } catch (error) {
+    const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
+    process.exitCode = reportError(error, interrupt.signal.aborted, verbose);
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.stdout.off('error', onOutputError);
+  }
+}
+
+function createProgram(context: CommandContext): Command {
+  const program = new Command('widefield')
+    .description('Runs large-kernel ConvNets at hardware speed, and shows how fast.')
+    .version(packageVersion())
+    .option('--verbose', 'show where errors come from')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => { write(text.replace(/^error: /, '')); } })
+    .showHelpAfterError('(add --help for what is possible)');
+  // Commander copies these settings to subcommands that are made by `command`, not to added ones.
+  for (const command of [doctorCommand(context), benchCommand(context)]) {
+    for (const each of [command, ...command.commands]) each.copyInheritedSettings(program);
+    program.addCommand(command);
+  }
+  return program;
+}
+
+/** Prints the error and returns the exit code that belongs to it. */
+function reportError(error: unknown, interrupted: boolean, verbose: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE; // already printed
+  if (interrupted) {
+    process.stderr.write('Interrupted.\n');
+    return EXIT_INTERRUPTED;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const isExpected = error instanceof WidefieldError;
+  const hint = isExpected || verbose ? '' : ' (unexpected: add --verbose to see where it comes from)';
+  process.stderr.write(`${message}${hint}\n`);
+  if (verbose && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ''}\n`);
+    if (error.cause instanceof Error) process.stderr.write(`Caused by: ${error.cause.stack ?? ''}\n`);
+  }
+  return EXIT_FAILURE;
+}
+
+/** A reader such as `head` that has seen enough is no error. */
+function onOutputError(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+}
