@@ -12,6 +12,7 @@ import type { LoadedKernel } from './native/executable.ts';
 import { EXECUTOR_SOURCE } from './native/executor.ts';
 import { openExecutorLibrary } from './native/library.ts';
 import type { ExecutorLibrary } from './native/library.ts';
+import { SerialQueue } from './wasm/queue.ts';
 
 export interface NativeOptions {
   /** Threads that run a program; default: all cores. */
@@ -58,6 +59,7 @@ class NativeDevice implements Device {
   readonly #library: ExecutorLibrary;
   readonly #pool: unknown;
   readonly #executables = new Set<NativeExecutable>();
+  readonly #queue = new SerialQueue();
   #disposed = false;
 
   constructor(
@@ -97,6 +99,7 @@ class NativeDevice implements Device {
         this.caps.threads,
         program,
         loaded,
+        this.#queue,
         (disposed) => this.#executables.delete(disposed),
       );
       this.#executables.add(executable);

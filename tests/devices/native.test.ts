@@ -47,4 +47,17 @@ describe('native device', () => {
       await device.dispose();
     }
   });
+
+  test('runs two executables at once, one after the other', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const lanes = device.caps.lanes[0] ?? 4;
+    const executables = await Promise.all([1, 2].map(() => device.compile(twoStepProgram(64, lanes))));
+    for (const executable of executables) executable.view('arena').fill(1);
+    await Promise.all(
+      executables.flatMap((executable) => Array.from({ length: 50 }, () => executable.run())),
+    );
+    for (const executable of executables) {
+      expect([...executable.view('arena').subarray(2 * 64 * lanes)]).toEqual(new Array(64 * lanes).fill(3));
+    }
+  });
 });

@@ -1,6 +1,7 @@
 import { scratchFloats } from '../../codegen/ir.ts';
 import { WidefieldError, throwIfAborted } from '../../core/errors.ts';
 import type { Executable, Program, Region, RunOptions, Step, StepTime } from '../device.ts';
+import type { SerialQueue } from '../wasm/queue.ts';
 import type { Address, ExecutorLibrary } from './library.ts';
 
 /** A kernel that is compiled and loaded. */
@@ -37,8 +38,8 @@ export class NativeExecutable implements Executable {
   readonly #main: StepTable;
   readonly #prepare: readonly StepTable[];
   readonly #offsets: Readonly<Record<Region, number>>;
-  /** The last run; the next one waits for it. */
-  #tail: Promise<unknown> = Promise.resolve();
+  /** The device's threads do one run at a time, whichever executable asks. */
+  readonly #queue: SerialQueue;
   #disposed = false;
 
   constructor(
@@ -47,8 +48,10 @@ export class NativeExecutable implements Executable {
     threads: number,
     program: Program,
     kernels: readonly LoadedKernel[],
+    queue: SerialQueue,
     onDispose: (executable: NativeExecutable) => void,
   ) {
+    this.#queue = queue;
     this.#library = library;
     this.#pool = pool;
     this.#program = program;
@@ -98,13 +101,13 @@ export class NativeExecutable implements Executable {
   async dispose(): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    await this.#tail;
+    await this.#queue.add(() => Promise.resolve());
     this.#onDispose(this);
     for (const kernel of this.#kernels) this.#library.unload(kernel.handle);
   }
 
   #execute(table: StepTable, options: RunOptions, timed: boolean): Promise<StepTime[]> {
-    const run = this.#tail.then(async () => {
+    return this.#queue.add(async () => {
       if (this.#disposed) throw disposedError();
       throwIfAborted(options.signal);
       const cancel = this.#cancel;
@@ -129,8 +132,6 @@ export class NativeExecutable implements Executable {
         options.signal?.removeEventListener('abort', onAbort);
       }
     });
-    this.#tail = run.catch(() => undefined);
-    return run;
   }
 
   #times(table: StepTable): StepTime[] {
