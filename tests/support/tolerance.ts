@@ -1,0 +1,112 @@
+import { reference } from '../../src/graph/reference.ts';
+import type { Tensors } from '../../src/graph/tensors.ts';
+import type { ElementwiseStep, Epilogue, LayerNormProblem, Problem } from '../../src/kernels/problem.ts';
+import { signature } from '../../src/kernels/signature.ts';
+
+/** Half the distance from 1 to the next float32. */
+const UNIT = 2 ** -24;
+
+/**
+ * Higham & Mary (2019): a sum of n products has an error of at most λ · √n · u · Σ|x||w|, except with
+ * probability 2·e^(−λ²/2): 3·10⁻⁸ for λ = 6.
+ */
+const LAMBDA = 6;
+
+/** Roundings around a sum: bias, scale, residual, activation. */
+const AROUND = 8;
+
+/** The error that math.ts allows an activation at x, as a multiple of max(1, |x|). */
+const ACTIVATION_ERROR = 4e-7;
+
+/** Activations stretch an error in their argument by at most this much (GELU; attained near x = √2). */
+const STEEPEST = 1.13;
+
+/**
+ * The largest error that a float32 kernel may make anywhere in a problem's output.
+ *
+ * It is λ · √(depth + 8) · u times the largest Σ|x||w| of the output, which is the problem's own reference on absolute
+ * values without activations; two activations may stretch it, and add their own error. It is one number for all
+ * outputs because transforms spread the error of large sums over small ones. Copies and maxima are exact.
+ */
+export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): number {
+  const { depth } = signature(problem).cost;
+  const rounding = LAMBDA * Math.sqrt(depth + AROUND) * UNIT;
+  switch (problem.op) {
+    case 'concat':
+      return 0;
+    case 'softmax': {
+      // The exponent's rounding is relative to the exponent itself, and no result is above 1.
+      return rounding + 2 * UNIT * 2 * largest(inputs.x);
+    }
+    case 'layer-norm':
+      return rounding * layerNormMagnitude(problem, inputs, weights);
+    case 'pool':
+      if (problem.kind === 'max') return 0;
+      return rounding * magnitude(problem, inputs, weights);
+    default: {
+      const size = magnitude(problem, inputs, weights);
+      return activations(problem) === 0
+        ? rounding * size
+        : STEEPEST ** 2 * (rounding * size + 2 * ACTIVATION_ERROR * Math.max(1, size));
+    }
+  }
+}
+
+function activations(problem: Problem): number {
+  if (problem.op === 'elementwise') return problem.steps.filter((step) => step.kind === 'activation').length;
+  if (problem.op === 'batch-norm') return problem.activation === 'none' ? 0 : 1;
+  if (!('epilogue' in problem)) return 0;
+  const { activation, finalActivation } = problem.epilogue;
+  return [activation, finalActivation].filter((a) => a !== 'none').length;
+}
+
+/** The largest output of the problem without activations, on absolute values. */
+function magnitude(problem: Problem, inputs: Tensors, weights: Tensors): number {
+  const positive = absolute(weights);
+  const { running_mean: mean, running_var: variance } = weights;
+  const abs = mean && variance ? { ...positive, running_mean: mean.map((m) => -Math.abs(m)) } : positive;
+  return largest(reference(linear(problem), absolute(inputs), abs));
+}
+
+function linear(problem: Problem): Problem {
+  if (problem.op === 'batch-norm') return { ...problem, activation: 'none' };
+  if (problem.op === 'elementwise') return { ...problem, steps: problem.steps.flatMap(linearStep) };
+  if (!('epilogue' in problem)) return problem;
+  const epilogue: Epilogue = { ...problem.epilogue, activation: 'none', finalActivation: 'none' };
+  return { ...problem, epilogue };
+}
+
+function linearStep(step: ElementwiseStep): ElementwiseStep[] {
+  if (step.kind === 'activation') return [];
+  if (step.kind === 'sub') return [{ kind: 'add' }];
+  return step.kind === 'affine'
+    ? [{ kind: 'affine', scale: Math.abs(step.scale), shift: Math.abs(step.shift) }]
+    : [step];
+}
+
+/** max|x| / deviation · max|weight| + max|bias|, for the row where the first factor is largest. */
+function layerNormMagnitude(problem: LayerNormProblem, inputs: Tensors, weights: Tensors): number {
+  const plain = reference({ ...problem, affine: false }, inputs, {});
+  const { rows, channels, pitch } = problem;
+  const x = inputs.x ?? new Float32Array();
+  let size = 1;
+  for (let row = 0; row < rows; row++) {
+    const slice = x.subarray(row * pitch, row * pitch + channels);
+    // Normalised values differ by what x differs by, divided by the deviation.
+    const spread = Math.max(...slice) - Math.min(...slice);
+    const normal = plain.subarray(row * pitch, row * pitch + channels);
+    const deviation = spread / (Math.max(...normal) - Math.min(...normal));
+    if (spread > 0) size = Math.max(size, largest(slice) / deviation);
+  }
+  return problem.affine ? size * largest(weights.weight) + largest(weights.bias) : size;
+}
+
+function absolute(tensors: Tensors): Tensors {
+  return Object.fromEntries(Object.entries(tensors).map(([name, values]) => [name, values.map(Math.abs)]));
+}
+
+function largest(values: Float32Array | Float64Array | undefined): number {
+  let max = 0;
+  for (const value of values ?? []) max = Math.max(max, Math.abs(value));
+  return max;
+}
