@@ -3,6 +3,8 @@ import { batchNorm } from './batch-norm.ts';
 import { blurPool } from './blur-pool.ts';
 import { channelScale } from './channel-scale.ts';
 import { concat } from './concat.ts';
+import { convDense, convPointwise } from './conv-dense.ts';
+import { convGrouped } from './conv-grouped.ts';
 import { depthwiseDirect } from './depthwise-direct.ts';
 import { depthwiseFft } from './depthwise-fft.ts';
 import { elementwise } from './elementwise.ts';
@@ -31,7 +33,11 @@ function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
     case 'pointwise':
       return candidatesOf(pointwise, problem, caps);
     case 'conv':
-      return []; // No kernel yet.
+      return [
+        ...candidatesOf(convDense, problem, caps),
+        ...candidatesOf(convPointwise, problem, caps),
+        ...candidatesOf(convGrouped, problem, caps),
+      ];
     case 'layer-norm':
       return candidatesOf(layerNorm, problem, caps);
     case 'batch-norm':
