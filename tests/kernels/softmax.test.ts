@@ -16,6 +16,7 @@ describeKernels('softmax', [
   softmax(4, 1),
   softmax(200, 19),
   { ...softmax(3, 100, (value) => 30 * value), name: 'a wide range' },
+  { ...softmax(3, 5, (value) => 30 * value), name: 'fewer channels than lanes' },
   { ...softmax(3, 37, (value) => value - 200), name: 'far below the padding' },
   { ...softmax(3, 37, (value) => value + 1000), name: 'far above what exp can take' },
   {
