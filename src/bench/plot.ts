@@ -19,7 +19,7 @@ const OTHER_COLOUR = '#999999';
 
 const WIDTH = 760;
 const PANEL_HEIGHT = 420;
-const MARGIN = { top: 48, right: 170, bottom: 44, left: 56 };
+const MARGIN = { top: 36, right: 170, bottom: 44, left: 56 };
 /** Least distance of two labels. */
 const LABEL_PIXELS = 14;
 
@@ -116,6 +116,7 @@ function standalone(svg: Element, document: Document, height: number, source: st
   note.setAttribute('x', String(MARGIN.left));
   note.setAttribute('y', String(height - 8));
   note.setAttribute('fill', '#666');
+  note.setAttribute('text-anchor', 'start');
   note.textContent = source;
   svg.querySelector('style')?.after(background);
   svg.append(note);

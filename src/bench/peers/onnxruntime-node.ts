@@ -16,6 +16,7 @@ export async function openOnnxruntimeNode({ threads }: PeerOptions): Promise<Pee
       graphOptimizationLevel: 'all',
       logSeverityLevel: 3,
     },
+    preallocate: true,
     timingIncludes: 'one session.run into an output tensor allocated once; layout conversion is outside',
   } as const;
   return {

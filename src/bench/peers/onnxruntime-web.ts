@@ -12,6 +12,8 @@ export async function openOnnxruntimeWeb({ threads }: PeerOptions): Promise<Peer
     device: 'wasm',
     threads,
     session: { executionProviders: ['wasm'], graphOptimizationLevel: 'all' },
+    // It takes output tensors in ordinary memory, but leaves them as they are.
+    preallocate: false,
     timingIncludes:
       'one session.run, which copies input and output to and from WebAssembly memory; layout conversion is outside',
   } as const;

@@ -106,16 +106,20 @@ export interface OrtEngineOptions {
   readonly device: Engine['device'];
   readonly threads: number;
   readonly session: InferenceSession.SessionOptions;
+  /** Write into an output tensor allocated once, instead of a new one each time. */
+  readonly preallocate: boolean;
   readonly timingIncludes: string;
 }
 
-/** A session that writes into an output tensor allocated once. */
 export async function ortEngine(ort: OrtApi, form: Form, options: OrtEngineOptions): Promise<Engine> {
   const session = await ort.InferenceSession.create(form.model, options.session);
   const tensor = (data: Float32Array, shape: readonly number[]): Tensor =>
     new ort.Tensor('float32', data, shape);
   const feeds = { x: tensor(form.input, form.inputShape) };
-  const fetches = { y: tensor(new Float32Array(form.outputShape.reduce((a, b) => a * b, 1)), form.outputShape) };
+  const outputSize = form.outputShape.reduce((a, b) => a * b, 1);
+  const fetches = options.preallocate
+    ? { y: tensor(new Float32Array(outputSize), form.outputShape) }
+    : { y: null };
   let results: InferenceSession.ReturnType = {};
   const { name, device, threads, timingIncludes } = options;
   return {
