@@ -17,6 +17,11 @@ export interface WasmOptions {
   readonly threads?: number;
   /** False: run on the calling thread, as where memory cannot be shared. Default: true. */
   readonly workers?: boolean;
+  /**
+   * Use relaxed SIMD where the engine has it: `fma` on vectors is then one instruction, rounded once or twice as the
+   * processor likes. False: the same bits on every machine. Default: true.
+   */
+  readonly relaxed?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -51,7 +56,7 @@ export async function openWasmDevice(options: WasmOptions = {}): Promise<Device>
     await backend.dispose();
     throwIfAborted(signal);
   }
-  return new WasmDevice(backend, features.relaxed, note);
+  return new WasmDevice(backend, features.relaxed && options.relaxed !== false, note);
 }
 
 async function openBackend(

@@ -13,7 +13,7 @@ const choices = fc.array(fc.nat(), { minLength: 30, maxLength: 600, size: 'max' 
 let device: Device;
 
 beforeAll(async () => {
-  device = await openWasmDevice({ threads: 3 });
+  device = await openWasmDevice({ threads: 3, relaxed: false });
 });
 
 afterAll(async () => {
