@@ -195,7 +195,11 @@ class CEmitter {
         return value.args[0]?.type === 'mask' ? this.#helper('wf_select', a, b, c) : `${a} ? ${b} : ${c}`;
       case 'min':
       case 'max': {
-        if (vector) return this.#helper(`wf_${value.op}`, a, b);
+        if (vector) {
+          // GCC knows the loop over lanes as one instruction, but takes it apart again if it sees a constant.
+          const constant = value.args.some((arg) => arg.op === 'const');
+          return this.#helper(`wf_${value.op}${constant ? 'c' : ''}`, a, b);
+        }
         const type = value.type === 'i32' ? 'i' : 'f';
         return this.#helper(`wf_${value.op}${type}`, a, b);
       }
@@ -280,6 +284,10 @@ function helperDefinitions(lanes: number): Record<string, string> {
     wf_splat: 'static inline vec wf_splat(float a) { return a - (vec){0}; }',
     wf_min: `static inline vec wf_min(vec a, vec b) ${perLane('b[i] < a[i] ? b[i] : a[i]')}`,
     wf_max: `static inline vec wf_max(vec a, vec b) ${perLane('a[i] < b[i] ? b[i] : a[i]')}`,
+    wf_minc:
+      'static inline vec wf_minc(vec a, vec b) { const mask m = b < a; return (vec)((m & (mask)b) | (~m & (mask)a)); }',
+    wf_maxc:
+      'static inline vec wf_maxc(vec a, vec b) { const mask m = a < b; return (vec)((m & (mask)b) | (~m & (mask)a)); }',
     wf_minf: 'static inline float wf_minf(float a, float b) { return b < a ? b : a; }',
     wf_maxf: 'static inline float wf_maxf(float a, float b) { return a < b ? b : a; }',
     wf_mini: 'static inline int32_t wf_mini(int32_t a, int32_t b) { return b < a ? b : a; }',
