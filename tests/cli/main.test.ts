@@ -1,0 +1,118 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import type { BenchReport } from '../../src/bench/report.ts';
+import { main } from '../../src/cli/main.ts';
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+let folder = '';
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+/** Runs the command line in this process, which keeps its own exit code. */
+async function widefield(...args: string[]): Promise<Outcome> {
+  let out = '';
+  let err = '';
+  const before = process.exitCode;
+  process.exitCode = 0;
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      out += String(text);
+      return true;
+    }),
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      err += String(text);
+      return true;
+    }),
+  ];
+  try {
+    await main(['node', 'widefield', ...args]);
+    return { code: Number(process.exitCode), out, err };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+    process.exitCode = before;
+  }
+}
+
+test('the version', async () => {
+  expect(await widefield('--version')).toEqual({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, err: '' });
+});
+
+test.each([
+  [['frobnicate'], 'frobnicate'],
+  [['bench', 'depthwise', '--frob'], '--frob'],
+  [['bench', 'depthwise', '--shape', '1,2,3'], 'four numbers'],
+  [['bench', 'depthwise', '--threads', '0'], 'from 1 to 64'],
+  [['bench', 'depthwise', '--plot'], '--plot'],
+  [['bench', 'pointwise', '--outputs', 'x'], 'whole number'],
+])('wrong usage %j: one line, exit code 2', async (args, hint) => {
+  const { code, out, err } = await widefield(...args);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toContain(hint);
+  expect(err.trim().split('\n')).toHaveLength(1);
+});
+
+const QUICK = ['--devices', 'wasm', '--peers', 'none', '--threads', '2', '--seconds', '0.01'];
+
+test('bench depthwise prints JSON and draws the plot', async () => {
+  const plot = path.join(folder, 'plot.svg');
+  const args = ['--shape', '1,8,9,16', '--kernels', '3,5', '--json', '--plot', plot];
+  const { code, out, err } = await widefield('bench', 'depthwise', ...args, ...QUICK);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  const { machine, rows } = JSON.parse(out) as BenchReport;
+  expect(machine.threads).toBe(2);
+  expect(rows.map(({ op, shape, kernel, engine, device, threads, correct }) => ({ op, shape, kernel, engine, device, threads, correct }))).toEqual(
+    [3, 5].map((kernel) => ({
+      op: 'depthwise',
+      shape: '1,8,9,16',
+      kernel,
+      engine: 'widefield-wasm',
+      device: 'wasm',
+      threads: 2,
+      correct: true,
+    })),
+  );
+  for (const row of rows) {
+    expect(row.runs).toBeGreaterThanOrEqual(20);
+    expect(row.minMs).toBeGreaterThan(0);
+    expect(row.medianMs).toBeGreaterThanOrEqual(row.minMs);
+    expect(row.maxRelError).toBeLessThan(1e-5);
+    expect(row.gflops).toBeCloseTo((2 * 8 * 9 * 16 * Number(row.kernel) ** 2) / row.medianMs / 1e6);
+  }
+  expect(await readFile(plot, 'utf8')).toContain('widefield-wasm');
+});
+
+test('bench pointwise prints a table for people', async () => {
+  const args = ['--shape', '12,8', '--outputs', '4,20'];
+  const { code, out, err } = await widefield('bench', 'pointwise', ...args, ...QUICK);
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out).toMatch(/^pointwise 12,8,4\nengine +threads +median ms/);
+  expect(out).toContain('pointwise 12,8,20');
+  expect(out).toContain('Machine: ');
+});
+
+test('a plot that cannot be written: one sentence, exit code 1', async () => {
+  const args = ['--shape', '1,4,4,4', '--kernels', '3', '--plot', path.join(folder, 'missing', 'plot.svg')];
+  const { code, err } = await widefield('bench', 'depthwise', ...args, ...QUICK);
+  expect(code).toBe(1);
+  expect(err).toMatch(/^The plot cannot be written to .*plot\.svg\.\n$/);
+});
+
+test('Ctrl-C ends a benchmark with exit code 130', async () => {
+  const running = widefield('bench', 'pointwise', '--shape', '64,64', ...QUICK.slice(0, -1), '3600');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  process.emit('SIGINT');
+  expect(await running).toMatchObject({ code: 130, err: 'Interrupted.\n', out: '' });
+});
