@@ -124,6 +124,14 @@ describe.each(settings)('wasm device with %o', (options) => {
     await expect(device.compile(toyProgram(2, 1))).rejects.toThrow(/disposed/);
   });
 
+  test('refuses a program that is being compiled while it is disposed of', async () => {
+    const device = await open(options);
+    const compiling = device.compile(toyProgram(TASKS, 3));
+    const refused = expect(compiling).rejects.toThrow(/disposed/);
+    await device.dispose();
+    await refused;
+  });
+
   test('names the MiB it cannot have', async () => {
     const device = await open(options);
     const program = toyProgram(TASKS, 1);

@@ -54,8 +54,9 @@ class CallingThreadRunner implements StepRunner {
     return times;
   }
 
-  release(): void {
+  release(): Promise<void> {
     // Nothing but this object holds the instance.
+    return Promise.resolve();
   }
 }
 

@@ -57,10 +57,9 @@ export class WasmExecutable implements Executable {
   }
 
   dispose(): Promise<void> {
-    this.#disposal ??= this.#queue.add(() => {
-      this.#runner.release();
+    this.#disposal ??= this.#queue.add(async () => {
+      await this.#runner.release();
       this.#onDispose();
-      return Promise.resolve();
     });
     return this.#disposal;
   }

@@ -9,8 +9,8 @@ export interface StepRunner {
   run(first: number, end: number, signal: AbortSignal | undefined): Promise<boolean>;
   /** The same, with the milliseconds that each step took; undefined if the signal stopped it. */
   profile(first: number, end: number, signal: AbortSignal | undefined): Promise<number[] | undefined>;
-  /** Forgets program and memory. */
-  release(): void;
+  /** Forgets the program; no thread touches its memory any more when this resolves. Never rejects. */
+  release(): Promise<void>;
 }
 
 /** What executes programs: worker threads, or the calling thread. */

@@ -72,13 +72,14 @@ export class ThreadPool implements Backend {
   async attach(module: WebAssembly.Module, memory: WebAssembly.Memory, control: number): Promise<StepRunner> {
     const id = this.#nextId++;
     const cancel = new Int32Array(memory.buffer, control + CONTROL_WORDS.cancel, 1);
-    const release = (): void => {
-      this.#post({ type: 'detach', id });
+    const release = async (): Promise<void> => {
+      // A run ends when one thread says so: wait until the others are out of the program, too.
+      await this.#ask({ type: 'detach', id }).catch(() => undefined);
     };
     try {
       await this.#ask({ type: 'attach', id, module, memory });
     } catch (error) {
-      release();
+      await release();
       throw error;
     }
     return {
@@ -93,6 +94,7 @@ export class ThreadPool implements Backend {
 
   async dispose(): Promise<void> {
     this.#closing = true;
+    this.#rejectAll(new WidefieldError('device-lost', 'This device has been disposed of: open it again.'));
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
 
@@ -221,13 +223,18 @@ export class ThreadPool implements Backend {
 
   #fail(error: Error): void {
     if (this.#lost !== undefined || this.#closing) return;
-    this.#lost = deviceLost(error);
     for (const worker of this.#workers) void worker.terminate();
-    for (const waiting of [...this.#waiting]) waiting.reject(this.#lost);
-    this.#answers.clear();
+    this.#rejectAll(deviceLost(error));
     // Lets go of the promise that waited for the end of the run.
     Atomics.add(this.#control, WORDS.done, 1);
     Atomics.notify(this.#control, WORDS.done);
+  }
+
+  /** Rejects whatever waits now or later. */
+  #rejectAll(error: WidefieldError): void {
+    this.#lost ??= error;
+    for (const waiting of [...this.#waiting]) waiting.reject(this.#lost);
+    this.#answers.clear();
   }
 }
 

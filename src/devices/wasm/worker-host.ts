@@ -89,8 +89,9 @@ function spawnInBrowser(source: string, events: WorkerEvents): WorkerHost {
     URL.revokeObjectURL(url);
     events.message(event.data);
   };
-  worker.onerror = (event) => {
-    events.lost(new Error(event.message === '' ? 'the worker could not be started' : event.message));
+  // A worker that may not start gives a plain event without a message.
+  worker.onerror = (event: Partial<ErrorEvent>) => {
+    events.lost(new Error(event.message ?? 'does the page allow workers from blob: URLs?'));
   };
   worker.onmessageerror = () => {
     events.lost(new Error('a message to the worker could not be read'));

@@ -46,7 +46,7 @@ export interface ErrorDescription {
 
 /** What workers tell. */
 export type FromWorker =
-  /** Started, or attached the program `id`. */
+  /** Started, or attached or detached the program `id`. */
   | { readonly type: 'ready'; readonly id: number }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorDescription }
   /** A run is done; only where the main thread cannot wait for `done` itself. */
@@ -97,6 +97,7 @@ function handle(message, index) {
     }
   } else {
     programs.delete(message.id);
+    port.postMessage({ type: 'ready', id: message.id });
   }
 }
 
@@ -119,7 +120,7 @@ function execute() {
   const first = control[${WORDS.first}];
   const end = control[${WORDS.end}];
   const cancelled = control[${WORDS.timed}] ? runTimed(run, first, end) : run(first, end, thread);
-  // All threads have passed the last barrier here: one speaks for all.
+  // No thread is in a kernel any more, though some may still be on their way out of the last barrier: one speaks for all.
   if (thread !== 0) return;
   Atomics.store(control, ${WORDS.cancelled}, cancelled);
   Atomics.store(control, ${WORDS.done}, ran);
