@@ -57,13 +57,16 @@ if (checked === 0) throw new Error('no device works');
 
 const folder = mkdtempSync(path.join(tmpdir(), 'widefield-smoke-'));
 try {
-  const [{ filename }] = JSON.parse(npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder));
+  const [{ filename }] = JSON.parse(
+    npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder),
+  );
   writeFileSync(path.join(folder, 'package.json'), '{"name":"smoke","private":true,"type":"module"}\n');
   npm(folder, 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', `./${filename}`);
 
   const entry = path.join(folder, 'node_modules/widefield/dist/index.js');
   for (const [file, module] of staticImports(entry)) {
-    if (!module.startsWith('.')) throw new Error(`Browsers cannot load ${file}: it imports ${module} statically.`);
+    if (!module.startsWith('.'))
+      throw new Error(`Browsers cannot load ${file}: it imports ${module} statically.`);
   }
   writeFileSync(path.join(folder, 'use.js'), USE_LIBRARY);
   process.stdout.write(quiet(process.execPath, ['use.js']));
@@ -83,7 +86,8 @@ function npm(cwd, ...args) {
 /** Standard output of a command that must succeed and say nothing on standard error. */
 function quiet(command, args) {
   const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8' });
-  if (status !== 0 || stderr !== '') throw new Error(`${args.join(' ')}: exit code ${status}, stderr: ${stderr}`);
+  if (status !== 0 || stderr !== '')
+    throw new Error(`${args.join(' ')}: exit code ${status}, stderr: ${stderr}`);
   return stdout;
 }
 

@@ -38,7 +38,8 @@ interface Point {
  */
 export function plotReport({ machine, rows }: BenchReport): string {
   const points = rows.filter(isPoint);
-  if (points.length === 0) throw invalidArgument('There is no square kernel to plot: name some with --kernels.');
+  if (points.length === 0)
+    throw invalidArgument('There is no square kernel to plot: name some with --kernels.');
   const shapes = [...new Set(points.map((point) => point.shape))];
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
   const height = MARGIN.top + MARGIN.bottom + shapes.length * PANEL_HEIGHT;
@@ -78,7 +79,12 @@ export function plotReport({ machine, rows }: BenchReport): string {
       }),
     ],
   });
-  return standalone(svg, document, height, `${machine.cpu}, ${machine.threads} threads, Node ${machine.node}`);
+  return standalone(
+    svg,
+    document,
+    height,
+    `${machine.cpu}, ${machine.threads} threads, Node ${machine.node}`,
+  );
 }
 
 function isPoint(row: Row): row is Row & Point {
@@ -93,7 +99,8 @@ function endLabels(points: readonly Point[]): (Point & { readonly labelMs: numbe
     const ends = new Map<string, Point>();
     for (const point of points) {
       const end = ends.get(point.engine);
-      if (point.shape === shape && (end === undefined || point.kernel > end.kernel)) ends.set(point.engine, point);
+      if (point.shape === shape && (end === undefined || point.kernel > end.kernel))
+        ends.set(point.engine, point);
     }
     const ordered = [...ends.values()].sort((a, b) => a.medianMs - b.medianMs);
     let floor = -Infinity;

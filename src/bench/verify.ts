@@ -85,7 +85,9 @@ export function sample(shape: readonly number[]): number[] {
   const chosen = new Set<number>();
   // Corners: each axis at its first or last index.
   for (let corner = 0; corner < 2 ** shape.length; corner++) {
-    chosen.add(shape.reduce((index, extent, axis) => index * extent + ((corner >> axis) & 1) * (extent - 1), 0));
+    chosen.add(
+      shape.reduce((index, extent, axis) => index * extent + ((corner >> axis) & 1) * (extent - 1), 0),
+    );
   }
   // Edges: one axis at its first or last index, the others at random; then anywhere.
   const random = new Random('bench sample');

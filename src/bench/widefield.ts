@@ -35,7 +35,9 @@ export async function openWidefield(
   return {
     version: device.note,
     note: device.note,
-    prepare: async (test, stop) => [await prepare(device, name, test, { ...options, ...(stop && { signal: stop }) })],
+    prepare: async (test, stop) => [
+      await prepare(device, name, test, { ...options, ...(stop && { signal: stop }) }),
+    ],
     dispose: () => device.dispose(),
   };
 }

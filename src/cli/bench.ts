@@ -57,11 +57,18 @@ function depthwiseCommand(context: CommandContext): Command {
   const command = new Command('depthwise')
     .description('depthwise convolutions that keep the size of the map')
     .option('--shape <N,H,W,C>', 'the map; several separated by ";" (default: 1,56,56,128)', parseMapShapes)
-    .option('--kernels <sizes>', 'kernel sizes, such as 7,31,51x5', parseKernels, parseKernels('3,7,13,31,51'))
+    .option(
+      '--kernels <sizes>',
+      'kernel sizes, such as 7,31,51x5',
+      parseKernels,
+      parseKernels('3,7,13,31,51'),
+    )
     .option('--plot <file.svg>', 'draw time against kernel size');
   return withCommonOptions(command).action(async (options: DepthwiseOptions) => {
     const shapes = options.shape ?? [[1, 56, 56, 128] as const];
-    const makers = shapes.flatMap((shape) => options.kernels.map((kernel) => () => depthwiseCase(shape, kernel)));
+    const makers = shapes.flatMap((shape) =>
+      options.kernels.map((kernel) => () => depthwiseCase(shape, kernel)),
+    );
     const report = await run(makers, options, context);
     if (options.plot !== undefined) await writePlot(report, options.plot);
   });
@@ -92,10 +99,18 @@ function pointwiseCommand(context: CommandContext): Command {
 function withCommonOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--devices <names>', 'native, wasm, or none').argParser(parseDevices).default(['native', 'wasm'], 'native,wasm'),
+      new Option('--devices <names>', 'native, wasm, or none')
+        .argParser(parseDevices)
+        .default(['native', 'wasm'], 'native,wasm'),
     )
-    .addOption(new Option('--threads <count>', 'for every engine').argParser(parseThreads).default(defaultThreads()))
-    .option('--peers <names>', `${PEER_NAMES.join(', ')}; all, or none (default: those installed)`, parsePeers)
+    .addOption(
+      new Option('--threads <count>', 'for every engine').argParser(parseThreads).default(defaultThreads()),
+    )
+    .option(
+      '--peers <names>',
+      `${PEER_NAMES.join(', ')}; all, or none (default: those installed)`,
+      parsePeers,
+    )
     .option('--python <path>', 'the interpreter that has PyTorch (default: the first python3 that has it)')
     .addOption(
       new Option('--seconds <s>', 'least time of each engine and case').argParser(parseSeconds).default(3),
@@ -142,7 +157,10 @@ function* lazily(makers: readonly (() => BenchCase)[]): Generator<BenchCase> {
 }
 
 async function writePlot(report: BenchReport, file: string): Promise<void> {
-  const [{ writeFile }, { plotReport }] = await Promise.all([import('node:fs/promises'), import('../bench/plot.ts')]);
+  const [{ writeFile }, { plotReport }] = await Promise.all([
+    import('node:fs/promises'),
+    import('../bench/plot.ts'),
+  ]);
   try {
     await writeFile(file, plotReport(report));
   } catch (error) {

@@ -25,7 +25,8 @@ export function doctorCommand({ signal, print }: CommandContext): Command {
         print(JSON.stringify({ ...facts, ...(cleared && { cleared }) }, undefined, 2));
         return;
       }
-      if (cleared) print(`Removed ${cleared.files} files of compiled kernels, ${formatNumber(cleared.mib)} MiB.\n`);
+      if (cleared)
+        print(`Removed ${cleared.files} files of compiled kernels, ${formatNumber(cleared.mib)} MiB.\n`);
       print(formatFacts(facts));
     });
 }
@@ -36,7 +37,10 @@ function formatFacts({ machine, native, wasm, auto, tuning, peers }: DoctorFacts
     ? [
         ['native', native.note],
         ['  compiler', `${native.compiler} (${native.compilerPath})`],
-        ['  vectors', `${native.lanes} lanes, ${native.vectorRegisters} registers, fused multiply-add ${yesNo(native.fma)}`],
+        [
+          '  vectors',
+          `${native.lanes} lanes, ${native.vectorRegisters} registers, fused multiply-add ${yesNo(native.fma)}`,
+        ],
         ['  flags', native.flags.join(' ')],
         [
           '  cache',

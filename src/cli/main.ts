@@ -46,7 +46,11 @@ function createProgram(context: CommandContext): Command {
     .version(packageVersion())
     .option('--verbose', 'show where errors come from')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => { write(text.replace(/^error: /, '')); } });
+    .configureOutput({
+      outputError: (text, write) => {
+        write(text.replace(/^error: /, ''));
+      },
+    });
   // Commander copies these settings to subcommands that are made by `command`, not to added ones.
   for (const command of [doctorCommand(context), benchCommand(context)]) {
     for (const each of [command, ...command.commands]) each.copyInheritedSettings(program);

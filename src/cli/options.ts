@@ -41,7 +41,13 @@ export function parseSeconds(text: string): number {
 export function parseMapShapes(text: string, previous: readonly MapShape[] = []): MapShape[] {
   const shapes = splitList(text, ';').map((item): MapShape => {
     const [batch, height, width, channels, ...rest] = splitList(item, ',').map((part) => parseCount(part));
-    if (batch === undefined || height === undefined || width === undefined || channels === undefined || rest.length) {
+    if (
+      batch === undefined ||
+      height === undefined ||
+      width === undefined ||
+      channels === undefined ||
+      rest.length
+    ) {
       throw new InvalidArgumentError('Use four numbers N,H,W,C such as 1,56,56,128.');
     }
     return [batch, height, width, channels];

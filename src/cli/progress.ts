@@ -11,7 +11,12 @@ export interface Progress {
 export function openProgress(): Progress {
   if (!process.stderr.isTTY) return { update: () => undefined, stop: () => undefined };
   const bar = new SingleBar(
-    { format: '{bar} {percentage}% {activity}', clearOnComplete: true, hideCursor: true, stream: process.stderr },
+    {
+      format: '{bar} {percentage}% {activity}',
+      clearOnComplete: true,
+      hideCursor: true,
+      stream: process.stderr,
+    },
     Presets.shades_classic,
   );
   bar.start(100, 0, { activity: '' });

@@ -21,7 +21,9 @@ test('peers that are missing are listed, with the reason', async () => {
   const cases = [depthwiseCase([1, 4, 4, 4], { height: 3, width: 3 })];
   const report = await runBench(cases, 1, { ...OPTIONS, peers: ['pytorch'], python: '/nowhere/python' });
   expect(report.rows).toHaveLength(1);
-  expect(report.skipped).toEqual([{ engine: 'pytorch', reason: expect.stringContaining('/nowhere') as string }]);
+  expect(report.skipped).toEqual([
+    { engine: 'pytorch', reason: expect.stringContaining('/nowhere') as string },
+  ]);
   expect(formatReport(report, ['pytorch'])).toContain('Not measured: pytorch: /nowhere/python');
 });
 

@@ -37,7 +37,14 @@ test('every engine gets 20 runs and the time asked for', async () => {
     [fake('quick', () => 0.5), fake('middling', () => 40), fake('slow', () => 400)],
     { seconds: 2, settle },
   );
-  expect(timings.map(({ engine, medianMs, minMs, spreadMs }) => ({ name: engine.name, medianMs, minMs, spreadMs }))).toEqual([
+  expect(
+    timings.map(({ engine, medianMs, minMs, spreadMs }) => ({
+      name: engine.name,
+      medianMs,
+      minMs,
+      spreadMs,
+    })),
+  ).toEqual([
     { name: 'quick', medianMs: 0.5, minMs: 0.5, spreadMs: 0 },
     { name: 'middling', medianMs: 40, minMs: 40, spreadMs: 0 },
     { name: 'slow', medianMs: 400, minMs: 400, spreadMs: 0 },
@@ -48,7 +55,10 @@ test('every engine gets 20 runs and the time asked for', async () => {
 });
 
 test('a very slow engine stops after ten times the time asked for, with at least 5 runs', async () => {
-  const timings = await compare([fake('slow', () => 1000), fake('slower', () => 60_000)], { seconds: 1, settle });
+  const timings = await compare([fake('slow', () => 1000), fake('slower', () => 60_000)], {
+    seconds: 1,
+    settle,
+  });
   expect(timings.map((timing) => timing.runs)).toEqual([10, 5]);
 });
 

@@ -10,7 +10,9 @@ const model = encodeOnnx({
   ],
   inputs: [{ name: 'x', shape: [1, 3, 4, 4] }],
   outputs: [{ name: 'y', shape: [1, 3, 4, 6] }],
-  initializers: [{ name: 'w', shape: [3, 1, 3, 3], data: Float32Array.from({ length: 27 }, (_, i) => i / 8) }],
+  initializers: [
+    { name: 'w', shape: [3, 1, 3, 3], data: Float32Array.from({ length: 27 }, (_, i) => i / 8) },
+  ],
 });
 
 test('the bytes are those of onnx.proto: versions, two nodes, the weights', () => {
@@ -34,7 +36,9 @@ test('onnxruntime loads and runs it', async (context) => {
   const { y } = await session.run({ x });
   expect(y?.dims).toEqual([1, 3, 4, 6]);
   // Away from the padding, an output is the sum of its channel's weights.
-  const sums = [0, 1, 2].map((c) => Array.from({ length: 9 }, (_, i) => (9 * c + i) / 8).reduce((a, b) => a + b));
+  const sums = [0, 1, 2].map((c) =>
+    Array.from({ length: 9 }, (_, i) => (9 * c + i) / 8).reduce((a, b) => a + b),
+  );
   expect([0, 1, 2].map((c) => (y?.data as Float32Array)[(c * 4 + 1) * 6 + 2])).toEqual(sums);
   await session.release();
 });

@@ -42,7 +42,9 @@ function report(rows: readonly Row[]): BenchReport {
 test('a standalone SVG with a panel for each shape and a label for each line', () => {
   const engines = ['widefield-native', 'onnxruntime-node', 'something-new'];
   const rows = ['1,8,8,16', '1,16,16,16'].flatMap((shape) =>
-    [3, 31].flatMap((kernel) => engines.map((engine, i) => row(shape, kernel, engine, (i + 1) * kernel * 0.01))),
+    [3, 31].flatMap((kernel) =>
+      engines.map((engine, i) => row(shape, kernel, engine, (i + 1) * kernel * 0.01)),
+    ),
   );
   const svg = plotReport(report(rows));
   expect(svg).toMatch(/^<svg[^>]* xmlns="http:\/\/www\.w3\.org\/2000\/svg"/);
@@ -53,9 +55,9 @@ test('a standalone SVG with a panel for each shape and a label for each line', (
 });
 
 test('one point is enough; rectangles are left out', () => {
-  expect(plotReport(report([row('1,8,8,16', 3, 'tfjs', 1), row('1,8,8,16', '5x3', 'jax-js', 1)]))).not.toMatch(
-    /jax-js|NaN/,
-  );
+  expect(
+    plotReport(report([row('1,8,8,16', 3, 'tfjs', 1), row('1,8,8,16', '5x3', 'jax-js', 1)])),
+  ).not.toMatch(/jax-js|NaN/);
 });
 
 test('nothing to draw is an error that says what to do', () => {

@@ -47,7 +47,11 @@ async function widefield(...args: string[]): Promise<Outcome> {
 }
 
 test('the version', async () => {
-  expect(await widefield('--version')).toEqual({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string, err: '' });
+  expect(await widefield('--version')).toEqual({
+    code: 0,
+    out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+    err: '',
+  });
 });
 
 test.each([
@@ -73,7 +77,17 @@ test('bench depthwise prints JSON and draws the plot', async () => {
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const { machine, rows } = JSON.parse(out) as BenchReport;
   expect(machine.threads).toBe(2);
-  expect(rows.map(({ op, shape, kernel, engine, device, threads, correct }) => ({ op, shape, kernel, engine, device, threads, correct }))).toEqual(
+  expect(
+    rows.map(({ op, shape, kernel, engine, device, threads, correct }) => ({
+      op,
+      shape,
+      kernel,
+      engine,
+      device,
+      threads,
+      correct,
+    })),
+  ).toEqual(
     [3, 5].map((kernel) => ({
       op: 'depthwise',
       shape: '1,8,9,16',

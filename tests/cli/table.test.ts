@@ -5,11 +5,7 @@ import { formatNumber, formatTable } from '../../src/cli/table.ts';
 test('columns are as wide as their widest cell, numbers to the right', () => {
   const text = formatTable(
     [{ title: 'engine' }, { title: 'ms', align: 'right' }],
-    [
-      ['a', '1.5'],
-      ['longer name', '12'],
-      ['missing cell'],
-    ],
+    [['a', '1.5'], ['longer name', '12'], ['missing cell']],
   );
   expect(text.split('\n')).toEqual([
     'engine         ms',

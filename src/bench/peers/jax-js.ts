@@ -32,7 +32,8 @@ export async function openJaxJs(): Promise<Peer> {
     version: await packageVersion(),
     prepare: async (test, signal) => {
       const { problem } = test;
-      const forms = problem.op === 'depthwise' ? depthwise(jax, problem, test) : pointwise(jax, problem, test);
+      const forms =
+        problem.op === 'depthwise' ? depthwise(jax, problem, test) : pointwise(jax, problem, test);
       const makers = forms.map((form) => () => engine(jax, form));
       return [await quickest(makers, signal)];
     },

@@ -18,7 +18,9 @@ export async function openTfjs(): Promise<Peer> {
     version: tf.version_core,
     prepare: (test) => {
       const { problem } = test;
-      return Promise.resolve([problem.op === 'depthwise' ? depthwise(tf, problem, test) : pointwise(tf, problem, test)]);
+      return Promise.resolve([
+        problem.op === 'depthwise' ? depthwise(tf, problem, test) : pointwise(tf, problem, test),
+      ]);
     },
     dispose: () => Promise.resolve(),
   };
@@ -38,17 +40,37 @@ function depthwise(tf: Tfjs, problem: DepthwiseProblem, { input, weight }: Bench
     if (symmetric) return tf.depthwiseConv2d(x, w, 1, 'same');
     return tf.tidy(() => {
       const { top, bottom, left, right } = padding;
-      return tf.depthwiseConv2d(tf.pad4d(x, [[0, 0], [top, bottom], [left, right], [0, 0]]), w, 1, 'valid');
+      return tf.depthwiseConv2d(
+        tf.pad4d(x, [
+          [0, 0],
+          [top, bottom],
+          [left, right],
+          [0, 0],
+        ]),
+        w,
+        1,
+        'valid',
+      );
     });
   };
-  return engine(run, [x, w], 'depthwiseConv2d NHWC', 'one depthwiseConv2d; the result stays in WebAssembly memory');
+  return engine(
+    run,
+    [x, w],
+    'depthwiseConv2d NHWC',
+    'one depthwiseConv2d; the result stays in WebAssembly memory',
+  );
 }
 
 function pointwise(tf: Tfjs, problem: PointwiseProblem, { input, weight }: BenchCase): Engine {
   const { rows, inputs, outputs } = problem;
   const x = tf.tensor2d(input, [rows, inputs]);
   const w = tf.tensor2d(transpose(weight, outputs, inputs), [inputs, outputs]);
-  return engine(() => tf.matMul(x, w), [x, w], 'matMul', 'one matMul; the result stays in WebAssembly memory');
+  return engine(
+    () => tf.matMul(x, w),
+    [x, w],
+    'matMul',
+    'one matMul; the result stays in WebAssembly memory',
+  );
 }
 
 function engine(
