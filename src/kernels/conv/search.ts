@@ -17,6 +17,9 @@ const FAR_BYTES_PER_CYCLE = 12;
 const TASK_CYCLES = 1000;
 const RUN_CYCLES = 6;
 
+/** The part of a task for which threads wait for the last one even where tasks divide evenly. */
+const END_SKEW = 0.15;
+
 /** The most promising configurations, best first: for each register tile the cut with the lowest estimate. */
 export function convConfigs(problem: ConvProblem, caps: DeviceCaps): ConvConfig[] {
   const found: { readonly config: ConvConfig; readonly cost: number }[] = [];
@@ -77,6 +80,8 @@ function cuts(problem: ConvProblem, lanes: number, tile: RegisterTile, caps: Dev
   const { groups, groupInputs } = mergeGroups(problem, lanes);
   const found: ConvConfig[] = [];
   const taps = problem.kernelHeight * problem.kernelWidth;
+  const panelBytes = 4 * taps * groupInputs * tile.tileVectors * lanes;
+  const passes = panelBytes > caps.l2Bytes / 4 ? new Set([taps, problem.kernelWidth, 1]) : [taps];
   for (const bandGroups of groups === 1 ? [1] : [1, 2, 4].filter((g) => groups % g === 0)) {
     const pixelBytes = 4 * (groups === 1 ? problem.inputPitch : bandGroups * groupInputs);
     const fits = (rows: number, columns: number): boolean =>
@@ -99,7 +104,7 @@ function cuts(problem: ConvProblem, lanes: number, tile: RegisterTile, caps: Dev
       };
       const { groupPanels } = planConv(problem, whole);
       for (const panels of new Set([1, 2, 4, 8].map((parts) => Math.ceil(groupPanels / parts)).concat(1))) {
-        for (const passTaps of new Set([taps, problem.kernelWidth, 1])) {
+        for (const passTaps of passes) {
           found.push({ ...whole, panels, passTaps });
         }
       }
@@ -108,12 +113,13 @@ function cuts(problem: ConvProblem, lanes: number, tile: RegisterTile, caps: Dev
   return found;
 }
 
-/** Band heights that cut a map into equal bands, each a whole number of tiles (or the whole map). */
+/** Into how many bands a map may be cut. */
+const BANDS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256, Infinity];
+
+/** Band heights that cut a map into about equal bands, each a whole number of tiles (or the whole map). */
 function bandHeights(height: number, tile: number): number[] {
   const tiles = Math.ceil(height / tile);
-  const found = new Set<number>();
-  for (let bands = 1; bands <= tiles; bands++) found.add(Math.min(Math.ceil(tiles / bands) * tile, height));
-  return [...found];
+  return [...new Set(BANDS.map((n) => Math.min(Math.max(1, Math.ceil(tiles / n)) * tile, height)))];
 }
 
 function bandBytes(problem: ConvProblem, rows: number, columns: number, pixelBytes: number): number {
@@ -137,7 +143,9 @@ export function estimateConv(problem: ConvProblem, config: ConvConfig, caps: Dev
     (work + farCycles(problem, config, plan, caps)) / plan.tasks +
     copyCycles(config, plan, caps) +
     TASK_CYCLES;
-  return perTask * Math.ceil(plan.tasks / caps.threads) * caps.threads;
+  const rounds = Math.ceil(plan.tasks / caps.threads);
+  const waiting = caps.threads > 1 ? END_SKEW : 0;
+  return perTask * (rounds + waiting) * caps.threads;
 }
 
 /** Cycles of all products for one image. */
