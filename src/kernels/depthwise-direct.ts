@@ -192,14 +192,17 @@ class DirectEmitter {
     const firstRow = b.mul(rowTask, rows);
     const endRow = b.min(b.add(firstRow, rows), out.height);
     b.for(firstRow, endRow, 1, (row) => {
-      if (allChannels) b.for(0, pitch, lanes, (channel) => this.#emitRow(image, row, channel));
-      else this.#emitRow(image, row, b.mul(b.div(b.task, rowTasks * batch), lanes));
+      this.#emitRow((tile) => {
+        // Channels innermost: neighbours in memory follow each other, which prefetchers like.
+        if (allChannels) b.for(0, pitch, lanes, (channel) => this.#emitTile(image, row, channel, tile));
+        else this.#emitTile(image, row, b.mul(b.div(b.task, rowTasks * batch), lanes), tile);
+      });
     });
     return b.build();
   }
 
-  /** One output row of one vector of channels. */
-  #emitRow(image: Value, row: Value, channel: Value): void {
+  /** Cuts an output row into register tiles. */
+  #emitRow(emitTile: (tile: RowTile) => void): void {
     const b = this.#b;
     const { width, stride, kernelWidth, dilation, padding } = this.#problem;
     const { tile } = this.#config;
@@ -212,13 +215,10 @@ class DirectEmitter {
       let end = first;
       while (isInterior(end)) end += tile;
       if (end - first > tile) {
-        b.for(first, end, tile, (firstOutput) =>
-          this.#emitTile(image, row, channel, { firstOutput, width: tile }),
-        );
+        b.for(first, end, tile, (firstOutput) => emitTile({ firstOutput, width: tile }));
         first = end - tile;
       } else {
-        const tileWidthHere = Math.min(tile, outWidth - first);
-        this.#emitTile(image, row, channel, { firstOutput: first, width: tileWidthHere });
+        emitTile({ firstOutput: first, width: Math.min(tile, outWidth - first) });
       }
     }
   }
