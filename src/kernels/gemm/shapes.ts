@@ -44,7 +44,8 @@ export function tileCycles(rows: number, vectors: number, lanes: number, caps: D
   const width = lanes === Math.max(...caps.lanes) && lanes > 8 ? 1 : 0.5;
   const arithmetic = rows * vectors * width * (caps.fma ? 1 : 2);
   const loads = rows / 2 + vectors * width;
-  const operands = rows * vectors + rows + vectors;
+  // Without fused multiply-adds, products need registers too.
+  const operands = rows * vectors + rows + vectors + (caps.fma ? 0 : 2);
   const spills = caps.vectorRegisters <= 16 && operands > caps.vectorRegisters ? SPILL_PENALTY : 1;
   return Math.max(arithmetic, loads, FMA_LATENCY) * spills + 0.25;
 }
