@@ -83,7 +83,7 @@ export async function clearCache(): Promise<{ readonly files: number; readonly m
 async function examineNative(signal: AbortSignal | undefined): Promise<NativeFacts | Unavailable> {
   const device = await tryDevice('native', signal);
   if (!device.available) return device;
-  const compiler = await findCompiler(undefined, signal);
+  const compiler = await findCompiler(undefined, [], signal);
   const cache = await LibraryCache.open();
   const { files, bytes } = await cache.size();
   return {

@@ -12,7 +12,7 @@ import type { LoadedKernel } from './native/executable.ts';
 import { EXECUTOR_SOURCE } from './native/executor.ts';
 import { openExecutorLibrary } from './native/library.ts';
 import type { ExecutorLibrary } from './native/library.ts';
-import { SerialQueue } from './wasm/queue.ts';
+import { SerialQueue } from './queue.ts';
 
 export interface NativeOptions {
   /** Threads that run a program; default: all cores. */
@@ -21,6 +21,8 @@ export interface NativeOptions {
   readonly cacheDirectory?: string;
   /** The C compiler; default: the first of cc, gcc and clang that works. */
   readonly compiler?: string;
+  /** Further flags for the compiler, after Widefield's own, so that they win. They are part of what kernels are cached by. */
+  readonly compilerFlags?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -38,7 +40,7 @@ export async function openNativeDevice(options: NativeOptions = {}): Promise<Dev
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw invalidArgument(`threads must be an integer from 1 to 1024, got ${threads}.`);
   }
-  const compiler = await findCompiler(options.compiler, options.signal);
+  const compiler = await findCompiler(options.compiler, options.compilerFlags, options.signal);
   const cache = await LibraryCache.open(options.cacheDirectory);
   const executorPath = await cache.library([compiler.fingerprint, EXECUTOR_SOURCE], (output) =>
     compileLibrary(compiler, EXECUTOR_SOURCE, output, ['-pthread', '-ldl'], options.signal),
@@ -73,7 +75,10 @@ class NativeDevice implements Device {
     this.#cache = cache;
     this.#library = library;
     this.#pool = pool;
-    this.note = [`${compiler.version}, ${compiler.lanes} lanes`, ...(cache.note === undefined ? [] : [cache.note])].join('; ');
+    this.note = [
+      `${compiler.version}, ${compiler.lanes} lanes`,
+      ...(cache.note === undefined ? [] : [cache.note]),
+    ].join('; ');
     this.caps = Object.freeze({
       name: 'native',
       lanes: laneChoices(compiler.lanes),
@@ -88,7 +93,8 @@ class NativeDevice implements Device {
   }
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
-    if (this.#disposed) throw new WidefieldError('device-lost', 'This device has been disposed of: open it again.');
+    if (this.#disposed)
+      throw new WidefieldError('device-lost', 'This device has been disposed of: open it again.');
     const paths = await this.#compileKernels(program, options);
     const loaded: LoadedKernel[] = [];
     try {

@@ -7,7 +7,7 @@ import { WasmExecutable } from './wasm/executable.ts';
 import { wasmFeatures } from './wasm/features.ts';
 import { layOut } from './wasm/layout.ts';
 import { MAX_PAGES, MemoryPool, PAGE_BYTES } from './wasm/memory.ts';
-import { SerialQueue } from './wasm/queue.ts';
+import { SerialQueue } from './queue.ts';
 import type { Backend, StepRunner } from './wasm/runner.ts';
 import { ThreadPool } from './wasm/thread-pool.ts';
 import { engineVersion, hardwareThreads, spawnWorker } from './wasm/worker-host.ts';

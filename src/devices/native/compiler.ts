@@ -39,15 +39,19 @@ const BASE_FLAGS = [
 ];
 
 /**
- * Finds a working C compiler: the named one, else `cc`, `gcc`, `clang`.
+ * Finds a working C compiler: the named one, else `cc`, `gcc`, `clang`. `extraFlags` follow Widefield's own.
  * Throws `unsupported` with the reason if there is none.
  */
-export async function findCompiler(command?: string, signal?: AbortSignal): Promise<Compiler> {
+export async function findCompiler(
+  command?: string,
+  extraFlags: readonly string[] = [],
+  signal?: AbortSignal,
+): Promise<Compiler> {
   const commands = command === undefined ? ['cc', 'gcc', 'clang'] : [command];
   const reasons: string[] = [];
   for (const candidate of commands) {
     try {
-      return await probe(candidate, signal);
+      return await probe(candidate, extraFlags, signal);
     } catch (error) {
       reasons.push(`${candidate}: ${firstLine(error)}`);
     }
@@ -58,13 +62,19 @@ export async function findCompiler(command?: string, signal?: AbortSignal): Prom
   );
 }
 
-async function probe(command: string, signal: AbortSignal | undefined): Promise<Compiler> {
+async function probe(
+  command: string,
+  extraFlags: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Compiler> {
   const { stdout: version } = await execute(command, ['--version'], { signal });
   for (const machineFlag of ['-march=native', '-mcpu=native']) {
-    const macros = await predefinedMacros(command, machineFlag, signal).catch(() => undefined);
+    const macros = await predefinedMacros(command, [machineFlag, ...extraFlags], signal).catch(
+      () => undefined,
+    );
     if (macros === undefined) continue;
     const firstVersionLine = version.split('\n', 1)[0] ?? command;
-    const flags = [...BASE_FLAGS, machineFlag];
+    const flags = [...BASE_FLAGS, machineFlag, ...extraFlags];
     const fingerprint = createHash('sha256')
       .update([firstVersionLine, ...flags, ...[...macros].sort()].join('\n'))
       .digest('hex')
@@ -76,10 +86,10 @@ async function probe(command: string, signal: AbortSignal | undefined): Promise<
 
 async function predefinedMacros(
   command: string,
-  machineFlag: string,
+  flags: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
-  const promise = execute(command, [machineFlag, '-dM', '-E', '-x', 'c', '-'], { signal });
+  const promise = execute(command, [...flags, '-dM', '-E', '-x', 'c', '-'], { signal });
   promise.child.stdin?.end();
   const { stdout } = await promise;
   return new Set(stdout.split('\n').map((line) => line.replace(/^#define /, '')));
@@ -123,8 +133,7 @@ export async function compileLibrary(
 
 /** The first line that says something about an error of a child process. */
 function firstLine(error: unknown): string {
-  const stderr =
-    typeof error === 'object' && error !== null && 'stderr' in error ? String(error.stderr) : '';
+  const stderr = typeof error === 'object' && error !== null && 'stderr' in error ? String(error.stderr) : '';
   const text = stderr.trim() || (error instanceof Error ? error.message : String(error));
   const lines = text.split('\n');
   return (lines.find((line) => /error|fatal/i.test(line)) ?? lines[0] ?? 'unknown error').trim();

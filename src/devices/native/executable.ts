@@ -1,7 +1,7 @@
 import { scratchFloats } from '../../codegen/ir.ts';
 import { WidefieldError, throwIfAborted } from '../../core/errors.ts';
 import type { Executable, Program, Region, RunOptions, Step, StepTime } from '../device.ts';
-import type { SerialQueue } from '../wasm/queue.ts';
+import type { SerialQueue } from '../queue.ts';
 import type { Address, ExecutorLibrary } from './library.ts';
 
 /** A kernel that is compiled and loaded. */
@@ -197,5 +197,8 @@ function alignFloats(floats: number): number {
 }
 
 function disposedError(): WidefieldError {
-  return new WidefieldError('device-lost', 'This executable has been disposed of: compile the program again.');
+  return new WidefieldError(
+    'device-lost',
+    'This executable has been disposed of: compile the program again.',
+  );
 }

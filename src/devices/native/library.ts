@@ -50,7 +50,10 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
       const found = BigInt(load(file, symbol, handle, reason, reason.length) as number | bigint);
       if (found === 0n) {
         const text = reason.toString('utf8', 0, Math.max(0, reason.indexOf(0)));
-        throw new WidefieldError('device-lost', `The compiled kernel ${symbol} could not be loaded: ${text}.`);
+        throw new WidefieldError(
+          'device-lost',
+          `The compiled kernel ${symbol} could not be loaded: ${text}.`,
+        );
       }
       return { address: found, handle: handle[0] ?? 0n };
     },
@@ -65,8 +68,8 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
           scratchFloats,
           cancel,
           timed ? 1 : 0,
-          (error: unknown, result: number) => {
-            if (error) reject(error instanceof Error ? error : new Error(String(error)));
+          (error: Error | null, result: number) => {
+            if (error) reject(error);
             else resolve(result);
           },
         );

@@ -1,7 +1,7 @@
 import { WidefieldError, invalidArgument, throwIfAborted } from '../../core/errors.ts';
 import type { Executable, Program, Region, RunOptions, StepTime } from '../device.ts';
 import type { Layout } from './layout.ts';
-import type { SerialQueue } from './queue.ts';
+import type { SerialQueue } from '../queue.ts';
 import type { StepRunner } from './runner.ts';
 
 /** A program that is ready to run, with its memory. */
