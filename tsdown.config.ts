@@ -1,11 +1,12 @@
 import { defineConfig } from 'tsdown';
 
 /**
- * Two entries: the library, which browsers may bundle (Node's modules are imported dynamically, by the
- * native device only; the smoke test checks that), and the command line. Dependencies and benchmark peers stay outside.
+ * Three entries: the library, which browsers may bundle (Node's modules are imported dynamically, by the
+ * native device only; the smoke test checks that), what only Node can do, and the command line. Dependencies and
+ * benchmark peers stay outside.
  */
 export default defineConfig({
-  entry: { index: 'src/index.ts', 'cli/main': 'src/cli/main.ts' },
+  entry: { index: 'src/index.ts', node: 'src/node.ts', 'cli/main': 'src/cli/main.ts' },
   format: 'esm',
   platform: 'node',
   target: 'es2022',
