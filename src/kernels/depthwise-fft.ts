@@ -81,12 +81,26 @@ function estimate(problem: DepthwiseProblem, config: DepthwiseFftConfig, caps: D
   const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (complexLine(h) / 2 + 2 * h.n);
   const copies = h.tiles > 1 || h.stride > 1 ? (v.loads + v.tile) * 2 * h.n : 0;
   const operations = rows + copies + columns * (2 * complexLine(v) + 6 * v.n);
-  const planeBytes = 8 * columns * Math.max(v.loads, v.tile) * config.lanes;
-  const cachePenalty = planeBytes > caps.l2Bytes * 0.7 ? 1.5 : 1;
   const tasks = problem.batch * (problem.pitch / config.lanes) * v.tiles * h.tiles;
   const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
-  return rounds * operations * cachePenalty * operationCycles(config.lanes, caps);
+  return rounds * (operations * operationCycles(config.lanes, caps) + memoryCycles(config.lanes, v, h, caps));
 }
+
+/** Cycles that a tile waits for memory beyond the second-level cache. */
+function memoryCycles(lanes: number, v: AxisPlan, h: AxisPlan, caps: DeviceCaps): number {
+  const columns = realFrequencies(h).length;
+  // A pixel's vector takes a whole cache line from memory, even if it is narrower.
+  const pixelBytes = Math.max(CACHE_LINE, 4 * lanes) * (v.loads * h.loads + v.tile * h.tile);
+  const spectrumBytes = 8 * columns * v.n * lanes;
+  const planeBytes = 8 * columns * Math.max(v.loads, v.tile) * lanes;
+  // Each of the three passes reads or writes the plane, the middle one both.
+  const spilledBytes = planeBytes > 0.7 * caps.l2Bytes ? 4 * planeBytes : 0;
+  return (pixelBytes + spectrumBytes + spilledBytes) / FAR_BYTES_PER_CYCLE;
+}
+
+const CACHE_LINE = 64;
+/** What one core gets from the last-level cache or memory, on average. */
+const FAR_BYTES_PER_CYCLE = 10;
 
 /** Cycles of one vector operation: narrower vectors than the machine's use half its units, partly hidden. */
 function operationCycles(lanes: number, caps: DeviceCaps): number {
@@ -160,7 +174,8 @@ function emitMain(problem: DepthwiseProblem, config: DepthwiseFftConfig, tilePla
   const { lanes } = config;
   const blocks = pitch / lanes;
   const columns = realFrequencies(h).length;
-  const planeRows = Math.max(v.loads, v.tile);
+  // An odd number of rows spreads the columns over all sets of the caches.
+  const planeRows = Math.max(v.loads, v.tile) | 1;
   const out = outputMap(problem);
   const b = new KernelBuilder({
     name,

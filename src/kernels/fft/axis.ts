@@ -38,6 +38,9 @@ const MAX_LENGTH = 256;
 /** Tiled windows longer than this gain nothing and outgrow the caches. */
 const MAX_TILED_LENGTH = 144;
 
+/** Tiles up to this length are offered even if longer ones waste less: their planes fit smaller caches. */
+const SMALL_TILED_LENGTH = 100;
+
 /** Pixels that a dilated kernel covers. */
 export function kernelExtent(axis: AxisProblem): number {
   return axis.dilation * (axis.kernel - 1) + 1;
@@ -74,7 +77,8 @@ export function axisPlans(axis: AxisProblem): AxisPlan[] {
       if (plan !== undefined && plan.tiles > 1) tiled.push(plan);
     }
   }
-  return [...shortest(untiled), ...shortest(tiled)];
+  const small = tiled.filter((plan) => plan.n <= SMALL_TILED_LENGTH);
+  return [...new Set([...shortest(untiled), ...shortest(tiled), ...shortest(small)])];
 }
 
 /** Plans of the two or so smallest total lengths, odd p first because real transforms are simplest then. */
