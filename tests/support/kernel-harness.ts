@@ -14,6 +14,21 @@ import type { Problem } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
 import { createOp, describeConfig } from '../../src/runtime/op.ts';
 import { tolerance } from './tolerance.ts';
+import { kernelWork } from './work.ts';
+
+/** The best candidate of each family and lane count: a few that differ much, for problems that take long. */
+export function bestOfEach(all: readonly Candidate[]): readonly Candidate[] {
+  const seen = new Set<string>();
+  return all.filter(({ family, config }) => {
+    const kind = `${family} ${config.lanes}`;
+    return !seen.has(kind) && seen.add(kind);
+  });
+}
+
+/** All candidates as WebAssembly; natively, where each takes a compiler a second, the best of each kind. */
+export function allButNative(all: readonly Candidate[], device: 'wasm' | 'native'): readonly Candidate[] {
+  return device === 'wasm' ? all : bestOfEach(all);
+}
 
 type Floats = Readonly<Record<string, Float32Array>>;
 
@@ -23,26 +38,27 @@ export interface KernelCase {
   readonly problem: (pitch: (channels: number) => number) => Problem;
   /** Changes the random inputs, which are uniform in [-1, 1). */
   readonly input?: (value: number) => number;
-  /** Which candidates are tested on devices; default: all. The interpreter always takes all. */
-  readonly onDevices?: (all: readonly Candidate[]) => readonly Candidate[];
+  /** Which candidates are tested on devices; default: all. The interpreter takes all that it has time for. */
+  readonly onDevices?: (all: readonly Candidate[], device: 'wasm' | 'native') => readonly Candidate[];
 }
 
-/** Work that the interpreter can do in a fraction of a second; larger problems run on devices only. */
-const INTERPRETED_OPERATIONS = 400_000;
+/** Statements, times lanes, that the interpreter executes in a fraction of a second. Longer candidates run on devices only. */
+const INTERPRETED_WORK = 4_000_000;
 
 /**
- * Tests every candidate of every problem against the float64 reference: in the interpreter, for vectors of 4 and of
- * up to 16 lanes and both roundings of `fma`, and on every device of this machine. Outputs are NaN before each run, and
+ * Tests the candidates of every problem against the float64 reference: in the interpreter, for vectors of 4 and of
+ * up to 16 lanes and both roundings of `fma`, as far as that is quick, and on every device of this machine. Outputs are NaN before each run, and
  * padding must be exactly zero after it.
  */
 export function describeKernels(title: string, cases: readonly KernelCase[]): void {
   describe(title, () => {
     describe.each([[[4]], [[16, 8, 4]]])('interpreted with lanes %j', (lanes) => {
       const caps = interpreterCaps(lanes);
-      const small = cases.filter((test) => operations(problemFor(test, caps)) <= INTERPRETED_OPERATIONS);
+      const quick = (candidate: Candidate): boolean => interpretedWork(candidate) <= INTERPRETED_WORK;
+      const small = cases.filter((test) => candidates(problemFor(test, caps), caps).some(quick));
       it.each(small)('$name', (test) => {
         const data = dataFor(test, caps);
-        for (const candidate of candidatesFor(data.problem, caps)) {
+        for (const candidate of candidatesFor(data.problem, caps).filter(quick)) {
           for (const fma of ['separate', 'fused'] as const)
             check(data, candidate, runInterpreted(data, candidate, fma));
         }
@@ -53,7 +69,11 @@ export function describeKernels(title: string, cases: readonly KernelCase[]): vo
   });
 }
 
-function describeDevice(name: string, open: () => Promise<Device>, cases: readonly KernelCase[]): void {
+function describeDevice(
+  name: 'wasm' | 'native',
+  open: () => Promise<Device>,
+  cases: readonly KernelCase[],
+): void {
   describe(`on ${name}`, () => {
     let device: Device | undefined;
     beforeAll(async () => {
@@ -70,7 +90,7 @@ function describeDevice(name: string, open: () => Promise<Device>, cases: readon
       const opened = device;
       const data = dataFor(test, opened.caps);
       const all = candidatesFor(data.problem, opened.caps);
-      const chosen = test.onDevices?.(all) ?? all;
+      const chosen = test.onDevices?.(all, name) ?? all;
       await Promise.all(
         chosen.map(async (candidate) => {
           check(data, candidate, await runOnDevice(opened, data, candidate));
@@ -169,9 +189,9 @@ function check(data: TestData, candidate: Candidate, actual: Float32Array): void
   );
 }
 
-function operations(problem: Problem): number {
-  const { output, cost } = signature(problem);
-  return output.rows * output.pitch * Math.max(1, problem.op === 'layer-norm' ? 8 : cost.depth);
+function interpretedWork(candidate: Candidate): number {
+  const { main, prepare } = candidate.emit();
+  return [...main, ...prepare].reduce((sum, kernel) => sum + kernelWork(kernel), 0);
 }
 
 function interpreterCaps(lanes: readonly number[]): DeviceCaps {
