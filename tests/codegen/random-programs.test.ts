@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { interpret } from '../../src/codegen/interpret.ts';
-import type { Device, Program, Slot } from '../../src/devices/device.ts';
+import type { Device } from '../../src/devices/device.ts';
 import { openWasmDevice } from '../../src/devices/wasm.ts';
 import { randomBuffers, randomProgram } from '../support/random-program.ts';
-import type { RandomProgram } from '../support/random-program.ts';
+import { asSteps } from '../support/random-steps.ts';
 import { runAsWasm } from '../support/run-kernel.ts';
 
 const choices = fc.array(fc.nat(), { minLength: 30, maxLength: 600, size: 'max' });
@@ -61,29 +61,3 @@ test('several random programs in one module, on several threads, give the same b
     { numRuns: 40 },
   );
 });
-
-/** A step for each program, with buffers of its own in the arena. */
-function asSteps(programs: readonly RandomProgram[]): { program: Program; slots: Map<string, Slot>[] } {
-  let arena = 0;
-  const slots = programs.map(
-    ({ lengths }) =>
-      new Map(
-        Object.entries(lengths).map(([name, length]): [string, Slot] => {
-          const slot: Slot = { region: 'arena', offset: arena };
-          arena += Math.ceil(length / 16) * 16;
-          return [name, slot];
-        }),
-      ),
-  );
-  const program: Program = {
-    kernels: programs.map(({ kernel }) => kernel),
-    steps: programs.map(({ kernel }, i) => ({
-      kernel: i,
-      slots: kernel.buffers.map(({ name }) => slots[i]?.get(name) ?? { region: 'arena', offset: NaN }),
-      label: `program ${i}`,
-    })),
-    prepare: [],
-    sizes: { weights: 0, arena, staging: 0 },
-  };
-  return { program, slots };
-}

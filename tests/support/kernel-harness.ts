@@ -194,7 +194,8 @@ function interpretedWork(candidate: Candidate): number {
   return [...main, ...prepare].reduce((sum, kernel) => sum + kernelWork(kernel), 0);
 }
 
-function interpreterCaps(lanes: readonly number[]): DeviceCaps {
+/** What the interpreter is to pretend it is: any lane counts, with the registers of such a machine. */
+export function interpreterCaps(lanes: readonly number[]): DeviceCaps {
   return {
     name: 'interpreter',
     lanes,
