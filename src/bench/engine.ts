@@ -13,6 +13,10 @@ export interface Engine {
   readonly config: string;
   /** What lies within the time of one run. */
   readonly timingIncludes: string;
+  /** Milliseconds from a problem to an engine that is ready: planning, compiling, preparing weights. */
+  readonly setupMs?: number;
+  /** The multiply-add peak of the machine as this engine can use it. */
+  readonly peakGflops?: number;
   /** Runs so many times; the milliseconds of each. */
   time(iterations: number): Promise<number[]>;
   /** The result of the last run, dense, [N, H, W, C] or [rows, outputs]. */

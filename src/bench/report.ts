@@ -23,6 +23,10 @@ export interface Row {
   readonly correct: boolean;
   /** Of the direct computation: 2 · MACs / median. */
   readonly gflops: number;
+  /** The multiply-add peak of the machine as this engine can use it; null where it was not measured. */
+  readonly peakGflops: number | null;
+  /** Milliseconds of planning, compiling and preparing weights; null for other projects' engines. */
+  readonly setupMs: number | null;
   readonly timingIncludes: string;
 }
 
@@ -67,6 +71,8 @@ export function row(test: BenchCase, timing: Timing, error: number, limit: numbe
     maxRelError: Number.isFinite(error) ? error : null,
     correct: error <= limit,
     gflops: (2 * test.macs) / medianMs / 1e6,
+    peakGflops: engine.peakGflops ?? null,
+    setupMs: engine.setupMs ?? null,
     timingIncludes: engine.timingIncludes,
   };
 }

@@ -12,6 +12,7 @@ import { loadTuning, saveTuning } from '../runtime/tuning-store.ts';
 import type { BenchCase, BenchProblem } from './case.ts';
 import { timer } from './engine.ts';
 import type { Engine, Peer } from './engine.ts';
+import { measurePeak } from './peak.ts';
 
 export type WidefieldDevice = 'native' | 'wasm';
 
@@ -32,11 +33,12 @@ export async function openWidefield(
 ): Promise<Peer & { readonly note: string }> {
   const { threads, signal } = options;
   const device = await openDevice(name, { threads, ...(signal && { signal }) });
+  const peakGflops = await measurePeak(device);
   return {
     version: device.note,
     note: device.note,
     prepare: async (test, stop) => [
-      await prepare(device, name, test, { ...options, ...(stop && { signal: stop }) }),
+      await prepare(device, name, peakGflops, test, { ...options, ...(stop && { signal: stop }) }),
     ],
     dispose: () => device.dispose(),
   };
@@ -45,6 +47,7 @@ export async function openWidefield(
 async function prepare(
   device: Device,
   name: WidefieldDevice,
+  peakGflops: number,
   test: BenchCase,
   { signal, tuningFile, tune: mayTune, onTune }: WidefieldOptions,
 ): Promise<Engine> {
@@ -57,11 +60,13 @@ async function prepare(
     });
     tuning = new Map(await saveTuning([record], tuningFile));
   }
+  const begin = performance.now();
   const op = await createOp(device, problem, { weight: test.weight }, { tuning, ...(signal && { signal }) });
+  const setupMs = performance.now() - begin;
   const [input] = op.signature.inputs;
   spread(test.input, op.input(), input?.channels ?? 0, input?.pitch ?? 0);
   op.output.fill(NaN);
-  return engine(op, name, device.caps.threads);
+  return { ...engine(op, name, device.caps.threads), setupMs, peakGflops };
 }
 
 function engine(op: OpSession, device: WidefieldDevice, threads: number): Engine {

@@ -31,6 +31,7 @@ function shapeTable(rows: readonly Row[]): string {
     { title: 'spread', align: 'right' },
     { title: 'runs', align: 'right' },
     { title: 'GFLOP/s', align: 'right' },
+    ...(isDepthwise ? [] : [{ title: 'of peak', align: 'right' } as const]),
     { title: 'error', align: 'right' },
     ...(hasBaseline ? [{ title: 'speed-up', align: 'right' } as const] : []),
     { title: 'configuration' },
@@ -48,12 +49,17 @@ function shapeTable(rows: readonly Row[]): string {
       formatNumber(row.spreadMs),
       String(row.runs),
       formatNumber(row.gflops),
+      ...(isDepthwise ? [] : [partOfPeak(row)]),
       row.correct ? (row.maxRelError ?? NaN).toExponential(0) : 'WRONG',
       ...(hasBaseline ? [speedUp(row, rows)] : []),
       row.config,
     ];
   });
   return `${first.op} ${first.shape}\n${formatTable(columns, cells)}`;
+}
+
+function partOfPeak({ gflops, peakGflops }: Row): string {
+  return peakGflops === null ? '' : `${Math.round((100 * gflops) / peakGflops)}%`;
 }
 
 /** How many times quicker than the baseline on the same case. */
@@ -69,6 +75,7 @@ function footer({ machine, rows, skipped }: BenchReport, asked: readonly PeerNam
     `count the direct computation.${included.has(BASELINE) ? ` Speed-up is against ${BASELINE}.` : ''}`,
     'Time includes:',
     ...[...included].map(([engine, what]) => `  ${engine}: ${what}`),
+    ...setUp(rows),
     `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryMiB} MiB, ${machine.os}; ` +
       `Node ${machine.node}, Widefield ${machine.widefield}; ${machine.threads} threads asked for.`,
     ...Object.entries(machine.devices).map(([name, note]) => `  ${name}: ${note}`),
@@ -80,4 +87,15 @@ function footer({ machine, rows, skipped }: BenchReport, asked: readonly PeerNam
     else lines.push(`Not measured: ${engine}${isAbsent ? '' : ` on ${shape} kernel ${kernel}`}: ${reason}`);
   }
   return lines.join('\n');
+}
+
+/** For each engine of ours: the longest set-up, and the multiply-add peak. */
+function setUp(rows: readonly Row[]): string[] {
+  const engines = [...new Set(rows.filter((row) => row.setupMs !== null).map((row) => row.engine))];
+  return engines.map((engine) => {
+    const own = rows.filter((row) => row.engine === engine);
+    const longest = Math.max(...own.map((row) => row.setupMs ?? 0));
+    const peak = own[0]?.peakGflops ?? NaN;
+    return `${engine}: set-up took at most ${formatNumber(longest)} ms, not in the times; multiply-add peak ${formatNumber(peak)} GFLOP/s`;
+  });
 }

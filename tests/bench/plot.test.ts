@@ -19,6 +19,8 @@ function row(shape: string, kernel: number | string, engine: string, medianMs: n
     maxRelError: 1e-7,
     correct: true,
     gflops: 1,
+    peakGflops: null,
+    setupMs: null,
     timingIncludes: '',
   };
 }
