@@ -3,13 +3,14 @@ import type { Device } from '../devices/device.ts';
 
 /** Independent sums: enough to hide the latency of a multiply-add, few enough for the registers. */
 const accumulators = (registers: number): number => (registers >= 32 ? 24 : 10);
-const TURNS = 20_000;
-const TASKS_PER_THREAD = 4;
-const RUNS = 15;
+const TURNS = 2000;
+const TASKS_PER_THREAD = 16;
+/** Long enough for engines that first run unoptimised code. */
+const MEASURE_MS = 500;
 
 /**
  * The machine's multiply-add peak as this device's kernels can reach it, in GFLOP/s: register-only products
- * and sums on all threads, the best of several runs of some milliseconds.
+ * and sums on all threads, the best of many runs of about a millisecond.
  */
 export async function measurePeak(device: Device): Promise<number> {
   const [lanes = 4] = device.caps.lanes;
@@ -50,7 +51,7 @@ export async function measurePeak(device: Device): Promise<number> {
   try {
     executable.view('arena').fill(0.5);
     let best = Infinity;
-    for (let run = 0; run < RUNS; run++) {
+    for (const end = performance.now() + MEASURE_MS; performance.now() < end; ) {
       const begin = performance.now();
       await executable.run();
       best = Math.min(best, performance.now() - begin);
