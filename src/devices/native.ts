@@ -62,7 +62,7 @@ class NativeDevice implements Device {
   readonly #pool: unknown;
   readonly #executables = new Set<NativeExecutable>();
   readonly #queue = new SerialQueue();
-  #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(
     compiler: Compiler,
@@ -93,9 +93,10 @@ class NativeDevice implements Device {
   }
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
-    if (this.#disposed)
-      throw new WidefieldError('device-lost', 'This device has been disposed of: open it again.');
+    this.#checkAlive();
     const paths = await this.#compileKernels(program, options);
+    // The device may have been disposed of meanwhile.
+    this.#checkAlive();
     const loaded: LoadedKernel[] = [];
     try {
       program.kernels.forEach((kernel, i) => loaded.push(this.#library.load(paths[i] ?? '', kernel.name)));
@@ -116,15 +117,23 @@ class NativeDevice implements Device {
     }
   }
 
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await Promise.all([...this.#executables].map((executable) => executable.dispose()));
-    this.#library.poolDestroy(this.#pool);
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#end();
+    return this.#disposal;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all([...this.#executables].map((executable) => executable.dispose()));
+    this.#library.poolDestroy(this.#pool);
+  }
+
+  #checkAlive(): void {
+    if (this.#disposal === undefined) return;
+    throw new WidefieldError('device-lost', 'This device has been disposed of: open it again.');
   }
 
   /** Compiles all kernels that the cache lacks, several at a time. */

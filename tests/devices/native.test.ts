@@ -1,8 +1,20 @@
-import { describe, expect, test } from 'vitest';
+import { chmod, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { KernelBuilder } from '../../src/codegen/builder.ts';
 import type { Program } from '../../src/devices/device.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
+import { Random } from '../../src/core/random.ts';
+import type { Candidate } from '../../src/kernels/family.ts';
+import { candidates } from '../../src/kernels/index.ts';
+import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
+import type { Problem } from '../../src/kernels/problem.ts';
+import { signature } from '../../src/kernels/signature.ts';
+import { createOp } from '../../src/runtime/op.ts';
+import { openDevice } from '../../src/runtime/open.ts';
 
 /** y[task·L …] = x · 2 + 1, then z = y summed over the previous step's other tasks' outputs. */
 function twoStepProgram(tasks: number, lanes: number): Program {
@@ -58,6 +70,236 @@ describe('native device', () => {
     );
     for (const executable of executables) {
       expect([...executable.view('arena').subarray(2 * 64 * lanes)]).toEqual(new Array(64 * lanes).fill(3));
+    }
+  });
+});
+
+/** `rounds` steps that each take a while: y = x · 1.0001, again and again. */
+function slowProgram(rounds: number): Program {
+  const b = new KernelBuilder({ name: 'slow', description: 'slow', lanes: 4, tasks: 4 });
+  const y = b.inout('y');
+  b.for(0, 200_000, 1, () => {
+    const at = b.mul(b.task, 4);
+    b.store(y, at, b.sqrt(b.add(b.loadVec(y, at), 1)));
+  });
+  const step = { kernel: 0, slots: [{ region: 'arena' as const, offset: 0 }], label: 'slow' };
+  return {
+    kernels: [b.build()],
+    steps: Array.from({ length: rounds }, () => step),
+    prepare: [],
+    sizes: { weights: 0, arena: 16, staging: 0 },
+  };
+}
+
+describe('native cache and compiler', () => {
+  let folder = '';
+  beforeEach(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  async function checkRuns(cacheDirectory: string): Promise<string> {
+    await using device = await openNativeDevice({ threads: 1, cacheDirectory });
+    const executable = await device.compile(twoStepProgram(8, 4));
+    executable.view('arena').fill(1);
+    await executable.run();
+    expect([...executable.view('arena').subarray(2 * 32)]).toEqual(new Array(32).fill(3));
+    return device.note;
+  }
+
+  test.each([
+    ['corrupted', (file: string) => writeFile(file, 'not a library')],
+    ['truncated', (file: string) => truncate(file, 100)],
+    ['removed', (file: string) => rm(file)],
+  ])('a %s library is made again', async (_, damage) => {
+    await checkRuns(folder);
+    const libraries = (await readdir(folder)).filter((name) => name.endsWith('.so'));
+    expect(libraries.length).toBe(3);
+    const before = await Promise.all(libraries.map((name) => readFile(path.join(folder, name))));
+    // Replaced, not written into: the libraries of this process are still mapped.
+    for (const [i, name] of libraries.entries()) {
+      const file = path.join(folder, name);
+      await rm(file);
+      await writeFile(file, before[i] ?? '');
+      await damage(file);
+    }
+    await checkRuns(folder);
+    expect((await readdir(folder)).length).toBe(6);
+  });
+
+  test('a folder that cannot be used is replaced by a temporary one, and the note says so', async () => {
+    const file = path.join(folder, 'file');
+    await writeFile(file, 'x');
+    const wanted = path.join(file, 'below');
+    const note = await checkRuns(wanted);
+    expect(note).toContain(`cache folder ${wanted} cannot be written (ENOTDIR), using `);
+    await rm(note.slice(note.indexOf('using ') + 'using '.length), { recursive: true });
+  });
+
+  test('devices that compile the same kernels at once, in one fresh folder, all work', async () => {
+    await Promise.all([1, 2, 3, 4].map(() => checkRuns(folder)));
+    expect((await readdir(folder)).length, 'libraries and checksums, no leftovers').toBe(6);
+  });
+
+  test('without a compiler, native is unsupported and auto is WebAssembly', async () => {
+    const compiler = '/nonexistent/cc';
+    const wanted = {
+      code: 'unsupported',
+      message: expect.stringContaining('install gcc or clang') as string,
+    };
+    await expect(openDevice('native', { compiler })).rejects.toMatchObject(wanted);
+    await using device = await openDevice('auto', { compiler, threads: 1 });
+    expect(device.caps.name).toBe('wasm');
+    expect(device.note).toContain('/nonexistent/cc');
+  });
+
+  test('a compiler that fails is quoted, and nothing stays behind', async () => {
+    const compiler = path.join(folder, 'cc');
+    const script = `#!/bin/sh
+case "$*" in
+  --version|*-dM*|*-pthread*) exec cc "$@" ;;
+esac
+echo 'In file included from somewhere' >&2
+echo 'x.c:1:1: error: broken' >&2
+exit 1
+`;
+    await writeFile(compiler, script);
+    await chmod(compiler, 0o755);
+    const cacheDirectory = path.join(folder, 'cache');
+    await using device = await openNativeDevice({ threads: 1, compiler, cacheDirectory });
+    const before = await readdir(cacheDirectory);
+    await expect(device.compile(twoStepProgram(8, 4))).rejects.toMatchObject({
+      code: 'compile-failed',
+      message: `${compiler} failed: x.c:1:1: error: broken`,
+    });
+    expect(await readdir(cacheDirectory)).toEqual(before);
+  });
+
+  test('compiling can be cancelled', async () => {
+    const compiler = path.join(folder, 'cc');
+    const script =
+      '#!/bin/sh\ncase "$*" in --version|*-dM*|*-pthread*) exec cc "$@" ;; esac\nexec sleep 60\n';
+    await writeFile(compiler, script);
+    await chmod(compiler, 0o755);
+    const cacheDirectory = path.join(folder, 'cache');
+    await using device = await openNativeDevice({ threads: 1, compiler, cacheDirectory });
+    const before = await readdir(cacheDirectory);
+    const aborted = { code: 'aborted' };
+    const options = { signal: AbortSignal.timeout(100) };
+    await expect(device.compile(twoStepProgram(8, 4), options)).rejects.toMatchObject(aborted);
+    await expect(device.compile(twoStepProgram(8, 4), { signal: AbortSignal.abort() })).rejects.toMatchObject(
+      aborted,
+    );
+    expect(await readdir(cacheDirectory)).toEqual(before);
+  });
+});
+
+describe('native device, used for long and wrongly', () => {
+  test('a run can be cancelled, and the next one works', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const rounds = 3000;
+    const executable = await device.compile(slowProgram(rounds));
+    const running = executable.run({ signal: AbortSignal.timeout(50) });
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    await expect(executable.run({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'aborted' });
+    const short = await device.compile(slowProgram(1));
+    await short.run();
+    // The fixed point of √(y + 1) is the golden ratio.
+    expect(short.view('arena')[0]).toBeCloseTo((1 + Math.sqrt(5)) / 2, 6);
+  });
+
+  test('opens and closes twenty times, with runs under way', async () => {
+    for (let i = 0; i < 20; i++) {
+      const device = await openNativeDevice({ threads: 3 });
+      const executable = await device.compile(twoStepProgram(16, 4));
+      executable.view('arena').fill(1);
+      const running = executable.run();
+      await device.dispose();
+      await running;
+      await device.dispose();
+    }
+  });
+
+  test('what is disposed of says so', async () => {
+    const device = await openNativeDevice({ threads: 1 });
+    const executable = await device.compile(twoStepProgram(16, 4));
+    await executable.dispose();
+    await executable.dispose();
+    const lost = { code: 'device-lost', message: expect.stringContaining('has been disposed of') as string };
+    await expect(executable.run()).rejects.toMatchObject(lost);
+    await expect(executable.prepare(0)).rejects.toMatchObject({ code: 'invalid-argument' });
+    expect(() => executable.view('arena')).toThrow('has been disposed of');
+    await device.dispose();
+    await expect(device.compile(twoStepProgram(16, 4))).rejects.toMatchObject(lost);
+  });
+
+  test('a device that is disposed of while it compiles refuses the program', async () => {
+    const device = await openNativeDevice({ threads: 2 });
+    const compiling = device.compile(slowProgram(2));
+    const refused = expect(compiling).rejects.toMatchObject({ code: 'device-lost' });
+    await device.dispose();
+    await refused;
+  });
+
+  test.each([0, 1.5, -1, 5000, NaN])('%d threads are refused', async (threads) => {
+    await expect(openNativeDevice({ threads })).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+
+  test('a thousand runs leave the memory as it was', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const executable = await device.compile(twoStepProgram(64, 4));
+    for (let i = 0; i < 300; i++) await executable.run();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < 1000; i++) await executable.run();
+    expect((process.memoryUsage().rss - before) / 2 ** 20, 'MiB').toBeLessThan(16);
+  });
+
+  const depthwise = {
+    op: 'depthwise',
+    batch: 1,
+    height: 12,
+    width: 13,
+    channels: 16,
+    pitch: 16,
+    kernelHeight: 5,
+    kernelWidth: 5,
+    stride: 1,
+    dilation: 1,
+    padding: samePadding(5, 5),
+    epilogue: NO_EPILOGUE,
+  } as const;
+  const product = {
+    op: 'pointwise',
+    rows: 37,
+    inputs: 24,
+    outputs: 32,
+    inputPitch: 32,
+    outputPitch: 32,
+    epilogue: NO_EPILOGUE,
+  } as const;
+  const cases: readonly (readonly [string, Problem])[] = [
+    ['depthwise-fft', depthwise],
+    ['depthwise-direct', depthwise],
+    ['pointwise', product],
+  ];
+
+  test.each(cases)('%s gives the same bits on any number of threads', async (family, problem) => {
+    const { inputs, weights: specs } = signature(problem);
+    const weights = Object.fromEntries(
+      specs.map(({ name, shape }) => [name, new Random(name).array(shape.reduce((a, b) => a * b, 1))]),
+    );
+    let chosen: Candidate | undefined;
+    let expected: Float32Array | undefined;
+    for (const threads of [1, 2, 3]) {
+      await using device = await openNativeDevice({ threads });
+      chosen ??= candidates(problem, device.caps).find((candidate) => candidate.family === family);
+      if (chosen === undefined) throw new Error(`no ${family}`);
+      const op = await createOp(device, problem, weights, { candidate: chosen });
+      for (const { name } of inputs) op.input(name).set(new Random(name).array(op.input(name).length));
+      await op.run();
+      expected ??= op.output.slice();
+      expect(expected.some((value) => value !== 0)).toBe(true);
+      expect(op.output).toEqual(expected);
     }
   });
 });

@@ -47,25 +47,31 @@ const INTERPRETED_WORK = 4_000_000;
 
 /**
  * Tests the candidates of every problem against the float64 reference: in the interpreter, for vectors of 4 and of
- * up to 16 lanes and both roundings of `fma`, as far as that is quick, and on every device of this machine. Outputs are NaN before each run, and
- * padding must be exactly zero after it.
+ * up to 16 lanes and both roundings of `fma`, as far as that is quick, and on every device of this machine.
+ * Outputs are NaN before each run, and padding must be exactly zero after it.
  */
 export function describeKernels(title: string, cases: readonly KernelCase[]): void {
   describe(title, () => {
-    describe.each([[[4]], [[16, 8, 4]]])('interpreted with lanes %j', (lanes) => {
-      const caps = interpreterCaps(lanes);
-      const quick = (candidate: Candidate): boolean => interpretedWork(candidate) <= INTERPRETED_WORK;
-      const small = cases.filter((test) => candidates(problemFor(test, caps), caps).some(quick));
-      it.each(small)('$name', (test) => {
-        const data = dataFor(test, caps);
-        for (const candidate of candidatesFor(data.problem, caps).filter(quick)) {
-          for (const fma of ['separate', 'fused'] as const)
-            check(data, candidate, runInterpreted(data, candidate, fma));
-        }
-      });
-    });
+    for (const lanes of [[4], [16, 8, 4]]) describeInterpreted(lanes, cases);
     describeDevice('wasm', () => openWasmDevice({ threads: 2 }), cases);
     describeDevice('native', () => openNativeDevice({ threads: 2 }), cases);
+  });
+}
+
+function describeInterpreted(lanes: readonly number[], cases: readonly KernelCase[]): void {
+  const caps = interpreterCaps(lanes);
+  const quick = (candidate: Candidate): boolean => interpretedWork(candidate) <= INTERPRETED_WORK;
+  const small = cases.filter((test) => candidates(problemFor(test, caps), caps).some(quick));
+  // Vitest takes a group without tests for a mistake.
+  if (small.length === 0) return;
+  describe(`interpreted with lanes ${lanes.join(', ')}`, () => {
+    it.each(small)('$name', (test) => {
+      const data = dataFor(test, caps);
+      for (const candidate of candidatesFor(data.problem, caps).filter(quick)) {
+        for (const fma of ['separate', 'fused'] as const)
+          check(data, candidate, runInterpreted(data, candidate, fma));
+      }
+    });
   });
 }
 

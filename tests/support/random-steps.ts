@@ -2,7 +2,10 @@ import type { Program, Slot } from '../../src/devices/device.ts';
 import type { RandomProgram } from './random-program.ts';
 
 /** A step for each program, with buffers of its own in the arena. */
-export function asSteps(programs: readonly RandomProgram[]): { program: Program; slots: Map<string, Slot>[] } {
+export function asSteps(programs: readonly RandomProgram[]): {
+  program: Program;
+  slots: Map<string, Slot>[];
+} {
   let arena = 0;
   const slots = programs.map(
     ({ lengths }) =>

@@ -40,7 +40,7 @@ export class NativeExecutable implements Executable {
   readonly #offsets: Readonly<Record<Region, number>>;
   /** The device's threads do one run at a time, whichever executable asks. */
   readonly #queue: SerialQueue;
-  #disposed = false;
+  #disposal: Promise<void> | undefined;
 
   constructor(
     library: ExecutorLibrary,
@@ -77,7 +77,7 @@ export class NativeExecutable implements Executable {
   }
 
   view(region: Region): Float32Array {
-    if (this.#disposed) throw disposedError();
+    if (this.#disposal !== undefined) throw disposedError();
     const begin = this.#offsets[region];
     return this.#memory.floats.subarray(begin, begin + this.#program.sizes[region]);
   }
@@ -98,17 +98,19 @@ export class NativeExecutable implements Executable {
     return this.#execute(this.#main, options, true);
   }
 
-  async dispose(): Promise<void> {
-    if (this.#disposed) return;
-    this.#disposed = true;
-    await this.#queue.add(() => Promise.resolve());
-    this.#onDispose(this);
-    for (const kernel of this.#kernels) this.#library.unload(kernel.handle);
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#queue.add(() => {
+      this.#onDispose(this);
+      for (const kernel of this.#kernels) this.#library.unload(kernel.handle);
+      return Promise.resolve();
+    });
+    return this.#disposal;
   }
 
-  #execute(table: StepTable, options: RunOptions, timed: boolean): Promise<StepTime[]> {
+  /** Waits for its turn, then runs; what was asked for before `dispose` is still done. */
+  async #execute(table: StepTable, options: RunOptions, timed: boolean): Promise<StepTime[]> {
+    if (this.#disposal !== undefined) throw disposedError();
     return this.#queue.add(async () => {
-      if (this.#disposed) throw disposedError();
       throwIfAborted(options.signal);
       const cancel = this.#cancel;
       cancel[0] = 0;

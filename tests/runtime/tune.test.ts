@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest';
+
+import { WidefieldError } from '../../src/core/errors.ts';
+import { candidates } from '../../src/kernels/index.ts';
+import { encode } from '../../src/kernels/signature.ts';
+import { openDevice } from '../../src/runtime/open.ts';
+import { tune } from '../../src/runtime/tune.ts';
+import type { TuneProgress } from '../../src/runtime/tune.ts';
+import { product } from '../support/small-problems.ts';
+
+describe.each(['wasm', 'native'] as const)('tuning on %s', (name) => {
+  const open = () =>
+    openDevice(name, { threads: 1 }).catch((error: unknown) => {
+      if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
+      throw error;
+    });
+
+  test('measures every candidate and returns one of them', async () => {
+    await using device = await open();
+    if (device === undefined) return;
+    const all = candidates(product, device.caps);
+    const steps: TuneProgress[] = [];
+    const winner = await tune(device, product, { budgetMs: 1, onProgress: (step) => steps.push(step) });
+    expect(steps.map((step) => step.done)).toEqual(all.map((_, i) => i + 1));
+    expect(steps[0]?.medianMs).toBeGreaterThan(0);
+    expect(all.map(({ family, config }) => ({ family, config }))).toContainEqual({
+      family: winner.family,
+      config: winner.config,
+    });
+    expect(winner).toMatchObject({ machine: device.caps.fingerprint, problem: encode(product) });
+    expect(winner.medianMs).toBeGreaterThan(0);
+  });
+
+  test('stops when it is told to', async () => {
+    await using device = await open();
+    if (device === undefined) return;
+    const abort = new AbortController();
+    let steps = 0;
+    const tuning = tune(device, product, {
+      signal: abort.signal,
+      budgetMs: 1,
+      onProgress: () => {
+        steps++;
+        abort.abort();
+      },
+    });
+    await expect(tuning).rejects.toMatchObject({ code: 'aborted' });
+    expect(steps).toBe(1);
+  });
+});
