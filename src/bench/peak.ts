@@ -51,7 +51,7 @@ export async function measurePeak(device: Device): Promise<number> {
   try {
     executable.view('arena').fill(0.5);
     let best = Infinity;
-    for (const end = performance.now() + MEASURE_MS; performance.now() < end; ) {
+    for (const end = performance.now() + MEASURE_MS; performance.now() < end;) {
       const begin = performance.now();
       await executable.run();
       best = Math.min(best, performance.now() - begin);

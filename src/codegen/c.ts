@@ -205,7 +205,8 @@ class CEmitter {
       }
       default: {
         const isBool = value.args[0]?.type === 'bool';
-        const operator = isBool && value.op === 'and' ? '&&' : isBool && value.op === 'or' ? '||' : C_OPERATORS[value.op];
+        const operator =
+          isBool && value.op === 'and' ? '&&' : isBool && value.op === 'or' ? '||' : C_OPERATORS[value.op];
         return `${a} ${operator} ${b}`;
       }
     }

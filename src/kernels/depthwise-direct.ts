@@ -225,7 +225,8 @@ class DirectEmitter {
 
   #emitTile(image: Value, row: Value, channel: Value, tile: RowTile): void {
     const b = this.#b;
-    const { height, width, pitch, stride, kernelHeight, kernelWidth, dilation, padding, epilogue } = this.#problem;
+    const { height, width, pitch, stride, kernelHeight, kernelWidth, dilation, padding, epilogue } =
+      this.#problem;
     const { lanes, order } = this.#config;
     const out = outputMap(this.#problem);
     const accumulators = Array.from({ length: tile.width }, () => b.variable(b.vec(0), 'acc'));
@@ -237,10 +238,7 @@ class DirectEmitter {
     b.for(first, end, 1, (ky) => {
       const inputRow = b.add(b.mul(image, height), b.add(start, b.mul(ky, dilation)));
       const rowBase = b.add(b.mul(inputRow, width * pitch), channel);
-      const weights = b.add(
-        b.mul(channel, kernelHeight * kernelWidth),
-        b.mul(ky, kernelWidth * lanes),
-      );
+      const weights = b.add(b.mul(channel, kernelHeight * kernelWidth), b.mul(ky, kernelWidth * lanes));
       if (order === 'tap') this.#sumByTap(accumulators, tile, rowBase, weights);
       else this.#sumByPosition(accumulators, tile, rowBase, weights);
     });
@@ -294,7 +292,8 @@ class DirectEmitter {
     };
     for (const kx of taps) {
       const isRagged = kx < firstFull || kx >= endFull;
-      if (isRagged && accumulators.some((_, i) => this.#meets(tile, i, kx))) sum(kx, (i) => this.#meets(tile, i, kx));
+      if (isRagged && accumulators.some((_, i) => this.#meets(tile, i, kx)))
+        sum(kx, (i) => this.#meets(tile, i, kx));
     }
     b.for(firstFull, endFull, 1, (kx) => sum(kx, () => true));
   }

@@ -108,7 +108,10 @@ function operationCycles(lanes: number, caps: DeviceCaps): number {
   return lanes === widest ? 0.75 : 0.5;
 }
 
-function axes(problem: DepthwiseProblem): { readonly vertical: AxisProblem; readonly horizontal: AxisProblem } {
+function axes(problem: DepthwiseProblem): {
+  readonly vertical: AxisProblem;
+  readonly horizontal: AxisProblem;
+} {
   const { stride, dilation } = problem;
   const out = outputMap(problem);
   return {
@@ -168,7 +171,12 @@ function emit(problem: DepthwiseProblem, config: DepthwiseFftConfig): Emission {
   };
 }
 
-function emitMain(problem: DepthwiseProblem, config: DepthwiseFftConfig, tilePlan: Plan, name: string): Kernel {
+function emitMain(
+  problem: DepthwiseProblem,
+  config: DepthwiseFftConfig,
+  tilePlan: Plan,
+  name: string,
+): Kernel {
   const { vertical: v, horizontal: h } = tilePlan;
   const { batch, channels, pitch, epilogue } = problem;
   const { lanes } = config;

@@ -47,7 +47,13 @@ function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseConfig[]
     for (const { rows, vectors } of tileShapes(caps.vectorRegisters)) {
       const tileRows = Math.min(rows, problem.rows);
       const tileVectors = Math.min(vectors, problem.outputPitch / lanes);
-      const config = { lanes, tileRows, tileVectors, ...partition(problem, caps, lanes, tileRows, tileVectors), unroll: unrollFor(caps) };
+      const config = {
+        lanes,
+        tileRows,
+        tileVectors,
+        ...partition(problem, caps, lanes, tileRows, tileVectors),
+        unroll: unrollFor(caps),
+      };
       if (ranked.some((entry) => JSON.stringify(entry.config) === JSON.stringify(config))) continue;
       ranked.push({ config, cost: estimate(problem, config, caps) });
     }
@@ -95,7 +101,9 @@ function estimate(problem: PointwiseProblem, config: PointwiseConfig, caps: Devi
     panels.fullPanels * tileCycles(tileRows, config.tileVectors, config.lanes, caps) +
     (panels.lastVectors > 0 ? tileCycles(tileRows, panels.lastVectors, config.lanes, caps) : 0);
   const rest = rows % config.tileRows;
-  return inputs * (Math.floor(rows / config.tileRows) * cycles(config.tileRows) + (rest > 0 ? cycles(rest) : 0));
+  return (
+    inputs * (Math.floor(rows / config.tileRows) * cycles(config.tileRows) + (rest > 0 ? cycles(rest) : 0))
+  );
 }
 
 function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
@@ -103,7 +111,11 @@ function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
   const panels = panelsOf(inputs, outputPitch, config.lanes, config.tileVectors);
   const weightFloats = panelFloats(panels);
   const layout = epilogueLayout(epilogue, outputPitch, weightFloats);
-  const suffix = kernelName(`${rows}x${inputs}x${outputs}`, `t${config.tileRows}x${config.tileVectors}`, `l${config.lanes}`);
+  const suffix = kernelName(
+    `${rows}x${inputs}x${outputs}`,
+    `t${config.tileRows}x${config.tileVectors}`,
+    `l${config.lanes}`,
+  );
   const prepare = new KernelBuilder({
     name: `pointwise_pack_${suffix}`,
     description: `packs weights [${outputs}, ${inputs}] into panels of ${config.tileVectors} vectors`,
@@ -137,7 +149,8 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
   const residual = epilogue.residual ? b.input('residual') : undefined;
   const y = b.output('y');
   const depthBlock = config.depthBlock === 0 ? inputs : config.depthBlock;
-  const sums = depthBlock < inputs ? b.scratch('sums', config.rowTiles * tileRows * tileVectors * lanes) : undefined;
+  const sums =
+    depthBlock < inputs ? b.scratch('sums', config.rowTiles * tileRows * tileVectors * lanes) : undefined;
   const layout = epilogueLayout(epilogue, outputPitch, panelFloats(panels));
 
   const rowTask = b.rem(b.task, rowTasks);
@@ -158,7 +171,14 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
   const rowOffset = (r: number): number => r * inputPitch;
 
   /** One register tile over products k0 … k0 + depthBlock − 1. */
-  const emitTile = (tile: Value, rowCount: number, panelBase: Value, channel: Value, vectors: number, k0: Value): void => {
+  const emitTile = (
+    tile: Value,
+    rowCount: number,
+    panelBase: Value,
+    channel: Value,
+    vectors: number,
+    k0: Value,
+  ): void => {
     const sumBase = sums && b.mul(b.sub(tile, firstTile), tileRows * tileVectors * lanes);
     const place = (r: number, v: number): number => (r * tileVectors + v) * lanes;
     const accumulators = newTile(b, rowCount, vectors, (r, v) =>

@@ -76,7 +76,10 @@ function tensors(problem: Problem): Parts {
       const output = tensor('y', batch * out.height * out.width, outputs, outputPitch);
       const depth = (inputs / groups) * kernelHeight * kernelWidth;
       return {
-        inputs: [tensor('x', batch * height * width, inputs, inputPitch), ...epilogueInputs(epilogue, output)],
+        inputs: [
+          tensor('x', batch * height * width, inputs, inputPitch),
+          ...epilogueInputs(epilogue, output),
+        ],
         output,
         weights: [
           { name: 'weight', shape: [outputs, inputs / groups, kernelHeight, kernelWidth] },

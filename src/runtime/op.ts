@@ -69,7 +69,9 @@ export async function createOp(
     const tensor = [...signature.inputs, signature.output].find((t) => t.name === name);
     const slot = activations.get(name);
     if (tensor === undefined || slot === undefined) {
-      throw invalidArgument(`This ${problem.op} has no tensor ${name}: ${[...activations.keys()].join(', ')}.`);
+      throw invalidArgument(
+        `This ${problem.op} has no tensor ${name}: ${[...activations.keys()].join(', ')}.`,
+      );
     }
     return executable.view('arena').subarray(slot.offset, slot.offset + tensor.rows * tensor.pitch);
   };

@@ -45,7 +45,10 @@ export class ProgramBuilder {
     const key = `${signature.key} | ${candidate.family} ${JSON.stringify(candidate.config)}`;
     let indices = this.#kernelIndex.get(key);
     if (indices === undefined) {
-      indices = { main: emission.main.map((k) => this.#addKernel(k)), prepare: emission.prepare.map((k) => this.#addKernel(k)) };
+      indices = {
+        main: emission.main.map((k) => this.#addKernel(k)),
+        prepare: emission.prepare.map((k) => this.#addKernel(k)),
+      };
       this.#kernelIndex.set(key, indices);
     }
     const slots = new Map(activations);
@@ -80,7 +83,10 @@ export class ProgramBuilder {
     const bound = kernel?.buffers.map((buffer) => {
       const slot = slots.get(buffer.name);
       if (slot === undefined) {
-        throw new WidefieldError('invalid-argument', `${label}: nothing is bound to ${kernel.name}'s ${buffer.name}.`);
+        throw new WidefieldError(
+          'invalid-argument',
+          `${label}: nothing is bound to ${kernel.name}'s ${buffer.name}.`,
+        );
       }
       return slot;
     });

@@ -36,7 +36,11 @@ const FINAL_ROUNDS = 15;
  * Measures all candidates for a problem on a device and returns the winner.
  * Throws `aborted` if the signal fires, `unsupported` if there is no candidate.
  */
-export async function tune(device: Device, problem: Problem, options: TuneOptions = {}): Promise<TuningRecord> {
+export async function tune(
+  device: Device,
+  problem: Problem,
+  options: TuneOptions = {},
+): Promise<TuningRecord> {
   const signature = signatureOf(problem);
   const all = candidates(problem, device.caps);
   const weights = Object.fromEntries(
@@ -100,7 +104,8 @@ async function playOff(
   if (finalists.length === 1) return first;
   const ops: OpSession[] = [];
   try {
-    for (const { candidate } of finalists) ops.push(await openOp(device, problem, weights, candidate, signal));
+    for (const { candidate } of finalists)
+      ops.push(await openOp(device, problem, weights, candidate, signal));
     const times: number[][] = ops.map(() => []);
     for (let round = 0; round < FINAL_ROUNDS; round++) {
       throwIfAborted(signal);
@@ -108,7 +113,10 @@ async function playOff(
     }
     const medians = times.map(median);
     const fastest = medians.indexOf(Math.min(...medians));
-    return { candidate: (finalists[fastest] ?? first).candidate, medianMs: medians[fastest] ?? first.medianMs };
+    return {
+      candidate: (finalists[fastest] ?? first).candidate,
+      medianMs: medians[fastest] ?? first.medianMs,
+    };
   } finally {
     await Promise.all(ops.map((op) => op.dispose()));
   }

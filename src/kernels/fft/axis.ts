@@ -56,7 +56,8 @@ export function planAxis(axis: AxisProblem, p: number, q: number, tile: number):
     return { ...axis, n, p, q, tiles: Math.ceil(span / tile), tile, loads: tile + extent - 1, shift: 0 };
   }
   const loads = Math.min(axis.size, span + extent - 1 - axis.padding);
-  if (loads < 1 || n < loads + axis.padding || n < span + extent - 1 - axis.padding || n < span) return undefined;
+  if (loads < 1 || n < loads + axis.padding || n < span + extent - 1 - axis.padding || n < span)
+    return undefined;
   return { ...axis, n, p, q, tiles: 1, tile: span, loads, shift: axis.padding };
 }
 

@@ -34,9 +34,21 @@ export function dftOperations(n: number): number {
 }
 
 /** n = a·b: a transforms of length b after twiddles (Cooley and Tukey). */
-function mixedDft(algebra: ComplexAlgebra, x: readonly Complex[], a: number, b: number, sign: 1 | -1): Complex[] {
+function mixedDft(
+  algebra: ComplexAlgebra,
+  x: readonly Complex[],
+  a: number,
+  b: number,
+  sign: 1 | -1,
+): Complex[] {
   const n = a * b;
-  const inner = range(b).map((j) => dft(algebra, range(a).map((i) => at(x, b * i + j)), sign));
+  const inner = range(b).map((j) =>
+    dft(
+      algebra,
+      range(a).map((i) => at(x, b * i + j)),
+      sign,
+    ),
+  );
   const y: Complex[] = new Array<Complex>(n).fill(ZERO);
   for (const k1 of range(a)) {
     const column = range(b).map((j) => algebra.rotate(at(at(inner, j), k1), (sign * j * k1) / n));
@@ -46,12 +58,28 @@ function mixedDft(algebra: ComplexAlgebra, x: readonly Complex[], a: number, b: 
 }
 
 /** n = a·b with coprime factors: no twiddles (Good and Thomas). */
-function coprimeDft(algebra: ComplexAlgebra, x: readonly Complex[], a: number, b: number, sign: 1 | -1): Complex[] {
+function coprimeDft(
+  algebra: ComplexAlgebra,
+  x: readonly Complex[],
+  a: number,
+  b: number,
+  sign: 1 | -1,
+): Complex[] {
   const n = a * b;
-  const inner = range(b).map((j) => dft(algebra, range(a).map((i) => at(x, (b * i + a * j) % n)), sign));
+  const inner = range(b).map((j) =>
+    dft(
+      algebra,
+      range(a).map((i) => at(x, (b * i + a * j) % n)),
+      sign,
+    ),
+  );
   const y: Complex[] = new Array<Complex>(n).fill(ZERO);
   for (const k1 of range(a)) {
-    const outer = dft(algebra, range(b).map((j) => at(at(inner, j), k1)), sign);
+    const outer = dft(
+      algebra,
+      range(b).map((j) => at(at(inner, j), k1)),
+      sign,
+    );
     outer.forEach((value, k2) => {
       const k = range(n).find((candidate) => candidate % a === k1 && candidate % b === k2) ?? 0;
       y[k] = value;

@@ -58,10 +58,7 @@ export function emitSpectra(
       b.store(rows, to, re.get());
       b.store(rows, to, im.get(), lanes);
     });
-    const columnBase = b.mul(
-      b.add(b.mul(b.task, columns.length), column),
-      2 * vertical.n * lanes,
-    );
+    const columnBase = b.mul(b.add(b.mul(b.task, columns.length), column), 2 * vertical.n * lanes);
     b.for(0, vertical.n, 1, (position) => {
       const fy = b.toI32(b.loadScalar(rowTable, position));
       const re = b.variable(b.vec(0), 're');

@@ -47,7 +47,8 @@ export class TileTransforms {
       b.for(group.from, group.to, 1, (j) => {
         const x = indices(p).map((i) => (i < group.count ? real(source(j, q * i)) : ZERO));
         const y = dft(this.#algebra, x, -1);
-        for (let k1 = 0; k1 <= p / 2; k1++) this.#storeLine(k1, j, k1 === 0 ? at(y, 0) : this.#twiddle(at(y, k1), j, k1));
+        for (let k1 = 0; k1 <= p / 2; k1++)
+          this.#storeLine(k1, j, k1 === 0 ? at(y, 0) : this.#twiddle(at(y, k1), j, k1));
       });
     }
     const active = Math.min(q, loads);
@@ -83,7 +84,9 @@ export class TileTransforms {
       return k2 === 0 || 2 * k2 === q ? { re: value.re, im: undefined } : value;
     });
     for (let k2 = firstFull; k2 < q; k2++) hermitian[k2] = conjugate(at(hermitian, q - k2));
-    dft(this.#algebra, hermitian, 1).forEach((value, j) => this.#storeLine(0, j, real(this.#algebra.value(value.re))));
+    dft(this.#algebra, hermitian, 1).forEach((value, j) =>
+      this.#storeLine(0, j, real(this.#algebra.value(value.re))),
+    );
     b.for(1, Math.ceil(p / 2), 1, (k1) => {
       const column = b.mul(b.sub(k1, 1), q);
       const x = indices(q).map((k2) => this.#loadPlane(column, firstFull + k2, row));
@@ -203,7 +206,8 @@ export class TileTransforms {
   #lineIndex(k1: Value | number, j: Value | number): { readonly index: Value; readonly offset: number } {
     const b = this.#b;
     const rowFloats = 2 * this.#plan.q * b.lanes;
-    const constant = (typeof k1 === 'number' ? k1 * rowFloats : 0) + (typeof j === 'number' ? 2 * j * b.lanes : 0);
+    const constant =
+      (typeof k1 === 'number' ? k1 * rowFloats : 0) + (typeof j === 'number' ? 2 * j * b.lanes : 0);
     const k1Part = typeof k1 === 'number' ? b.i32(0) : b.mul(k1, rowFloats);
     const jPart = typeof j === 'number' ? b.i32(0) : b.mul(j, 2 * b.lanes);
     return { index: b.add(k1Part, jPart), offset: constant };
