@@ -128,9 +128,20 @@ export class ThreadPool implements Backend {
           if (complete && Atomics.load(control, WORDS.done) !== run) waiting.resolve();
         };
         this.#wake();
-        const end = this.#waitAsync?.(control, WORDS.done, run);
-        if (end?.async === true) void end.value.then(this.#onDone);
-        else this.#onDone();
+        const onDone = this.#onDone;
+        const listen = (): void => {
+          const end = this.#waitAsync?.(control, WORDS.done, run);
+          if (end?.async !== true) {
+            onDone();
+            return;
+          }
+          void end.value.then(() => {
+            // The worker may have woken us late for the run before: then this one is still to end.
+            if (Atomics.load(control, WORDS.done) === run) listen();
+            else onDone();
+          });
+        };
+        listen();
       });
     } finally {
       this.#onDone = () => undefined;
