@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 
 import { KernelBuilder } from '../../src/codegen/builder.ts';
 import { Random } from '../../src/core/random.ts';
@@ -232,3 +232,23 @@ function trappingProgram(): Program {
     ],
   };
 }
+
+test('a wake-up that comes too early does not end the wait for a run', async () => {
+  const atomics = Atomics as unknown as {
+    waitAsync: (words: Int32Array, index: number, value: number) => unknown;
+  };
+  const wait = vi.spyOn(atomics, 'waitAsync');
+  try {
+    await using pooled = await openWasmDevice({ threads: 2 });
+    const executable = await pooled.compile(toyProgram(64, 2000));
+    const running = executable.run();
+    while (wait.mock.calls.length === 0) await Promise.resolve();
+    const [words, index] = wait.mock.calls.at(-1) ?? [];
+    if (words === undefined || index === undefined) throw new Error('nobody waits');
+    // As a worker does that has ended the run before, but was interrupted before it told.
+    expect(Atomics.notify(words, index)).toBe(1);
+    await running;
+  } finally {
+    wait.mockRestore();
+  }
+}, 20_000);
