@@ -227,7 +227,13 @@ function validate(problem: Problem): void {
   }
 }
 
+/** Kernels index with 32-bit integers. */
+const MAX_FLOATS = 2 ** 31 - 1;
+
 function tensor(name: string, rows: number, channels: number, pitch: number): TensorSpec {
+  if (rows * pitch > MAX_FLOATS) {
+    throw invalidArgument(`The tensor ${name} would have ${rows} × ${pitch} floats; the most is 2^31 − 1.`);
+  }
   if (pitch < channels) {
     throw invalidArgument(`The pitch of ${name} must be at least its ${channels} channels, got ${pitch}.`);
   }
