@@ -1,0 +1,146 @@
+import type { Activation, ElementwiseStep, Epilogue, Padding, Problem } from '../kernels/problem.ts';
+import type { Node, Shape } from './graph.ts';
+
+/** The network's input. */
+export interface InputOp {
+  readonly type: 'input';
+}
+
+/**
+ * Convolution of any kind: dense, grouped, depthwise (groups = channels), pointwise (1×1).
+ * Parameters `weight` [outputs, inputs / groups, kernelHeight, kernelWidth], and `bias`, `scale` [outputs]
+ * as the epilogue says; with a residual, the second input.
+ */
+export interface ConvOp {
+  readonly type: 'conv';
+  readonly outputs: number;
+  readonly groups: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly padding: Padding;
+  readonly epilogue: Epilogue;
+}
+
+/** Linear layer over the channels of each pixel. Parameters `weight` [outputs, inputs], the rest as for {@link ConvOp}. */
+export interface LinearOp {
+  readonly type: 'linear';
+  readonly outputs: number;
+  readonly epilogue: Epilogue;
+}
+
+/** Batch norm with its running statistics. Parameters `weight`, `bias`, `running_mean`, `running_var` [C], `num_batches_tracked`. */
+export interface BatchNormOp {
+  readonly type: 'batch-norm';
+  readonly epsilon: number;
+  readonly activation: Activation;
+}
+
+/** Layer norm over the channels of each pixel. Parameters `weight`, `bias` [C] if affine. */
+export interface LayerNormOp {
+  readonly type: 'layer-norm';
+  readonly epsilon: number;
+  readonly affine: boolean;
+}
+
+/** Element-wise chain over inputs of one shape: value = first input, then each step in turn. */
+export interface ElementwiseOp {
+  readonly type: 'elementwise';
+  readonly steps: readonly ElementwiseStep[];
+}
+
+/** Layer scale: parameter `gamma` [C], one factor a channel. */
+export interface LayerScaleOp {
+  readonly type: 'layer-scale';
+}
+
+/** First input [N, H, W, C] times second input [N, 1, 1, C]: squeeze-and-excitation's gate. */
+export interface ChannelScaleOp {
+  readonly type: 'channel-scale';
+}
+
+/** Maximum or average over windows. */
+export interface PoolOp {
+  readonly type: 'pool';
+  readonly kind: 'max' | 'average';
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly padding: Padding;
+  readonly countPadding: boolean;
+}
+
+/** Mean over all pixels: [N, H, W, C] → [N, 1, 1, C]. */
+export interface GlobalPoolOp {
+  readonly type: 'global-pool';
+}
+
+/** Softmax over channels. */
+export interface SoftmaxOp {
+  readonly type: 'softmax';
+}
+
+/** Triangle-3 low-pass filter, then stride. */
+export interface BlurPoolOp {
+  readonly type: 'blur-pool';
+  readonly stride: number;
+}
+
+/** Bilinear resize. */
+export interface ResizeOp {
+  readonly type: 'resize';
+  readonly height: number;
+  readonly width: number;
+  readonly alignCorners: boolean;
+}
+
+/** Concatenation along channels. */
+export interface ConcatOp {
+  readonly type: 'concat';
+}
+
+/** What a node computes, as data. */
+export type Op =
+  | InputOp
+  | ConvOp
+  | LinearOp
+  | BatchNormOp
+  | LayerNormOp
+  | ElementwiseOp
+  | LayerScaleOp
+  | ChannelScaleOp
+  | PoolOp
+  | GlobalPoolOp
+  | SoftmaxOp
+  | BlurPoolOp
+  | ResizeOp
+  | ConcatOp;
+
+/** Sizes that an op is lowered for. */
+export interface Sizes {
+  readonly inputs: readonly Shape[];
+  readonly output: Shape;
+  /** Floats from pixel to pixel for so many channels. */
+  readonly pitch: (channels: number) => number;
+}
+
+/** A problem for the kernels, and which of its weights each of the node's parameters is. */
+export interface Lowered {
+  readonly problem: Problem;
+  /** Names of the problem's inputs, in order of the node's inputs. */
+  readonly inputs: readonly string[];
+  /** Problem weight → node parameter, where the names differ. */
+  readonly renamed?: Readonly<Record<string, string>>;
+}
+
+/** Everything about an op, in one place. Its meaning is that of the problem it lowers to (`graph/reference.ts`). */
+export interface OpDefinition<O extends Op> {
+  /** The output's shape. Throws `invalid-argument` for inputs that do not fit. */
+  shape(op: O, inputs: readonly Shape[]): Shape;
+  /** The problem that computes it. */
+  lower(op: O, sizes: Sizes): Lowered;
+  /** Its vector-Jacobian product: gradients to the inputs, as nodes. Absent where training has no need of it. */
+  readonly gradient?: (node: Node, outputGradient: Node) => readonly Node[];
+}
