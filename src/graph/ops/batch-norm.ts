@@ -1,3 +1,5 @@
+import type { BatchNormOp, OpDefinition } from '../op.ts';
+import { onlyInput, rowsOf } from './shape-rules.ts';
 import type { BatchNormProblem } from '../../kernels/problem.ts';
 import { activate } from '../activations.ts';
 import { at, tensorNamed } from '../tensors.ts';
@@ -20,3 +22,18 @@ export function batchNorm(problem: BatchNormProblem, inputs: Tensors, weights: T
   }
   return y;
 }
+
+export const batchNormDefinition: OpDefinition<BatchNormOp> = {
+  shape: (_, inputs) => onlyInput('batch-norm', inputs),
+  lower: ({ epsilon, activation }, { output, pitch }) => ({
+    problem: {
+      op: 'batch-norm',
+      rows: rowsOf(output),
+      channels: output[3],
+      pitch: pitch(output[3]),
+      epsilon,
+      activation,
+    },
+    inputs: ['x'],
+  }),
+};

@@ -1,3 +1,5 @@
+import type { BlurPoolOp, OpDefinition } from '../op.ts';
+import { onlyInput } from './shape-rules.ts';
 import type { BlurPoolProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -34,3 +36,17 @@ function reflect(position: number, size: number): number {
   if (position < 0) return -position;
   return position < size ? position : 2 * (size - 1) - position;
 }
+
+export const blurPoolDefinition: OpDefinition<BlurPoolOp> = {
+  shape({ stride }, inputs) {
+    const [batch, height, width, channels] = onlyInput('blur-pool', inputs);
+    return [batch, Math.ceil(height / stride), Math.ceil(width / stride), channels];
+  },
+  lower({ stride }, { inputs: [input], output, pitch }) {
+    const [batch, height, width, channels] = input ?? output;
+    return {
+      problem: { op: 'blur-pool', batch, height, width, channels, pitch: pitch(channels), stride },
+      inputs: ['x'],
+    };
+  },
+};

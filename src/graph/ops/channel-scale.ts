@@ -1,3 +1,5 @@
+import { invalidArgument } from '../../core/errors.ts';
+import type { ChannelScaleOp, OpDefinition } from '../op.ts';
 import type { ChannelScaleProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -14,3 +16,18 @@ export function channelScale(problem: ChannelScaleProblem, inputs: Tensors): Flo
   }
   return y;
 }
+
+export const channelScaleDefinition: OpDefinition<ChannelScaleOp> = {
+  shape(_, [x, gate]) {
+    if (x === undefined || gate?.[0] !== x[0] || gate[1] !== 1 || gate[2] !== 1 || gate[3] !== x[3]) {
+      throw invalidArgument(
+        `A channel-scale takes [N, H, W, C] and [N, 1, 1, C], got [${x?.join(', ')}] and [${gate?.join(', ')}].`,
+      );
+    }
+    return x;
+  },
+  lower: (_, { output: [batch, height, width, channels], pitch }) => ({
+    problem: { op: 'channel-scale', batch, pixels: height * width, channels, pitch: pitch(channels) },
+    inputs: ['x', 'gate'],
+  }),
+};

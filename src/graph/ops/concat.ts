@@ -1,3 +1,6 @@
+import { invalidArgument } from '../../core/errors.ts';
+import type { ConcatOp, OpDefinition } from '../op.ts';
+import { rowsOf } from './shape-rules.ts';
 import type { ConcatProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -17,3 +20,27 @@ export function concat(problem: ConcatProblem, inputs: Tensors): Float64Array {
   });
   return y;
 }
+
+export const concatDefinition: OpDefinition<ConcatOp> = {
+  shape(_, inputs) {
+    const [first] = inputs;
+    if (first === undefined) throw invalidArgument('A concat needs an input.');
+    const [batch, height, width] = first;
+    if (inputs.some((shape) => shape[0] !== batch || shape[1] !== height || shape[2] !== width)) {
+      throw invalidArgument(
+        `The inputs of a concat must agree in batch, height and width, got ${inputs.map((s) => `[${s.join(', ')}]`).join(', ')}.`,
+      );
+    }
+    return [batch, height, width, inputs.reduce((sum, shape) => sum + shape[3], 0)];
+  },
+  lower: (_, { inputs, output, pitch }) => ({
+    problem: {
+      op: 'concat',
+      rows: rowsOf(output),
+      channels: inputs.map((shape) => shape[3]),
+      pitches: inputs.map((shape) => pitch(shape[3])),
+      outputPitch: pitch(output[3]),
+    },
+    inputs: inputs.map((_, i) => (i === 0 ? 'x' : `x${i}`)),
+  }),
+};

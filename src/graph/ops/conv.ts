@@ -1,8 +1,11 @@
+import { invalidArgument } from '../../core/errors.ts';
+import type { ConvOp, OpDefinition } from '../op.ts';
 import { outputMap } from '../../kernels/problem.ts';
 import type { ConvProblem } from '../../kernels/problem.ts';
 import { applyEpilogue } from '../epilogue.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
+import { onlyInput } from './shape-rules.ts';
 import { forEachTap } from './window.ts';
 
 /**
@@ -31,3 +34,63 @@ export function conv(problem: ConvProblem, inputs: Tensors, weights: Tensors): F
   applyEpilogue(epilogue, inputs, weights, y, outputs, outputPitch);
   return y;
 }
+
+/** Lowers to a matrix product for 1×1 at stride 1, to a depthwise kernel for groups of one channel, else to `conv`. */
+export const convDefinition: OpDefinition<ConvOp> = {
+  shape(op, inputs) {
+    const [batch, height, width, channels] = onlyInput('conv', inputs, op.epilogue.residual);
+    if (channels % op.groups !== 0 || op.outputs % op.groups !== 0) {
+      throw invalidArgument(
+        `The groups of a conv must divide its channels: ${op.groups} does not divide ${channels} and ${op.outputs}.`,
+      );
+    }
+    const out = outputMap({ ...op, batch, height, width });
+    if (out.height < 1 || out.width < 1) {
+      throw invalidArgument(
+        `A ${op.kernelHeight}×${op.kernelWidth} conv at stride ${op.stride} has no output on a ${height}×${width} map: use a larger input.`,
+      );
+    }
+    return [batch, out.height, out.width, op.outputs];
+  },
+  lower(op, { inputs: [input], output, pitch }) {
+    const [batch, height, width, channels] = input ?? output;
+    const { outputs, groups, epilogue, padding, ...rest } = op;
+    const { kernelHeight, kernelWidth, stride, dilation } = rest;
+    const window = { batch, height, width, kernelHeight, kernelWidth, stride, dilation, padding };
+    const names = epilogue.residual ? ['x', 'residual'] : ['x'];
+    const noPadding = Object.values(padding).every((side) => side === 0);
+    if (groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && noPadding) {
+      return {
+        problem: {
+          op: 'pointwise',
+          rows: batch * height * width,
+          inputs: channels,
+          outputs,
+          inputPitch: pitch(channels),
+          outputPitch: pitch(outputs),
+          epilogue,
+        },
+        inputs: names,
+      };
+    }
+    if (groups === channels && groups === outputs) {
+      return {
+        problem: { op: 'depthwise', ...window, channels, pitch: pitch(channels), epilogue },
+        inputs: names,
+      };
+    }
+    return {
+      problem: {
+        op: 'conv',
+        ...window,
+        inputs: channels,
+        outputs,
+        groups,
+        inputPitch: pitch(channels),
+        outputPitch: pitch(outputs),
+        epilogue,
+      },
+      inputs: names,
+    };
+  },
+};

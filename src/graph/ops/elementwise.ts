@@ -1,3 +1,6 @@
+import { invalidArgument } from '../../core/errors.ts';
+import type { ElementwiseOp, OpDefinition } from '../op.ts';
+import { commonShape, rowsOf } from './shape-rules.ts';
 import type { ElementwiseProblem } from '../../kernels/problem.ts';
 import { activate } from '../activations.ts';
 import { at, tensorNamed } from '../tensors.ts';
@@ -37,3 +40,23 @@ export function elementwise(problem: ElementwiseProblem, inputs: Tensors): Float
   }
   return y;
 }
+
+export const elementwiseDefinition: OpDefinition<ElementwiseOp> = {
+  shape({ steps }, inputs) {
+    const binary = steps.filter(({ kind }) => kind === 'add' || kind === 'mul' || kind === 'sub').length;
+    if (inputs.length !== binary + 1) {
+      throw invalidArgument(`This element-wise chain takes ${binary + 1} inputs, got ${inputs.length}.`);
+    }
+    return commonShape('element-wise chain', inputs);
+  },
+  lower: ({ steps }, { inputs, output, pitch }) => ({
+    problem: {
+      op: 'elementwise',
+      rows: rowsOf(output),
+      channels: output[3],
+      pitch: pitch(output[3]),
+      steps,
+    },
+    inputs: inputs.map((_, i) => (i === 0 ? 'x' : `x${i}`)),
+  }),
+};

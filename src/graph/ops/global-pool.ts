@@ -1,3 +1,5 @@
+import type { GlobalPoolOp, OpDefinition } from '../op.ts';
+import { onlyInput } from './shape-rules.ts';
 import type { GlobalPoolProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -16,3 +18,17 @@ export function globalPool(problem: GlobalPoolProblem, inputs: Tensors): Float64
   }
   return y;
 }
+
+export const globalPoolDefinition: OpDefinition<GlobalPoolOp> = {
+  shape(_, inputs) {
+    const [batch, , , channels] = onlyInput('global-pool', inputs);
+    return [batch, 1, 1, channels];
+  },
+  lower(_, { inputs: [input], output, pitch }) {
+    const [batch, height, width, channels] = input ?? output;
+    return {
+      problem: { op: 'global-pool', batch, pixels: height * width, channels, pitch: pitch(channels) },
+      inputs: ['x'],
+    };
+  },
+};

@@ -1,3 +1,5 @@
+import type { LayerNormOp, OpDefinition } from '../op.ts';
+import { onlyInput, rowsOf } from './shape-rules.ts';
 import type { LayerNormProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -22,3 +24,18 @@ export function layerNorm(problem: LayerNormProblem, inputs: Tensors, weights: T
   }
   return y;
 }
+
+export const layerNormDefinition: OpDefinition<LayerNormOp> = {
+  shape: (_, inputs) => onlyInput('layer-norm', inputs),
+  lower: ({ epsilon, affine }, { output, pitch }) => ({
+    problem: {
+      op: 'layer-norm',
+      rows: rowsOf(output),
+      channels: output[3],
+      pitch: pitch(output[3]),
+      epsilon,
+      affine,
+    },
+    inputs: ['x'],
+  }),
+};

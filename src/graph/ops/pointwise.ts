@@ -1,3 +1,5 @@
+import type { LinearOp, OpDefinition } from '../op.ts';
+import { onlyInput, rowsOf } from './shape-rules.ts';
 import type { PointwiseProblem } from '../../kernels/problem.ts';
 import { applyEpilogue } from '../epilogue.ts';
 import { at, tensorNamed } from '../tensors.ts';
@@ -19,3 +21,26 @@ export function pointwise(problem: PointwiseProblem, inputTensors: Tensors, weig
   applyEpilogue(epilogue, inputTensors, weights, y, outputs, outputPitch);
   return y;
 }
+
+/** A linear layer is a matrix product over pixels. */
+export const linearDefinition: OpDefinition<LinearOp> = {
+  shape(op, inputs) {
+    const [batch, height, width] = onlyInput('linear', inputs, op.epilogue.residual);
+    return [batch, height, width, op.outputs];
+  },
+  lower({ outputs, epilogue }, { inputs: [input], output, pitch }) {
+    const channels = (input ?? output)[3];
+    return {
+      problem: {
+        op: 'pointwise',
+        rows: rowsOf(output),
+        inputs: channels,
+        outputs,
+        inputPitch: pitch(channels),
+        outputPitch: pitch(outputs),
+        epilogue,
+      },
+      inputs: epilogue.residual ? ['x', 'residual'] : ['x'],
+    };
+  },
+};

@@ -1,3 +1,5 @@
+import type { OpDefinition, PoolOp } from '../op.ts';
+import { onlyInput } from './shape-rules.ts';
 import { outputMap } from '../../kernels/problem.ts';
 import type { PoolProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
@@ -33,3 +35,18 @@ export function pool(problem: PoolProblem, inputs: Tensors): Float64Array {
   }
   return y;
 }
+
+export const poolDefinition: OpDefinition<PoolOp> = {
+  shape(op, inputs) {
+    const [batch, height, width, channels] = onlyInput('pool', inputs);
+    const out = outputMap({ ...op, batch, height, width });
+    return [batch, out.height, out.width, channels];
+  },
+  lower({ type: _, ...window }, { inputs: [input], output, pitch }) {
+    const [batch, height, width, channels] = input ?? output;
+    return {
+      problem: { op: 'pool', ...window, batch, height, width, channels, pitch: pitch(channels) },
+      inputs: ['x'],
+    };
+  },
+};

@@ -1,3 +1,5 @@
+import type { OpDefinition, ResizeOp } from '../op.ts';
+import { onlyInput } from './shape-rules.ts';
 import type { ResizeProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -39,3 +41,27 @@ function between(i: number, size: number, outSize: number, alignCorners: boolean
 function mix(a: number, b: number, fraction: number): number {
   return a * (1 - fraction) + b * fraction;
 }
+
+export const resizeDefinition: OpDefinition<ResizeOp> = {
+  shape(op, inputs) {
+    const [batch, , , channels] = onlyInput('resize', inputs);
+    return [batch, op.height, op.width, channels];
+  },
+  lower({ alignCorners }, { inputs: [input], output, pitch }) {
+    const [batch, height, width, channels] = input ?? output;
+    return {
+      problem: {
+        op: 'resize',
+        batch,
+        height,
+        width,
+        outHeight: output[1],
+        outWidth: output[2],
+        channels,
+        pitch: pitch(channels),
+        alignCorners,
+      },
+      inputs: ['x'],
+    };
+  },
+};

@@ -1,3 +1,5 @@
+import type { OpDefinition, SoftmaxOp } from '../op.ts';
+import { onlyInput, rowsOf } from './shape-rules.ts';
 import type { SoftmaxProblem } from '../../kernels/problem.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -16,3 +18,11 @@ export function softmax(problem: SoftmaxProblem, inputs: Tensors): Float64Array 
   }
   return y;
 }
+
+export const softmaxDefinition: OpDefinition<SoftmaxOp> = {
+  shape: (_, inputs) => onlyInput('softmax', inputs),
+  lower: (_, { output, pitch }) => ({
+    problem: { op: 'softmax', rows: rowsOf(output), channels: output[3], pitch: pitch(output[3]) },
+    inputs: ['x'],
+  }),
+};

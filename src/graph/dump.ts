@@ -1,0 +1,78 @@
+import type { ElementwiseStep, Epilogue } from '../kernels/problem.ts';
+import { nodesOf } from './graph.ts';
+import type { Graph } from './graph.ts';
+import type { Op } from './op.ts';
+
+/**
+ * A graph as text, a line a node: number, shape, operation, inputs by number, official name.
+ *
+ *     %3 [1, 56, 56, 128] = conv 3×3 stride 2 groups 128, bias, relu (%2)  stem.3.conv
+ */
+export function dump(graph: Graph): string {
+  const nodes = nodesOf(graph);
+  const numbers = new Map(nodes.map((node, i) => [node, `%${i}`]));
+  const lines = nodes.map((node) => {
+    const inputs = node.inputs.map((input) => numbers.get(input)).join(', ');
+    return `${numbers.get(node)} [${node.shape.join(', ')}] = ${describeOp(node.op)} (${inputs})  ${node.name}`;
+  });
+  const outputs = [...graph.outputs].map(([name, node]) => `${name} = ${numbers.get(node)}`);
+  return [graph.name, ...lines, ...outputs, ''].join('\n');
+}
+
+/** An operation in a few words. */
+export function describeOp(op: Op): string {
+  switch (op.type) {
+    case 'conv': {
+      const parts = [`conv ${op.kernelHeight}×${op.kernelWidth}`];
+      if (op.stride > 1) parts.push(`stride ${op.stride}`);
+      if (op.dilation > 1) parts.push(`dilation ${op.dilation}`);
+      if (op.groups > 1) parts.push(`groups ${op.groups}`);
+      return parts.join(' ') + describeEpilogue(op.epilogue);
+    }
+    case 'linear':
+      return `linear${describeEpilogue(op.epilogue)}`;
+    case 'batch-norm':
+      return op.activation === 'none' ? 'batch-norm' : `batch-norm, ${op.activation}`;
+    case 'layer-norm':
+      return op.affine ? 'layer-norm' : 'layer-norm without weights';
+    case 'elementwise':
+      return op.steps.map(describeStep).join(', ');
+    case 'pool':
+      return `${op.kind} pool ${op.kernelHeight}×${op.kernelWidth} stride ${op.stride}`;
+    case 'blur-pool':
+      return `blur-pool stride ${op.stride}`;
+    case 'resize':
+      return `resize to ${op.height}×${op.width}`;
+    case 'input':
+    case 'layer-scale':
+    case 'channel-scale':
+    case 'global-pool':
+    case 'softmax':
+    case 'concat':
+      return op.type;
+  }
+}
+
+function describeEpilogue({ bias, activation, scale, residual, finalActivation }: Epilogue): string {
+  const parts = [
+    bias ? 'bias' : 'none',
+    activation,
+    scale ? 'scale' : 'none',
+    residual ? 'residual' : 'none',
+    finalActivation,
+  ].filter((part) => part !== 'none');
+  return parts.map((part) => `, ${part}`).join('');
+}
+
+function describeStep(step: ElementwiseStep): string {
+  switch (step.kind) {
+    case 'activation':
+      return step.activation;
+    case 'affine':
+      return `× ${step.scale} + ${step.shift}`;
+    case 'add':
+    case 'mul':
+    case 'sub':
+      return step.kind;
+  }
+}

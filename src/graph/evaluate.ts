@@ -1,0 +1,52 @@
+import { invalidArgument } from '../core/errors.ts';
+import { nodesOf } from './graph.ts';
+import type { Graph, Node, Parameter } from './graph.ts';
+import { lower } from './lower.ts';
+import { reference } from './reference.ts';
+import { elements } from './graph.ts';
+import type { Floats, Tensors } from './tensors.ts';
+
+/**
+ * What a graph means: its outputs in float64, slowly, op by op.
+ *
+ * @param input [N, H, W, C], without padding between pixels
+ * @param values a parameter's values by its key; those of derived parameters are computed
+ * @returns each output [N, H, W, C], by name
+ */
+export function evaluate(
+  graph: Graph,
+  input: Floats,
+  values: (key: string) => Float32Array,
+): ReadonlyMap<string, Float64Array> {
+  if (input.length !== elements(graph.input.shape)) {
+    throw invalidArgument(
+      `The input must have the ${elements(graph.input.shape)} values of [${graph.input.shape.join(', ')}], got ${input.length}.`,
+    );
+  }
+  const results = new Map<Node, Floats>([[graph.input, input]]);
+  for (const node of nodesOf(graph)) {
+    if (node.op.type === 'input') continue;
+    const { problem, inputs, weights } = lower(node, (channels) => channels);
+    const inputTensors: Record<string, Floats> = {};
+    for (const [name, from] of inputs) inputTensors[name] = resultOf(results, from);
+    const weightTensors: Record<string, Floats> = {};
+    for (const [name, parameter] of weights) weightTensors[name] = parameterValues(parameter, values);
+    results.set(node, reference(problem, inputTensors, weightTensors));
+  }
+  return new Map(
+    [...graph.outputs].map(([name, node]) => [name, Float64Array.from(resultOf(results, node))]),
+  );
+}
+
+/** A parameter's values, through its derivation if it has one. */
+export function parameterValues(parameter: Parameter, values: (key: string) => Float32Array): Float32Array {
+  const { derivation } = parameter;
+  if (derivation === undefined) return values(parameter.key);
+  return derivation.compute(derivation.from.map((source) => parameterValues(source, values)));
+}
+
+function resultOf(results: ReadonlyMap<Node, Floats>, node: Node): Floats {
+  const result = results.get(node);
+  if (result === undefined) throw invalidArgument(`${node.name} is used before it is computed.`);
+  return result;
+}

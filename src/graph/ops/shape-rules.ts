@@ -1,0 +1,30 @@
+import { invalidArgument } from '../../core/errors.ts';
+import type { Shape } from '../graph.ts';
+
+/** The shape of an op's single input, beside which there may be a residual. */
+export function onlyInput(op: string, inputs: readonly Shape[], residual = false): Shape {
+  const [first] = inputs;
+  if (first === undefined || inputs.length !== (residual ? 2 : 1)) {
+    throw invalidArgument(`A ${op} takes ${residual ? 2 : 1} inputs, got ${inputs.length}.`);
+  }
+  return first;
+}
+
+/** The shape that all inputs share. */
+export function commonShape(op: string, inputs: readonly Shape[]): Shape {
+  const [first, ...others] = inputs;
+  if (first === undefined) throw invalidArgument(`A ${op} needs an input.`);
+  for (const other of others) {
+    if (other.some((size, axis) => size !== first[axis])) {
+      throw invalidArgument(
+        `The inputs of a ${op} must have one shape, got [${first.join(', ')}] and [${other.join(', ')}].`,
+      );
+    }
+  }
+  return first;
+}
+
+/** Pixels of a shape, over the whole batch. */
+export function rowsOf([batch, height, width]: Shape): number {
+  return batch * height * width;
+}
