@@ -4,7 +4,7 @@ import type { Graph, Node, Parameter } from './graph.ts';
 import { lower } from './lower.ts';
 import { reference } from './reference.ts';
 import { elements } from './graph.ts';
-import type { Floats, Tensors } from './tensors.ts';
+import type { Floats } from './tensors.ts';
 
 /**
  * What a graph means: its outputs in float64, slowly, op by op.
