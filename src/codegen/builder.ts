@@ -1,19 +1,12 @@
 import { WidefieldError } from '../core/errors.ts';
-import type {
-  ArithmeticOp,
-  BinaryOp,
-  Buffer,
-  Kernel,
-  Local,
-  Statement,
-  Table,
-  Type,
-  UnaryOp,
-  Value,
-} from './ir.ts';
+import { Blocks } from './blocks.ts';
+import { Declarations } from './declarations.ts';
+import { compareI32, foldI32 } from './folding.ts';
+import type { ArithmeticOp, BinaryOp, Buffer, Kernel, Local, Type, UnaryOp, Value } from './ir.ts';
+import { NUMERIC, commonType, requireType } from './typing.ts';
+import type { Fail, Operand } from './typing.ts';
 
-/** A value, or a number that takes the type its place asks for. */
-export type Operand = Value | number;
+export type { Operand } from './typing.ts';
 
 /** A mutable variable; `get()` reads the value it holds at that point of the program. */
 export interface Variable {
@@ -34,12 +27,6 @@ export interface KernelOptions {
   readonly tasks: number;
 }
 
-interface Scope {
-  readonly statements: Statement[];
-  /** Pure values that are already computed here, by structure. */
-  readonly known: Map<string, Value>;
-}
-
 /**
  * Builds one {@link Kernel}, statement by statement in program order.
  *
@@ -52,13 +39,16 @@ export class KernelBuilder {
   readonly lanes: number;
 
   readonly #options: KernelOptions;
-  readonly #buffers: Buffer[] = [];
-  readonly #scratch: Buffer[] = [];
-  readonly #tables: Table[] = [];
-  readonly #scopes: Scope[] = [{ statements: [], known: new Map() }];
+  readonly #fail: Fail = (op, message) => {
+    throw new WidefieldError(
+      'invalid-argument',
+      `Kernel ${this.#options.name}, statement ${this.#blocks.statementCount} (${op}): ${message}.`,
+    );
+  };
+  readonly #declarations = new Declarations(this.#fail);
+  readonly #blocks = new Blocks();
   #nextValue = 0;
   #nextLocal = 0;
-  #statementCount = 0;
 
   constructor(options: KernelOptions) {
     this.#options = options;
@@ -75,17 +65,17 @@ export class KernelBuilder {
 
   /** Declares a buffer that the kernel reads. */
   input(name: string): Buffer {
-    return this.#declare({ name, space: 'global', access: 'read', length: 0 });
+    return this.#declarations.add({ name, space: 'global', access: 'read', length: 0 });
   }
 
   /** Declares a buffer that the kernel writes. */
   output(name: string): Buffer {
-    return this.#declare({ name, space: 'global', access: 'write', length: 0 });
+    return this.#declarations.add({ name, space: 'global', access: 'write', length: 0 });
   }
 
   /** Declares a buffer that the kernel reads and writes. */
   inout(name: string): Buffer {
-    return this.#declare({ name, space: 'global', access: 'readwrite', length: 0 });
+    return this.#declarations.add({ name, space: 'global', access: 'readwrite', length: 0 });
   }
 
   /** Declares `length` floats of scratch memory of the running thread, undefined at task start. */
@@ -93,15 +83,14 @@ export class KernelBuilder {
     if (!Number.isInteger(length) || length < 1) {
       this.#fail('scratch', `${name} must have a positive length, got ${length}`);
     }
-    return this.#declare({ name, space: 'thread', access: 'readwrite', length });
+    return this.#declarations.add({ name, space: 'thread', access: 'readwrite', length });
   }
 
   /** Declares a table of constants. */
   table(name: string, values: Float32Array): Buffer {
     if (values.length === 0) this.#fail('table', `${name} must have values`);
-    const buffer = this.#declare({ name, space: 'constant', access: 'read', length: values.length });
-    this.#tables.push({ buffer, values });
-    return buffer;
+    const buffer: Buffer = { name, space: 'constant', access: 'read', length: values.length };
+    return this.#declarations.addTable({ buffer, values });
   }
 
   // ---- constants and conversions ----------------------------------------------------------------
@@ -231,13 +220,13 @@ export class KernelBuilder {
 
   /** `a * b + c`, in one instruction where the target has it. */
   fma(a: Operand, b: Operand, c: Operand): Value {
-    const type = this.#commonType('fma', [a, b, c], ['f32', 'vec']);
+    const type = commonType('fma', [a, b, c], ['f32', 'vec'], this.#fail);
     return this.#arithmetic('fma', type, [this.#lift(a, type), this.#lift(b, type), this.#lift(c, type)]);
   }
 
   /** `condition ? a : b`; both are evaluated. A vec takes a mask, or a bool for all lanes. */
   select(condition: Value, a: Operand, b: Operand): Value {
-    const type = this.#commonType('select', [a, b], NUMERIC);
+    const type = commonType('select', [a, b], NUMERIC, this.#fail);
     const wanted = type === 'vec' ? ['mask', 'bool'] : ['bool'];
     if (!wanted.includes(condition.type)) {
       this.#fail('select', `the condition must be ${wanted.join(' or ')}, got ${condition.type}`);
@@ -264,12 +253,12 @@ export class KernelBuilder {
 
   /** Stores an f32, or a vec to the `lanes` floats from `buffer[index + offset]` on. */
   store(buffer: Buffer, index: Operand, value: Value, offset = 0): void {
-    this.#checkBuffer('store', buffer, offset);
+    this.#declarations.checkAccess('store', buffer, offset);
     if (buffer.access === 'read') this.#fail('store', `${buffer.name} is an input`);
     if (value.type !== 'f32' && value.type !== 'vec') {
       this.#fail('store', `the value must be f32 or vec, got ${value.type}`);
     }
-    this.#push({ kind: 'store', buffer, index: this.#index('store', index), offset, value });
+    this.#blocks.push({ kind: 'store', buffer, index: this.#index('store', index), offset, value });
   }
 
   // ---- control ----------------------------------------------------------------------------------
@@ -277,7 +266,7 @@ export class KernelBuilder {
   /** A mutable variable that starts as `init`. */
   variable(init: Value, name = 'v'): Variable {
     const local: Local = { id: this.#nextLocal++, type: init.type, name };
-    this.#push({ kind: 'set', local, value: init });
+    this.#blocks.push({ kind: 'set', local, value: init });
     return {
       type: init.type,
       get: () => this.#define({ id: this.#nextValue++, type: local.type, op: 'get', local }),
@@ -286,7 +275,7 @@ export class KernelBuilder {
         if (lifted.type !== local.type) {
           this.#fail('set', `${name} is ${local.type}, the value is ${lifted.type}`);
         }
-        this.#push({ kind: 'set', local, value: lifted });
+        this.#blocks.push({ kind: 'set', local, value: lifted });
       },
     };
   }
@@ -305,10 +294,10 @@ export class KernelBuilder {
       }
     }
     const local: Local = { id: this.#nextLocal++, type: 'i32', name: 'i' };
-    const statements = this.#block(() => {
+    const statements = this.#blocks.nested(() => {
       body(this.#define({ id: this.#nextValue++, type: 'i32', op: 'get', local }));
     });
-    this.#push({ kind: 'for', local, start: from, end: to, step, body: statements });
+    this.#blocks.push({ kind: 'for', local, start: from, end: to, step, body: statements });
   }
 
   /** Runs `then` where the condition holds, else `otherwise`. */
@@ -319,53 +308,28 @@ export class KernelBuilder {
       else otherwise();
       return;
     }
-    this.#push({ kind: 'if', condition, then: this.#block(then), otherwise: this.#block(otherwise) });
+    this.#blocks.push({
+      kind: 'if',
+      condition,
+      then: this.#blocks.nested(then),
+      otherwise: this.#blocks.nested(otherwise),
+    });
   }
 
   /** A remark for readers of the emitted code. */
   comment(text: string): void {
-    this.#push({ kind: 'comment', text: text.replace(/[\r\n]+/g, ' ').replaceAll('*/', '* /') });
+    this.#blocks.push({ kind: 'comment', text: text.replace(/[\r\n]+/g, ' ').replaceAll('*/', '* /') });
   }
 
   /** The finished kernel. */
   build(): Kernel {
     const { name, description, lanes, tasks } = this.#options;
-    const scope = this.#scopes[0];
-    if (this.#scopes.length !== 1 || scope === undefined) this.#fail('build', 'a block is still open');
-    return {
-      name,
-      description,
-      lanes,
-      tasks,
-      buffers: this.#buffers,
-      scratch: this.#scratch,
-      tables: this.#tables,
-      body: scope.statements,
-    };
+    const { buffers, scratch, tables } = this.#declarations;
+    const body = this.#blocks.finished ?? this.#fail('build', 'a block is still open');
+    return { name, description, lanes, tasks, buffers, scratch, tables, body };
   }
 
   // ---- inside -----------------------------------------------------------------------------------
-
-  #declare(buffer: Buffer): Buffer {
-    if (!/^[A-Za-z_]\w*$/.test(buffer.name)) this.#fail('buffer', `${buffer.name} is not a C identifier`);
-    if (this.#isDeclared((other) => other.name === buffer.name)) {
-      this.#fail('buffer', `${buffer.name} is declared twice`);
-    }
-    if (buffer.space === 'thread') this.#scratch.push(buffer);
-    if (buffer.space === 'global') this.#buffers.push(buffer);
-    return buffer;
-  }
-
-  #isDeclared(matches: (buffer: Buffer) => boolean): boolean {
-    return [...this.#buffers, ...this.#scratch, ...this.#tables.map((table) => table.buffer)].some(matches);
-  }
-
-  #checkBuffer(op: string, buffer: Buffer, offset: number): void {
-    if (!this.#isDeclared((other) => other === buffer)) {
-      this.#fail(op, `${buffer.name} belongs to another kernel`);
-    }
-    if (!Number.isInteger(offset)) this.#fail(op, `the offset must be an integer, got ${offset}`);
-  }
 
   #index(op: string, index: Operand): Value {
     const lifted = this.#lift(index, 'i32', op);
@@ -374,7 +338,7 @@ export class KernelBuilder {
   }
 
   #load(buffer: Buffer, index: Operand, offset: number, type: Type, broadcast: boolean): Value {
-    this.#checkBuffer('load', buffer, offset);
+    this.#declarations.checkAccess('load', buffer, offset);
     if (buffer.access === 'write') this.#fail('load', `${buffer.name} is an output`);
     return this.#define({
       id: this.#nextValue++,
@@ -388,12 +352,12 @@ export class KernelBuilder {
   }
 
   #unary(op: UnaryOp, a: Value, types: readonly Type[], result: Type = a.type): Value {
-    if (!types.includes(a.type)) this.#fail(op, `expected ${types.join(' or ')}, got ${a.type}`);
+    requireType(op, a, types, this.#fail);
     return this.#arithmetic(op, result, [a]);
   }
 
   #binary(op: BinaryOp, a: Operand, b: Operand, types: readonly Type[]): Value {
-    const type = this.#commonType(op, [a, b], types);
+    const type = commonType(op, [a, b], types, this.#fail);
     const left = this.#lift(a, type, op);
     const right = this.#lift(b, type, op);
     if (type === 'i32') {
@@ -404,50 +368,28 @@ export class KernelBuilder {
   }
 
   #compare(op: BinaryOp, a: Operand, b: Operand): Value {
-    const type = this.#commonType(op, [a, b], NUMERIC);
+    const type = commonType(op, [a, b], NUMERIC, this.#fail);
     const left = this.#lift(a, type, op);
     const right = this.#lift(b, type, op);
     if (type === 'i32' && left.op === 'const' && right.op === 'const') {
-      return this.#constant('bool', compareNumbers(op, left.value, right.value) ? 1 : 0);
+      return this.#constant('bool', compareI32(op, left.value, right.value) ? 1 : 0);
     }
     return this.#arithmetic(op, type === 'vec' ? 'mask' : 'bool', [left, right]);
   }
 
   #arithmetic(op: ArithmeticOp, type: Type, args: readonly Value[]): Value {
     const key = `${op} ${type} ${args.map((arg) => arg.id).join(' ')}`;
-    return this.#share(key, () => this.#define({ id: this.#nextValue++, type, op, args }));
+    return this.#blocks.share(key, () => this.#define({ id: this.#nextValue++, type, op, args }));
   }
 
   #constant(type: Type, value: number): Value {
     const key = `const ${type} ${Object.is(value, -0) ? '-0' : value}`;
-    return this.#share(key, () => ({ id: this.#nextValue++, type, op: 'const', value }));
-  }
-
-  #share(key: string, make: () => Value): Value {
-    for (const scope of this.#scopes) {
-      const known = scope.known.get(key);
-      if (known !== undefined) return known;
-    }
-    const value = make();
-    this.#innermost().known.set(key, value);
-    return value;
+    return this.#blocks.share(key, () => ({ id: this.#nextValue++, type, op: 'const', value }));
   }
 
   #define(value: Value): Value {
-    this.#push({ kind: 'let', value });
+    this.#blocks.push({ kind: 'let', value });
     return value;
-  }
-
-  #commonType(op: string, operands: readonly Operand[], types: readonly Type[]): Type {
-    const typed = operands.filter((operand) => typeof operand !== 'number');
-    const first = typed[0];
-    const type = first === undefined && types.includes('i32') ? 'i32' : first?.type;
-    if (type === undefined) return this.#fail(op, 'at least one operand must be a value');
-    const got = operands.map((operand) => (typeof operand === 'number' ? type : operand.type));
-    if (!types.includes(type) || got.some((other) => other !== type)) {
-      this.#fail(op, `expected equal types among ${types.join(', ')}, got ${got.join(' and ')}`);
-    }
-    return type;
   }
 
   #lift(operand: Operand, type: Type, op = 'operand'): Value {
@@ -463,86 +405,8 @@ export class KernelBuilder {
         return this.#fail(op, `a number cannot stand for a ${type}`);
     }
   }
-
-  #block(body: () => void): Statement[] {
-    const scope: Scope = { statements: [], known: new Map() };
-    this.#scopes.push(scope);
-    body();
-    this.#scopes.pop();
-    return scope.statements;
-  }
-
-  #push(statement: Statement): void {
-    this.#statementCount++;
-    this.#innermost().statements.push(statement);
-  }
-
-  #innermost(): Scope {
-    const scope = this.#scopes[this.#scopes.length - 1];
-    if (scope === undefined) throw new Error('no open block');
-    return scope;
-  }
-
-  #fail(op: string, message: string): never {
-    throw new WidefieldError(
-      'invalid-argument',
-      `Kernel ${this.#options.name}, statement ${this.#statementCount} (${op}): ${message}.`,
-    );
-  }
 }
-
-const NUMERIC: readonly Type[] = ['i32', 'f32', 'vec'];
 
 function isPowerOfTwo(n: number): boolean {
   return Number.isInteger(n) && n > 0 && (n & (n - 1)) === 0;
-}
-
-/** The result of an i32 operation on constants or with a neutral element, if it is one. */
-function foldI32(op: BinaryOp, a: Value, b: Value): number | Value | undefined {
-  if (a.op === 'const' && b.op === 'const') return evaluateI32(op, a.value, b.value);
-  const right = b.op === 'const' ? b.value : undefined;
-  const left = a.op === 'const' ? a.value : undefined;
-  if (op === 'add' && right === 0) return a;
-  if (op === 'add' && left === 0) return b;
-  if (op === 'sub' && right === 0) return a;
-  if (op === 'mul' && (right === 0 || left === 0)) return 0;
-  if (op === 'mul' && right === 1) return a;
-  if (op === 'mul' && left === 1) return b;
-  if (op === 'div' && right === 1) return a;
-  if (op === 'rem' && right === 1) return 0;
-  return undefined;
-}
-
-function evaluateI32(op: BinaryOp, a: number, b: number): number | undefined {
-  switch (op) {
-    case 'add':
-      return (a + b) | 0;
-    case 'sub':
-      return (a - b) | 0;
-    case 'mul':
-      return Math.imul(a, b);
-    case 'div':
-      return b === 0 ? undefined : Math.trunc(a / b) | 0;
-    case 'rem':
-      return b === 0 ? undefined : (a % b) | 0;
-    case 'min':
-      return b < a ? b : a;
-    case 'max':
-      return a < b ? b : a;
-    default:
-      return undefined;
-  }
-}
-
-function compareNumbers(op: BinaryOp, a: number, b: number): boolean {
-  switch (op) {
-    case 'lt':
-      return a < b;
-    case 'le':
-      return a <= b;
-    case 'eq':
-      return a === b;
-    default:
-      return a !== b;
-  }
 }
