@@ -21,6 +21,8 @@ export interface BenchOptions {
   readonly tuningFile?: string;
   readonly python?: string;
   readonly signal?: AbortSignal;
+  /** Called when something is ignored that the user may want to know of. */
+  readonly onWarning?: (message: string) => void;
   /** What is going on, and where it is known the part of all cases that is done, 0 to 1. */
   readonly onProgress?: (activity: string, done?: number) => void;
 }
@@ -67,6 +69,7 @@ async function openAll(options: BenchOptions, opened: Opened[], skipped: Skipped
       threads,
       tune: options.tune,
       onTune: ({ done, total }) => onProgress?.(`tuning ${device}, candidate ${done} of ${total}`),
+      ...(options.onWarning && { onWarning: options.onWarning }),
       ...(options.tuningFile !== undefined && { tuningFile: options.tuningFile }),
       ...(signal && { signal }),
     });

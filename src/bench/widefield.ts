@@ -8,6 +8,7 @@ import { openDevice } from '../runtime/open.ts';
 import { tune } from '../runtime/tune.ts';
 import type { TuneProgress } from '../runtime/tune.ts';
 import { recordKey } from '../runtime/tuning-file.ts';
+import type { TuningRecord } from '../runtime/tuning-file.ts';
 import { loadTuning, saveTuning } from '../runtime/tuning-store.ts';
 import type { BenchCase, BenchProblem } from './case.ts';
 import { timer } from './engine.ts';
@@ -23,6 +24,8 @@ export interface WidefieldOptions {
   /** The file of measurements; default: in the user's cache folder. */
   readonly tuningFile?: string;
   readonly onTune?: (progress: TuneProgress) => void;
+  /** Called when something is ignored that the user may want to know of. */
+  readonly onWarning?: (message: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -34,14 +37,30 @@ export async function openWidefield(
   const { threads, signal } = options;
   const device = await openDevice(name, { threads, ...(signal && { signal }) });
   const peakGflops = await measurePeak(device);
+  const tuning = await readMeasurements(options);
   return {
     version: device.note,
     note: device.note,
     prepare: async (test, stop) => [
-      await prepare(device, name, peakGflops, test, { ...options, ...(stop && { signal: stop }) }),
+      await prepare(device, name, peakGflops, test, tuning, { ...options, ...(stop && { signal: stop }) }),
     ],
     dispose: () => device.dispose(),
   };
+}
+
+/** The file of measurements. If it cannot be used, estimates can; but then there is nothing to tune into. */
+async function readMeasurements({
+  tuningFile,
+  tune: mayTune,
+  onWarning,
+}: WidefieldOptions): Promise<Map<string, TuningRecord>> {
+  try {
+    return await loadTuning(tuningFile);
+  } catch (error) {
+    if (mayTune) throw error;
+    onWarning?.(`${error instanceof Error ? error.message : String(error)} Estimates are used instead.`);
+    return new Map();
+  }
 }
 
 async function prepare(
@@ -49,16 +68,17 @@ async function prepare(
   name: WidefieldDevice,
   peakGflops: number,
   test: BenchCase,
+  tuning: Map<string, TuningRecord>,
   { signal, tuningFile, tune: mayTune, onTune }: WidefieldOptions,
 ): Promise<Engine> {
   const problem = withPitch(test.problem, device.caps);
-  let tuning = await loadTuning(tuningFile);
   if (mayTune && !tuning.has(recordKey(device.caps.fingerprint, encode(problem)))) {
     const record = await tune(device, problem, {
       ...(signal && { signal }),
       ...(onTune && { onProgress: onTune }),
     });
-    tuning = new Map(await saveTuning([record], tuningFile));
+    await saveTuning([record], tuningFile);
+    tuning.set(recordKey(record.machine, record.problem), record);
   }
   const begin = performance.now();
   const op = await createOp(device, problem, { weight: test.weight }, { tuning, ...(signal && { signal }) });

@@ -122,7 +122,7 @@ function withCommonOptions(command: Command): Command {
 async function run(
   makers: readonly (() => BenchCase)[],
   options: CommonOptions,
-  { signal, print }: CommandContext,
+  { signal, print, warn }: CommandContext,
 ): Promise<BenchReport> {
   const progress = openProgress();
   let report: BenchReport;
@@ -135,6 +135,7 @@ async function run(
       ...(options.peers && { peers: options.peers }),
       ...(options.python !== undefined && { python: options.python }),
       signal,
+      onWarning: warn,
       onProgress: (activity, done) => {
         progress.update(activity, done);
       },

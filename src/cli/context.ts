@@ -4,4 +4,6 @@ export interface CommandContext {
   readonly signal: AbortSignal;
   /** Writes a result, and a line break, to standard output. */
   readonly print: (text: string) => void;
+  /** Writes a remark, and a line break, to standard error. */
+  readonly warn: (text: string) => void;
 }

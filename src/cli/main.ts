@@ -28,6 +28,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   const program = createProgram({
     signal: interrupt.signal,
     print: (text) => process.stdout.write(`${text}\n`),
+    warn: (text) => process.stderr.write(`${text}\n`),
   });
   try {
     await program.parseAsync([...argv]);

@@ -30,12 +30,15 @@ export async function loadTuning(file: string = defaultTuningFile()): Promise<Ma
   }
 }
 
-/** Adds records to a tuning file, keeping what is there; the file is replaced in one step. */
+/**
+ * Adds records to a tuning file, keeping what is there; the file is replaced in one step.
+ * Throws as {@link loadTuning} does: a file that is something else is left alone.
+ */
 export async function saveTuning(
   added: Iterable<TuningRecord>,
   file: string = defaultTuningFile(),
 ): Promise<TuningRecords> {
-  const records = await loadTuning(file).catch(() => new Map<string, TuningRecord>());
+  const records = await loadTuning(file);
   for (const record of added) records.set(recordKey(record.machine, record.problem), record);
   const temporary = `${file}.${process.pid}.tmp`;
   try {
