@@ -1,0 +1,158 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import type { Metadata, Sharp, SharpOptions } from 'sharp';
+
+import { WidefieldError, invalidArgument, throwIfAborted } from '../../core/errors.ts';
+import { fetchImage } from './encoded.ts';
+import type { DecodeLimits, EncodedImage } from './encoded.ts';
+import { HEAD_BYTES, IMAGE_FORMATS, imageFormat } from './format.ts';
+import { checkSize, cmykToRgb } from './rgb.ts';
+import type { RgbImage } from './rgb.ts';
+
+/** Files beyond this are not images that anybody means to classify; also near the largest buffer. */
+const MAX_FILE_BYTES = 2 ** 31 - 1;
+
+type MakeSharp = (input: Uint8Array, options: SharpOptions) => Sharp;
+
+/** Decodes under Node, with sharp. What is promised is said at `decodeImage`. */
+export async function decodeEncoded(encoded: EncodedImage, limits: DecodeLimits): Promise<RgbImage> {
+  const { name } = encoded;
+  const bytes = await readBytes(encoded, limits.signal);
+  checkHead(name, bytes);
+  const sharp = await loadSharp();
+  throwIfAborted(limits.signal);
+  try {
+    return await decode(sharp, name, bytes, limits, 'warning');
+  } catch (error) {
+    if (!isHarmless(error)) throw error;
+    return await decode(sharp, name, bytes, limits, 'error');
+  }
+}
+
+/** Damage shows as libjpeg warnings, so these fail. This one alone is what the cameras of some phones write. */
+function isHarmless(error: unknown): boolean {
+  const cause = error instanceof WidefieldError ? error.cause : undefined;
+  return cause instanceof Error && /^VipsJpeg: Invalid SOS parameters[^\n]*$/.test(cause.message);
+}
+
+async function decode(
+  sharp: MakeSharp,
+  name: string,
+  bytes: Uint8Array,
+  limits: DecodeLimits,
+  failOn: 'warning' | 'error',
+): Promise<RgbImage> {
+  // The header alone, so that a small file of gigantic dimensions costs nothing.
+  const header = await attempt(name, () => sharp(bytes, { limitInputPixels: false, failOn }).metadata());
+  checkSize(name, header.width, header.height, limits.maxPixels);
+  throwIfAborted(limits.signal);
+  const { data, info } = await attempt(name, () =>
+    rgbPipeline(
+      sharp(bytes, {
+        limitInputPixels: Math.ceil(limits.maxPixels),
+        failOn,
+        ignoreIcc: true,
+        autoOrient: true,
+      }),
+      header,
+    ).toBuffer({ resolveWithObject: true }),
+  );
+  const { width, height, channels } = info;
+  if (data.length !== width * height * channels || channels !== (header.space === 'cmyk' ? 4 : 3)) {
+    throw invalidArgument(
+      `${name} has ${channels} channels that mean nothing to Widefield: convert it to RGB.`,
+    );
+  }
+  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+  return { width, height, data: channels === 4 ? cmykToRgb(pixels) : pixels };
+}
+
+/** Pixels of 8-bit RGB, or of CMYK, which libvips would convert by a profile of its own choice. */
+function rgbPipeline(image: Sharp, header: Metadata): Sharp {
+  const pixels =
+    header.space === 'cmyk'
+      ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
+      : image.removeAlpha().toColourspace('srgb');
+  return pixels.raw({ depth: 'uchar' });
+}
+
+/** Runs sharp and turns its complaint into one sentence. */
+async function attempt<T>(name: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error))
+      .replace(/^Input buffer (has corrupt header|contains)[: ]*/, '')
+      .split('\n')[0]
+      ?.replace(/^\w+: /, '')
+      .replace(/[\s.]+$/, '');
+    throw new WidefieldError(
+      'invalid-argument',
+      `${name} cannot be decoded (${reason || 'no reason given'}): the file is damaged, get an intact copy.`,
+      { cause: error },
+    );
+  }
+}
+
+async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  const { name, source } = encoded;
+  if (source instanceof Uint8Array) return source;
+  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
+  if (source instanceof URL && source.protocol !== 'file:') {
+    return new Uint8Array(await (await fetchImage(name, source, signal)).arrayBuffer());
+  }
+  let file: FileHandle | undefined;
+  try {
+    file = await open(source instanceof URL ? fileURLToPath(source) : source);
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    checkHead(name, buffer.subarray(0, bytesRead));
+    if (size > MAX_FILE_BYTES) {
+      throw invalidArgument(`${name} is larger than 2 GiB: shrink the image.`);
+    }
+    return await file.readFile(signal ? { signal } : {});
+  } catch (error) {
+    throwIfAborted(signal);
+    throw error instanceof WidefieldError ? error : cannotRead(name, error);
+  } finally {
+    await file?.close();
+  }
+}
+
+function cannotRead(name: string, error: unknown): WidefieldError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const reason =
+    code === 'ENOENT'
+      ? 'there is no such file'
+      : code === 'EISDIR'
+        ? 'it is a folder'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'access is denied'
+          : error instanceof Error
+            ? error.message
+            : String(error);
+  return new WidefieldError('io', `${name} cannot be read (${reason}): check the path.`, { cause: error });
+}
+
+function checkHead(name: string, bytes: Uint8Array): void {
+  if (bytes.length === 0) throw invalidArgument(`${name} is empty: get an intact copy.`);
+  if (imageFormat(bytes) === undefined) {
+    throw invalidArgument(
+      `${name} is not an image that Widefield reads: convert it to one of ${IMAGE_FORMATS.join(', ')}.`,
+    );
+  }
+}
+
+async function loadSharp(): Promise<MakeSharp> {
+  try {
+    return (await import('sharp')).default;
+  } catch (error) {
+    throw new WidefieldError(
+      'unsupported',
+      'Images are decoded by the package sharp, which does not load here: reinstall it, or pass decoded pixels.',
+      { cause: error },
+    );
+  }
+}

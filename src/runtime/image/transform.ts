@@ -1,0 +1,133 @@
+import { invalidArgument } from '../../core/errors.ts';
+import { resize } from './resize.ts';
+import type { Interpolation } from './resize.ts';
+import type { RgbImage } from './rgb.ts';
+
+/** One number a channel: red, green, blue. */
+export type Rgb = readonly [number, number, number];
+
+/** How a network's repository prepares photos for evaluation: resize, cut out the centre, normalise. */
+export interface EvalTransform {
+  /** Pixels of the shorter side after resizing; the longer one keeps its ratio. `warp`: both become `crop`. */
+  readonly resize: number | 'warp';
+  /** Pixels of each side of the square in the centre that the network sees. */
+  readonly crop: number;
+  readonly interpolation: Interpolation;
+  /** Subtracted from channels between 0 and 1. */
+  readonly mean: Rgb;
+  /** What the difference is divided by. */
+  readonly std: Rgb;
+}
+
+export const IMAGENET_MEAN: Rgb = [0.485, 0.456, 0.406];
+export const IMAGENET_STD: Rgb = [0.229, 0.224, 0.225];
+
+export interface EvalTransformOptions {
+  /** Crop / resize; default 224 / 256. */
+  readonly cropRatio?: number;
+  /** Resize both sides to the resolution, and crop nothing. */
+  readonly warp?: boolean;
+  readonly interpolation?: Interpolation;
+  readonly mean?: Rgb;
+  readonly std?: Rgb;
+}
+
+/**
+ * The usual transform for a network that sees `resolution` × `resolution` pixels: the shorter side becomes
+ * ⌊resolution / cropRatio⌋, bicubic, with ImageNet's mean and deviation.
+ *
+ * Throws `invalid-argument` unless the resolution is a positive integer and 0 < cropRatio ≤ 1.
+ */
+export function evalTransform(resolution: number, options: EvalTransformOptions = {}): EvalTransform {
+  const { cropRatio = 224 / 256, warp = false } = options;
+  if (!(Number.isInteger(resolution) && resolution > 0)) {
+    throw invalidArgument(`The resolution must be a positive integer, not ${resolution}.`);
+  }
+  if (!(cropRatio > 0 && cropRatio <= 1)) {
+    throw invalidArgument(`The crop ratio must be above 0 and at most 1, not ${cropRatio}.`);
+  }
+  return {
+    resize: warp ? 'warp' : Math.floor(resolution / cropRatio),
+    crop: resolution,
+    interpolation: options.interpolation ?? 'bicubic',
+    mean: options.mean ?? IMAGENET_MEAN,
+    std: options.std ?? IMAGENET_STD,
+  };
+}
+
+/** The square that the network sees, still as 8-bit pixels. Throws `invalid-argument` if crop > resize. */
+export function resizeAndCrop(image: RgbImage, transform: EvalTransform): RgbImage {
+  const { crop, interpolation } = transform;
+  const short = transform.resize === 'warp' ? crop : transform.resize;
+  if (!(Number.isInteger(short) && Number.isInteger(crop) && crop > 0 && crop <= short)) {
+    throw invalidArgument(`A square of ${crop} pixels cannot be cut out of an image resized to ${short}.`);
+  }
+  if (transform.resize === 'warp') return resize(image, crop, crop, interpolation);
+  const { width, height } = image;
+  const upright = width <= height;
+  const long = Math.trunc((short * Math.max(width, height)) / Math.min(width, height));
+  const resizedWidth = upright ? short : long;
+  const resizedHeight = upright ? long : short;
+  return resize(image, resizedWidth, resizedHeight, interpolation, {
+    left: roundHalfEven((resizedWidth - crop) / 2),
+    top: roundHalfEven((resizedHeight - crop) / 2),
+    width: crop,
+    height: crop,
+  });
+}
+
+/**
+ * What the network gets, [crop, crop, 3]: (pixel / 255 − mean) / std, each step rounded to float32, as
+ * torchvision's `ToTensor` and `Normalize` do.
+ */
+export function applyTransform(image: RgbImage, transform: EvalTransform): Float32Array {
+  const { data } = resizeAndCrop(image, transform);
+  const table = normalised(transform);
+  const values = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i += 3) {
+    values[i] = table[data[i] as number] as number;
+    values[i + 1] = table[256 + (data[i + 1] as number)] as number;
+    values[i + 2] = table[512 + (data[i + 2] as number)] as number;
+  }
+  return values;
+}
+
+/** The normalised value of every pixel value, [3, 256]. */
+function normalised({ mean, std }: EvalTransform): Float32Array {
+  const { fround } = Math;
+  return Float32Array.from({ length: 3 * 256 }, (_, i) => {
+    const channel = i >> 8;
+    const centred = fround(fround((i & 255) / 255) - fround(mean[channel] ?? 0));
+    return centred / fround(std[channel] ?? 1);
+  });
+}
+
+/**
+ * Writes the values of one image, [height, width, 3], into a batch, [images, height, width, pitch], at `index`.
+ * What of a pixel lies beyond its three channels becomes zero.
+ *
+ * Throws `invalid-argument` if there is no such place in the batch.
+ */
+export function writeImage(target: Float32Array, index: number, pitch: number, values: Float32Array): void {
+  const pixels = values.length / 3;
+  const start = index * pixels * pitch;
+  const fits = Number.isInteger(index) && index >= 0 && start + pixels * pitch <= target.length;
+  if (!(Number.isInteger(pixels) && Number.isInteger(pitch) && pitch >= 3 && fits)) {
+    throw invalidArgument(
+      `Image ${index} of ${pixels} pixels, ${pitch} floats each, does not fit a batch of ${target.length} floats.`,
+    );
+  }
+  target.fill(0, start, start + pixels * pitch);
+  for (let i = 0; i < pixels; i++) {
+    const to = start + i * pitch;
+    target[to] = values[3 * i] as number;
+    target[to + 1] = values[3 * i + 1] as number;
+    target[to + 2] = values[3 * i + 2] as number;
+  }
+}
+
+/** Python's `round`: halves go to the even neighbour. */
+function roundHalfEven(x: number): number {
+  const rounded = Math.round(x);
+  return rounded - x === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
+}
