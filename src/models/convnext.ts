@@ -1,7 +1,7 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
 import { defineModel, outputFeatures } from './model.ts';
-import type { Keys, ModelSettings, ModelVariant, Paper } from './model.ts';
+import type { KeySet, ModelSettings, ModelVariant, Paper } from './model.ts';
 
 const paper: Paper = {
   title: 'A ConvNet for the 2020s',
@@ -20,7 +20,7 @@ export interface ConvNeXtConfig {
   readonly channels: readonly number[];
   /** Kernel size of the depthwise convolutions; default 7. */
   readonly kernel?: number;
-  readonly keySets?: readonly Keys[];
+  readonly keySets?: readonly KeySet[];
   /** The block's two linear layers are 1×1 convolutions, as in timm's small variants: only shapes of weights differ. */
   readonly convMlp?: boolean;
 }
@@ -102,7 +102,7 @@ export function convnextTimmKey(official: string): string {
     .replace('.pwconv', '.mlp.fc');
 }
 
-function named(keys: Keys, official: string): string {
+function named(keys: KeySet, official: string): string {
   return keys === 'timm' ? convnextTimmKey(official) : official;
 }
 

@@ -3,7 +3,7 @@ import { GraphBuilder } from '../graph/builder.ts';
 import type { Graph, Node, Shape } from '../graph/graph.ts';
 
 /** Whose names a network's parameters have: the authors' repository, or timm (PyTorch Image Models). */
-export type Keys = 'official' | 'timm';
+export type KeySet = 'official' | 'timm';
 
 export interface ModelOptions {
   /** Images a run; default 1. */
@@ -13,7 +13,7 @@ export interface ModelOptions {
   /** Outputs of the classifier; default 1000. */
   readonly classes?: number;
   /** Names of the parameters; default: the first of the variant's {@link ModelVariant.keySets}. */
-  readonly keys?: Keys;
+  readonly keys?: KeySet;
   /**
    * Build the re-parameterized form, with the official names of merged kernels (`lkb_reparam`); default false.
    * Networks that have nothing to merge are the same either way.
@@ -43,7 +43,7 @@ export interface ModelFacts {
   readonly minimumResolution: number;
   /** Pixels of the input for one of the last feature map; other input sizes work, rounded as PyTorch does. */
   readonly stride: number;
-  readonly keySets: readonly Keys[];
+  readonly keySets: readonly KeySet[];
 }
 
 /** A network of the zoo, or one made by a family's function, such as `slak({ … })`. */
@@ -65,7 +65,7 @@ export const FEATURES = ['stage1', 'stage2', 'stage3', 'stage4'] as const;
 /** Options, checked, as families see them. */
 export interface ModelSettings {
   readonly classes: number;
-  readonly keys: Keys;
+  readonly keys: KeySet;
   readonly deploy: boolean;
 }
 
