@@ -32,7 +32,7 @@ export class ProgramBuilder {
   /**
    * Appends the kernels of one op.
    *
-   * @param activations slots of the op's inputs and of its output `y`, by name
+   * @param activations slots of the op's inputs and of its output `y`, by name; `temp`, if it has a place already
    * @returns where its weights go before `prepare`; undefined if there is nothing to prepare
    */
   add(
@@ -53,7 +53,8 @@ export class ProgramBuilder {
     }
     const slots = new Map(activations);
     if (emission.packedFloats > 0) slots.set('packed', this.allocate('weights', emission.packedFloats));
-    if (emission.tempFloats > 0) slots.set('temp', this.allocate('arena', emission.tempFloats));
+    if (emission.tempFloats > 0 && !slots.has('temp'))
+      slots.set('temp', this.allocate('arena', emission.tempFloats));
     for (const kernel of indices.main) this.#steps.push(this.#step(kernel, slots, label));
     if (indices.prepare.length === 0) return undefined;
 

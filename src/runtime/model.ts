@@ -1,0 +1,326 @@
+import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import type { Device, RunOptions, StepTime } from '../devices/device.ts';
+import type { Graph, Shape } from '../graph/graph.ts';
+import { elements, selectOutputs } from '../graph/graph.ts';
+import { optimize } from '../graph/passes/index.ts';
+import { FEATURES } from '../models/model.ts';
+import type { KeySet, ModelVariant } from '../models/model.ts';
+import { classify } from './classification.ts';
+import type { Classification } from './classification.ts';
+import { decodeImage } from './image/image.ts';
+import type { DecodeOptions, ImageInput } from './image/image.ts';
+import { transformFor } from './image/presets.ts';
+import { applyTransform } from './image/transform.ts';
+import type { EvalTransform } from './image/transform.ts';
+import { labelsFor } from './labels.ts';
+import { fitModel } from './fit.ts';
+import type { Fitted } from './fit.ts';
+import { openDevice } from './open.ts';
+import type { DeviceName } from './open.ts';
+import { isWorthMerging } from './plan.ts';
+import type { Plan, Precision } from './plan.ts';
+import { createSession } from './session.ts';
+import type { Session } from './session.ts';
+import type { TuningRecords } from './tuning-file.ts';
+import { openWeights } from './weights.ts';
+import type { WeightsInput } from './weights.ts';
+
+/** What is going on while a model is made, and how much of it is done. */
+export interface ModelProgress {
+  readonly phase: 'compile' | 'weights';
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface CreateModelOptions {
+  /**
+   * A checkpoint: a path or URL, its bytes, a Blob, or an opened source; or `synthetic`, a reproducible network
+   * that has learned nothing.
+   */
+  readonly weights: WeightsInput;
+  /** A device that the caller owns, or the name of one to open; default `auto`. */
+  readonly device?: Device | DeviceName;
+  /** Threads of a device that is opened by name; default: all cores. */
+  readonly threads?: number;
+  /** Images that one run computes; default 1. */
+  readonly batch?: number;
+  /** Height and width of the input in pixels; default: the variant's own. */
+  readonly resolution?: number | readonly [height: number, width: number];
+  /** Default: as many as the checkpoint has. */
+  readonly classes?: number;
+  /** Names of the classes; default: ImageNet's where there are 1000. */
+  readonly labels?: readonly string[];
+  /** Which project's names the checkpoint uses; default: found out from the checkpoint. */
+  readonly keys?: KeySet;
+  /** Merge parallel branches into one kernel where that is faster; default true. The outputs are the same. */
+  readonly deploy?: boolean;
+  /** Also compute the four stage outputs, for {@link Model.features}; default false. */
+  readonly features?: boolean;
+  /** Default `float32`. */
+  readonly precision?: Precision;
+  /** Measurements that the planner prefers to its estimates. */
+  readonly tuning?: TuningRecords;
+  /** Refuse checkpoints with missing or unexpected tensors; default true. Otherwise they are reported as warnings, and missing ones are zero. */
+  readonly strict?: boolean;
+  /** Which part of a checkpoint with several networks: `model`, `model_ema`, … */
+  readonly subtree?: string;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: ModelProgress) => void;
+  readonly onWarning?: (message: string) => void;
+}
+
+export interface ClassifyOptions extends RunOptions, DecodeOptions {
+  /** How many classes; default 5. */
+  readonly top?: number;
+}
+
+/** A map of features, [N, H, W, C] without gaps. */
+export interface FeatureMap {
+  readonly shape: Shape;
+  readonly values: Float32Array;
+}
+
+/** A network with its weights on a device. */
+export interface Model {
+  readonly variant: ModelVariant;
+  readonly device: Device;
+  /** The network as it runs, after all passes. */
+  readonly graph: Graph;
+  /** Which kernels compute it. */
+  readonly plan: Plan;
+  readonly inputShape: Shape;
+  readonly classes: number;
+  /** How photos are prepared; undefined if the input is not square. */
+  readonly transform: EvalTransform | undefined;
+  /** Bytes on the device: packed weights and activations. */
+  readonly bytes: Session['bytes'];
+  /** The best classes of an image, most probable first. */
+  classify(image: ImageInput, options?: ClassifyOptions): Promise<Classification[]>;
+  /** The best classes of each image; they run in batches. */
+  classifyAll(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Classification[][]>;
+  /**
+   * An image as the network wants it: decoded, resized, cropped, normalised; [H, W, 3].
+   * Throws what decoding throws, and `unsupported` if the input is not square.
+   */
+  prepareImage(image: ImageInput, options?: DecodeOptions): Promise<Float32Array>;
+  /**
+   * Logits [N, classes] for an input [N, H, W, 3], normalised; any N: it runs in batches.
+   * Throws `invalid-argument` for a length that is not a multiple of one image.
+   */
+  run(input: Float32Array, options?: RunOptions): Promise<Float32Array>;
+  /** The outputs of the four stages, strides 4 to 32, for dense tasks. Needs `features: true`. */
+  features(input: Float32Array, options?: RunOptions): Promise<FeatureMap[]>;
+  /** Time of each kernel in one run on zeros. */
+  profile(options?: RunOptions): Promise<StepTime[]>;
+  /** Runs on whatever the input memory holds, without copies; for timing. */
+  rerun(options?: RunOptions): Promise<void>;
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Loads a network by name: builds its graph, checks that the checkpoint fits, merges and fuses, compiles, and
+ * packs the weights.
+ *
+ *     const model = await createModel('replknet-31b', { weights: 'RepLKNet-31B_ImageNet-1K_224.pth' });
+ *     const [best] = await model.classify('cat.jpg');
+ *
+ * Throws `invalid-argument` for unknown names and for checkpoints that do not fit (and names the variant that
+ * does), `io` for files that cannot be read, and what opening and compiling throw.
+ */
+export async function createModel(name: string, options: CreateModelOptions): Promise<Model> {
+  const { weights, device: wanted = 'auto', signal, onProgress, onWarning } = options;
+  const source = await openWeights(weights, options);
+  let device: Device | undefined;
+  try {
+    const fitted = fitModel(name, source, options);
+    device = typeof wanted === 'string' ? await openDevice(wanted, deviceOptions(options)) : wanted;
+    const outputs = ['logits', ...(options.features === true ? FEATURES : [])];
+    const graph = optimize(selectOutputs(fitted.graph, outputs), {
+      deploy: options.deploy !== false,
+      worthwhile: isWorthMerging(device.caps, options.tuning),
+    });
+    const session = await createSession(device, graph, fitted.weights, {
+      ...(options.tuning && { tuning: options.tuning }),
+      ...(options.precision && { precision: options.precision }),
+      ...(signal && { signal }),
+      ...(onProgress && {
+        onProgress: (done, total) => onProgress({ phase: 'compile', done, total }),
+        onWeights: (done, total) => onProgress({ phase: 'weights', done, total }),
+      }),
+    });
+    fitted.warnings.forEach((warning) => onWarning?.(warning));
+    return new LoadedModel(fitted, device, typeof wanted === 'string', graph, session, options.labels);
+  } catch (error) {
+    if (typeof wanted === 'string') await device?.dispose();
+    throw error;
+  } finally {
+    // A source that the caller opened is the caller's to close.
+    if (source !== weights) await source?.close();
+  }
+}
+
+function deviceOptions({ threads, signal }: CreateModelOptions): { threads?: number; signal?: AbortSignal } {
+  return { ...(threads !== undefined && { threads }), ...(signal && { signal }) };
+}
+
+class LoadedModel implements Model {
+  readonly variant: ModelVariant;
+  readonly device: Device;
+  readonly graph: Graph;
+  readonly classes: number;
+  readonly transform: EvalTransform | undefined;
+  readonly #session: Session;
+  readonly #ownsDevice: boolean;
+  readonly #labels: readonly string[] | undefined;
+
+  constructor(
+    { variant, keys }: Fitted,
+    device: Device,
+    ownsDevice: boolean,
+    graph: Graph,
+    session: Session,
+    labels: readonly string[] | undefined,
+  ) {
+    this.variant = variant;
+    this.device = device;
+    this.graph = graph;
+    this.classes = session.outputShapes.get('logits')?.[3] ?? 0;
+    const [, height, width] = session.inputShape;
+    this.transform = height === width ? transformFor(variant.name, height, keys) : undefined;
+    this.#session = session;
+    this.#ownsDevice = ownsDevice;
+    this.#labels = labels;
+    if (labels !== undefined && labels.length !== this.classes) {
+      throw invalidArgument(
+        `The network has ${this.classes} classes, but there are ${labels.length} labels: give one for each class.`,
+      );
+    }
+  }
+
+  get plan(): Plan {
+    return this.#session.plan;
+  }
+
+  get bytes(): Session['bytes'] {
+    return this.#session.bytes;
+  }
+
+  get inputShape(): Shape {
+    return this.#session.inputShape;
+  }
+
+  async classify(image: ImageInput, options?: ClassifyOptions): Promise<Classification[]> {
+    const [predictions] = await this.classifyAll([image], options);
+    return predictions ?? [];
+  }
+
+  async classifyAll(
+    images: readonly ImageInput[],
+    options: ClassifyOptions = {},
+  ): Promise<Classification[][]> {
+    const { top = 5 } = options;
+    const labels = this.#labels ?? (await labelsFor(this.classes));
+    const [batch] = this.inputShape;
+    const results: Classification[][] = [];
+    for (let first = 0; first < images.length; first += batch) {
+      const some = images.slice(first, first + batch);
+      const prepared = await Promise.all(some.map((image) => this.prepareImage(image, options)));
+      const logits = await this.run(concatenate(prepared), options);
+      some.forEach((_, i) => {
+        const own = logits.subarray(i * this.classes, (i + 1) * this.classes);
+        results.push(classify(own, labels, top));
+      });
+    }
+    return results;
+  }
+
+  async prepareImage(image: ImageInput, options?: DecodeOptions): Promise<Float32Array> {
+    if (this.transform === undefined) {
+      const [, height, width] = this.inputShape;
+      throw new WidefieldError(
+        'unsupported',
+        `Photos are prepared for square inputs only, not ${height}×${width}: prepare them yourself and call run.`,
+      );
+    }
+    return applyTransform(await decodeImage(image, options), this.transform);
+  }
+
+  async run(input: Float32Array, options?: RunOptions): Promise<Float32Array> {
+    const parts = await this.#batches(input, options);
+    return concatenate(parts.map((outputs) => outputs.get('logits') ?? new Float32Array()));
+  }
+
+  async features(input: Float32Array, options?: RunOptions): Promise<FeatureMap[]> {
+    if (!this.#session.outputShapes.has(FEATURES[0] ?? '')) {
+      throw invalidArgument('This model computes no features: create it with `features: true`.');
+    }
+    const parts = await this.#batches(input, options);
+    return FEATURES.map((name) => {
+      const values = concatenate(parts.map((outputs) => outputs.get(name) ?? new Float32Array()));
+      const [, height = 0, width = 0, channels = 0] = this.#session.outputShapes.get(name) ?? [];
+      return { shape: [values.length / (height * width * channels), height, width, channels], values };
+    });
+  }
+
+  profile(options?: RunOptions): Promise<StepTime[]> {
+    return this.#session.profile(new Float32Array(elements(this.inputShape)), options);
+  }
+
+  rerun(options?: RunOptions): Promise<void> {
+    return this.#session.rerun(options);
+  }
+
+  async dispose(): Promise<void> {
+    await this.#session.dispose();
+    if (this.#ownsDevice) await this.device.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  /** Runs any number of images in batches; the last one is filled up with zeros, whose results are dropped. */
+  async #batches(
+    input: Float32Array,
+    options: RunOptions | undefined,
+  ): Promise<ReadonlyMap<string, Float32Array>[]> {
+    const [batch, height, width, channels] = this.inputShape;
+    const image = height * width * channels;
+    if (input.length === 0 || input.length % image !== 0) {
+      throw invalidArgument(
+        `The input must hold whole images of ${height}×${width}×${channels} = ${image} values, got ${input.length}.`,
+      );
+    }
+    const results: ReadonlyMap<string, Float32Array>[] = [];
+    for (let first = 0; first < input.length; first += batch * image) {
+      const some = input.subarray(first, first + batch * image);
+      const count = some.length / image;
+      if (count === batch) {
+        results.push(await this.#session.run(some, options));
+        continue;
+      }
+      const filled = new Float32Array(batch * image);
+      filled.set(some);
+      const outputs = await this.#session.run(filled, options);
+      results.push(
+        new Map(
+          [...outputs].map(([name, values]) => [name, values.slice(0, (values.length / batch) * count)]),
+        ),
+      );
+    }
+    return results;
+  }
+}
+
+function concatenate(parts: readonly Float32Array[]): Float32Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}

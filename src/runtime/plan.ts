@@ -1,0 +1,145 @@
+import type { DeviceCaps } from '../core/caps.ts';
+import { nodesOf } from '../graph/graph.ts';
+import type { Graph, Node } from '../graph/graph.ts';
+import { lower } from '../graph/lower.ts';
+import type { LoweredNode } from '../graph/lower.ts';
+import { planMemory } from '../graph/passes/plan-memory.ts';
+import type { Candidate } from '../kernels/family.ts';
+import { channelPitch } from '../kernels/problem.ts';
+import type { Problem } from '../kernels/problem.ts';
+import { signature as signatureOf } from '../kernels/signature.ts';
+import type { Signature } from '../kernels/signature.ts';
+import { chooseCandidate } from './planner.ts';
+import type { TuningRecords } from './tuning-file.ts';
+
+/** Arithmetic of matrix products: `bf16` rounds both factors to bfloat16 where the device has the instructions. */
+export type Precision = 'float32' | 'bf16';
+
+export interface PlanOptions {
+  /** Measurements that the planner prefers to its estimates. */
+  readonly tuning?: TuningRecords;
+  /** Default `float32`. */
+  readonly precision?: Precision;
+}
+
+/** A node with the kernels that will compute it. */
+export interface PlannedNode extends LoweredNode {
+  readonly signature: Signature;
+  readonly candidate: Candidate;
+  /** Where its output lies in the arena, in floats. */
+  readonly offset: number;
+  /** Where its temporary memory lies in the arena, if it needs any. */
+  readonly tempOffset: number | undefined;
+}
+
+/** A tensor [N, H, W, C] in the arena: N·H·W pixels of `pitch` floats, of which the first C count. */
+export interface PlacedTensor {
+  readonly node: Node;
+  readonly pitch: number;
+  readonly offset: number;
+}
+
+/** Which kernels compute a graph on a device, and where everything lies. */
+export interface Plan {
+  readonly nodes: readonly PlannedNode[];
+  readonly input: PlacedTensor;
+  readonly outputs: ReadonlyMap<string, PlacedTensor>;
+  /** Floats of the arena. */
+  readonly arenaFloats: number;
+}
+
+/**
+ * Chooses kernels for every node of a graph and places all activations in one arena, by lifetime.
+ * Throws `unsupported` if a node has no kernel on such a device.
+ */
+export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions = {}): Plan {
+  const pitch = pitchOf(caps);
+  const choose = candidateChooser(caps, options.tuning);
+  const chosen = nodesOf(graph)
+    .filter((node) => node.op.type !== 'input')
+    .map((node) => {
+      const lowered = lower(node, pitch);
+      const problem = withPrecision(lowered.problem, options.precision);
+      const candidate = choose(problem);
+      return { ...lowered, problem, candidate, signature: signatureOf(problem) };
+    });
+  const floatsOf = (node: Node): number =>
+    node.shape[0] * node.shape[1] * node.shape[2] * pitch(node.shape[3]);
+
+  // Step i computes node i. Outputs stay until after the last; so does the input, so that a run can be repeated.
+  const end = chosen.length;
+  const lastUse = new Map<Node, number>();
+  chosen.forEach(({ node }, step) => node.inputs.forEach((input) => lastUse.set(input, step)));
+  for (const output of graph.outputs.values()) lastUse.set(output, end);
+  const lifetimes = [
+    { size: floatsOf(graph.input), first: 0, last: end },
+    ...chosen.map(({ node }, step) => ({
+      size: floatsOf(node),
+      first: step,
+      last: lastUse.get(node) ?? step,
+    })),
+    ...chosen.map(({ candidate }, step) => ({ size: candidate.emit().tempFloats, first: step, last: step })),
+  ];
+  const { offsets, total } = planMemory(lifetimes);
+  const offsetOf = (index: number): number => offsets[index] ?? 0;
+  const nodes = chosen.map((entry, step) => ({
+    ...entry,
+    offset: offsetOf(1 + step),
+    tempOffset: entry.candidate.emit().tempFloats > 0 ? offsetOf(1 + end + step) : undefined,
+  }));
+  const place = (node: Node): PlacedTensor => ({
+    node,
+    pitch: pitch(node.shape[3]),
+    offset: node === graph.input ? offsetOf(0) : (nodes.find((n) => n.node === node)?.offset ?? 0),
+  });
+  return {
+    nodes,
+    input: place(graph.input),
+    outputs: new Map([...graph.outputs].map(([name, node]) => [name, place(node)])),
+    arenaFloats: total,
+  };
+}
+
+/** Floats from pixel to pixel on a device. */
+export function pitchOf(caps: DeviceCaps): (channels: number) => number {
+  const widest = Math.max(...caps.lanes);
+  return (channels) => channelPitch(channels, widest);
+}
+
+/** Chooses once for each distinct problem; networks repeat their blocks. */
+function candidateChooser(
+  caps: DeviceCaps,
+  tuning: TuningRecords | undefined,
+): (problem: Problem) => Candidate {
+  const chosen = new Map<string, Candidate>();
+  return (problem) => {
+    const { key } = signatureOf(problem);
+    const known = chosen.get(key);
+    if (known !== undefined) return known;
+    const candidate = memoized(chooseCandidate(problem, caps, tuning));
+    chosen.set(key, candidate);
+    return candidate;
+  };
+}
+
+/** The same candidate, whose code is built once. */
+function memoized(candidate: Candidate): Candidate {
+  let emission: ReturnType<Candidate['emit']> | undefined;
+  return { ...candidate, emit: () => (emission ??= candidate.emit()) };
+}
+
+function withPrecision(problem: Problem, precision: Precision | undefined): Problem {
+  return precision === 'bf16' && problem.op === 'pointwise' ? { ...problem, precision } : problem;
+}
+
+/**
+ * Whether one merged kernel is expected to take less time than its branches and their sum: what
+ * `reparameterize` asks.
+ */
+export function isWorthMerging(
+  caps: DeviceCaps,
+  tuning?: TuningRecords,
+): (merged: Problem, branches: readonly Problem[]) => boolean {
+  const cycles = (problem: Problem): number => chooseCandidate(problem, caps, tuning).estimate;
+  return (merged, branches) => cycles(merged) <= branches.reduce((sum, branch) => sum + cycles(branch), 0);
+}

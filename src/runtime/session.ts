@@ -1,0 +1,180 @@
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { valuesOf } from '../checkpoints/parameter-values.ts';
+import type { WeightSource } from '../checkpoints/source.ts';
+import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } from '../devices/device.ts';
+import { SerialQueue } from '../devices/queue.ts';
+import { elements } from '../graph/graph.ts';
+import type { Graph, Shape } from '../graph/graph.ts';
+import { copyPixels } from './pixels.ts';
+import { planGraph } from './plan.ts';
+import type { PlacedTensor, Plan, PlanOptions, PlannedNode } from './plan.ts';
+import { ProgramBuilder } from './program.ts';
+import type { PrepareGroup } from './program.ts';
+
+export interface SessionOptions extends PlanOptions, CompileOptions {
+  /** Called as weights are read and packed, layer by layer. */
+  readonly onWeights?: (done: number, total: number) => void;
+}
+
+/** A network on a device, ready to run. */
+export interface Session {
+  readonly plan: Plan;
+  /** [N, H, W, C] of the input. */
+  readonly inputShape: Shape;
+  /** [N, H, W, C] of each output, by name. */
+  readonly outputShapes: ReadonlyMap<string, Shape>;
+  /** Bytes that the network holds on the device: packed weights and arena. */
+  readonly bytes: { readonly weights: number; readonly arena: number };
+  /**
+   * Runs the network.
+   *
+   * @param input [N, H, W, C] without gaps; N·H·W·C floats
+   * @returns each output [N, H, W, C] without gaps, by name: copies that stay valid
+   * Throws `invalid-argument` for another length, `aborted` if the signal fires.
+   */
+  run(input: Float32Array, options?: RunOptions): Promise<ReadonlyMap<string, Float32Array>>;
+  /** Runs the network on the input of the last run, or on what is there, without copying; for timing. */
+  rerun(options?: RunOptions): Promise<void>;
+  /** Runs the network and tells the time of each kernel. */
+  profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]>;
+  dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/**
+ * Plans a graph, compiles it, and packs its weights, one layer after the other: at no time are more than one
+ * layer's unpacked weights in memory.
+ *
+ * @param weights every parameter of the graph that is not derived from others
+ * Throws what planning, `Device.compile` and reading weights throw.
+ */
+export async function createSession(
+  device: Device,
+  graph: Graph,
+  weights: Pick<WeightSource, 'read'>,
+  options: SessionOptions = {},
+): Promise<Session> {
+  const plan = planGraph(graph, device.caps, options);
+  const builder = new ProgramBuilder();
+  const arena = builder.allocate('arena', plan.arenaFloats);
+  const slot = (offset: number): Slot => ({ region: 'arena', offset: arena.offset + offset });
+  const places = new Map([
+    [graph.input, plan.input.offset],
+    ...plan.nodes.map((n) => [n.node, n.offset] as const),
+  ]);
+  const groups: { readonly planned: PlannedNode; readonly group: PrepareGroup }[] = [];
+  for (const planned of plan.nodes) {
+    const slots = new Map([...planned.inputs].map(([name, node]) => [name, slot(places.get(node) ?? 0)]));
+    slots.set('y', slot(planned.offset));
+    if (planned.tempOffset !== undefined) slots.set('temp', slot(planned.tempOffset));
+    const group = builder.add(planned.node.name, planned.signature, planned.candidate, slots);
+    if (group !== undefined) groups.push({ planned, group });
+  }
+  const program = builder.build();
+  const executable = await device.compile(program, options);
+  try {
+    for (const [done, { planned, group }] of groups.entries()) {
+      throwIfAborted(options.signal);
+      await prepareWeights(executable, planned, group, weights);
+      options.onWeights?.(done + 1, groups.length);
+    }
+  } catch (error) {
+    await executable.dispose();
+    throw error;
+  }
+  const bytes = { weights: 4 * program.sizes.weights, arena: 4 * program.sizes.arena };
+  return new GraphSession(executable, plan, bytes);
+}
+
+class GraphSession implements Session {
+  readonly plan: Plan;
+  readonly bytes: Session['bytes'];
+  readonly inputShape: Shape;
+  readonly outputShapes: ReadonlyMap<string, Shape>;
+  readonly #executable: Executable;
+  /** A run writes the input, computes and copies outputs: nothing may come in between. */
+  readonly #queue = new SerialQueue();
+
+  constructor(executable: Executable, plan: Plan, bytes: Session['bytes']) {
+    this.#executable = executable;
+    this.plan = plan;
+    this.bytes = bytes;
+    this.inputShape = plan.input.node.shape;
+    this.outputShapes = new Map([...plan.outputs].map(([name, { node }]) => [name, node.shape]));
+  }
+
+  run(input: Float32Array, options?: RunOptions): Promise<ReadonlyMap<string, Float32Array>> {
+    return this.#queue.add(async () => {
+      this.#writeInput(input);
+      await this.#executable.run(options);
+      return new Map([...this.plan.outputs].map(([name, tensor]) => [name, this.#read(tensor)]));
+    });
+  }
+
+  rerun(options?: RunOptions): Promise<void> {
+    return this.#queue.add(() => this.#executable.run(options));
+  }
+
+  profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]> {
+    return this.#queue.add(() => {
+      this.#writeInput(input);
+      return this.#executable.profile(options);
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await this.#executable.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #writeInput(input: Float32Array): void {
+    const wanted = elements(this.inputShape);
+    if (input.length !== wanted) {
+      throw invalidArgument(
+        `The input must have the ${wanted} values of [${this.inputShape.join(', ')}] (batch, height, width, channels), got ${input.length}.`,
+      );
+    }
+    const { pitch, node } = this.plan.input;
+    copyPixels(input, node.shape[3], this.#view(this.plan.input), pitch);
+  }
+
+  #read(tensor: PlacedTensor): Float32Array {
+    const { shape } = tensor.node;
+    const out = new Float32Array(elements(shape));
+    copyPixels(this.#view(tensor), tensor.pitch, out, shape[3]);
+    return out;
+  }
+
+  #view({ node, pitch, offset }: PlacedTensor): Float32Array {
+    const [batch, height, width] = node.shape;
+    return this.#executable.view('arena').subarray(offset, offset + batch * height * width * pitch);
+  }
+}
+
+/** Writes a layer's weights to staging and packs them. */
+async function prepareWeights(
+  executable: Executable,
+  { node, weights: wanted, signature }: PlannedNode,
+  group: PrepareGroup,
+  source: Pick<WeightSource, 'read'>,
+): Promise<void> {
+  const staging = executable.view('staging');
+  for (const { name, shape } of signature.weights) {
+    const slot = group.staging.get(name);
+    const parameter = wanted.get(name);
+    if (slot === undefined || parameter === undefined) {
+      throw new WidefieldError('invalid-argument', `${node.name} lacks its parameter ${name}.`);
+    }
+    const values = await valuesOf(parameter, source);
+    if (values.length !== elements(shape)) {
+      throw invalidArgument(
+        `${parameter.key} must have the ${elements(shape)} values of [${shape.join(', ')}], got ${values.length}.`,
+      );
+    }
+    staging.set(values, slot.offset);
+  }
+  await executable.prepare(group.index);
+}

@@ -1,0 +1,59 @@
+import { blobSource, bytesSource } from '../checkpoints/byte-source.ts';
+import { loadCheckpoint } from '../checkpoints/load.ts';
+import type { WeightSource } from '../checkpoints/source.ts';
+import { WidefieldError, invalidArgument } from '../core/errors.ts';
+
+/**
+ * Where a network's weights come from: the path of a file (Node), a URL, the bytes of a checkpoint, a Blob or
+ * File, an opened source, or `synthetic`.
+ */
+export type WeightsInput = string | URL | Uint8Array | ArrayBuffer | Blob | WeightSource;
+
+export interface OpenWeightsOptions {
+  /** Which part of a checkpoint with several networks: `model`, `model_ema`, … */
+  readonly subtree?: string;
+  readonly signal?: AbortSignal;
+  readonly onWarning?: (message: string) => void;
+}
+
+/**
+ * Opens a checkpoint of any supported format; undefined for `synthetic`.
+ * Throws `io` if it cannot be read, `invalid-argument` if it is not a checkpoint.
+ */
+export async function openWeights(
+  weights: WeightsInput,
+  options: OpenWeightsOptions = {},
+): Promise<WeightSource | undefined> {
+  if (weights === 'synthetic') return undefined;
+  if (weights instanceof Uint8Array) return loadCheckpoint(bytesSource(weights), options);
+  if (weights instanceof ArrayBuffer) return loadCheckpoint(bytesSource(new Uint8Array(weights)), options);
+  if (weights instanceof Blob) return loadCheckpoint(blobSource(weights), options);
+  if (typeof weights === 'string' && !/^(https?|blob|data):/.test(weights)) return openFile(weights, options);
+  if (weights instanceof URL && weights.protocol === 'file:') return openFile(weights, options);
+  if (typeof weights === 'string' || weights instanceof URL) return download(weights, options);
+  if ('read' in weights && 'entries' in weights) return weights;
+  throw invalidArgument('The weights must be a path, a URL, bytes, a Blob, or `synthetic`.');
+}
+
+async function openFile(path: string | URL, options: OpenWeightsOptions): Promise<WeightSource> {
+  // Imported only when asked for: browsers have no files.
+  const [{ openCheckpoint }, { fileURLToPath }] = await Promise.all([
+    import('../checkpoints/open.ts'),
+    import('node:url'),
+  ]);
+  return openCheckpoint(typeof path === 'string' ? path : fileURLToPath(path), options);
+}
+
+async function download(url: string | URL, options: OpenWeightsOptions): Promise<WeightSource> {
+  let bytes: ArrayBuffer;
+  try {
+    const response = await fetch(url, options.signal ? { signal: options.signal } : {});
+    if (!response.ok) throw new Error(`the server answers ${response.status} ${response.statusText}`);
+    bytes = await response.arrayBuffer();
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError('io', `${String(url)} cannot be downloaded: ${reason}.`, { cause: error });
+  }
+  return loadCheckpoint(bytesSource(new Uint8Array(bytes), String(url)), options);
+}
