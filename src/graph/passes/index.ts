@@ -1,0 +1,28 @@
+import type { Graph } from '../graph.ts';
+import { foldBatchNorm } from './fold-batch-norm.ts';
+import { foldLayerNorm } from './fold-layer-norm.ts';
+import { foldLayerScale } from './fold-layer-scale.ts';
+import { fuseElementwise } from './fuse-elementwise.ts';
+import { fuseEpilogues } from './fuse-epilogues.ts';
+import { reparameterize } from './reparameterize.ts';
+import type { ReparameterizeOptions } from './reparameterize.ts';
+
+export interface OptimizeOptions extends ReparameterizeOptions {
+  /** Whether to merge parallel depthwise convolutions. Default: true. */
+  readonly deploy?: boolean;
+}
+
+/** The same network for inference: same outputs up to rounding of weights, fewer nodes. Every pass is pure. */
+export function optimize(graph: Graph, { deploy = true, ...options }: OptimizeOptions = {}): Graph {
+  // First, while branches still look as models wrote them, convolution, norm, sum, and keys are official.
+  const merged = deploy ? reparameterize(graph, options) : graph;
+  // Before layer scale, which may follow a norm; a layer takes it only once nothing is in between.
+  const withoutBatchNorm = foldBatchNorm(merged);
+  // Before layer scale for the same reason as within foldBatchNorm: the new bias reads the weights of the checkpoint.
+  const withoutLayerNorm = foldLayerNorm(withoutBatchNorm);
+  const withoutScale = foldLayerScale(withoutLayerNorm);
+  // After all folding, which only goes through layers whose epilogues are affine.
+  const fused = fuseEpilogues(withoutScale);
+  // Last: chains whose first steps became epilogues are shorter, or gone.
+  return fuseElementwise(fused);
+}

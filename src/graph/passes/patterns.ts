@@ -1,0 +1,72 @@
+import { invalidArgument } from '../../core/errors.ts';
+import type { Epilogue } from '../../kernels/problem.ts';
+import type { Node, Parameter, usersOf } from '../graph.ts';
+import type { BatchNormOp, ConvOp, ElementwiseOp, LinearOp, Op } from '../op.ts';
+
+/** What passes ask about nodes. */
+
+export type Users = ReturnType<typeof usersOf>;
+
+/** A node whose op is known. */
+export type NodeOf<O extends Op> = Node & { readonly op: O };
+
+/** A layer with weights and an epilogue. */
+export type Layer = NodeOf<ConvOp | LinearOp>;
+
+export function isLayer(node: Node): node is Layer {
+  return node.op.type === 'conv' || node.op.type === 'linear';
+}
+
+export function isBatchNorm(node: Node): node is NodeOf<BatchNormOp> {
+  return node.op.type === 'batch-norm';
+}
+
+export function isElementwise(node: Node): node is NodeOf<ElementwiseOp> {
+  return node.op.type === 'elementwise';
+}
+
+export function isDepthwise(node: Node): node is NodeOf<ConvOp> {
+  return (
+    node.op.type === 'conv' &&
+    node.op.groups === node.op.outputs &&
+    node.op.groups === node.inputs[0]?.shape[3]
+  );
+}
+
+/**
+ * Whether only one node reads this node's output, once, and it is no output of the graph: whoever reads it may
+ * then change what it computes.
+ */
+export function isUsedOnce(users: Users, node: Node): boolean {
+  return users.get(node)?.length === 1;
+}
+
+/** The node's first input, as it is now, if no other node reads it; `original` is the node before inputs were replaced. */
+export function ownInput(users: Users, node: Node, original: Node): Node | undefined {
+  const [input] = original.inputs;
+  return input !== undefined && isUsedOnce(users, input) ? node.inputs[0] : undefined;
+}
+
+/** Whether an epilogue does no more than add the bias, so that the layer is affine in its input. */
+export function isAffine({ activation, scale, residual, finalActivation }: Epilogue): boolean {
+  return activation === 'none' && !scale && !residual && finalActivation === 'none';
+}
+
+/** A layer with parts of its epilogue changed. */
+export function withEpilogue(layer: Layer, change: Partial<Epilogue>): Layer {
+  return { ...layer, op: { ...layer.op, epilogue: { ...layer.op.epilogue, ...change } } };
+}
+
+/** The node's first input. Throws `invalid-argument` if it has none. */
+export function firstInput(node: Node): Node {
+  const [input] = node.inputs;
+  if (input === undefined) throw invalidArgument(`${node.name} needs an input.`);
+  return input;
+}
+
+/** A parameter of a node. Throws `invalid-argument`, naming the node, if it has none of this name. */
+export function parameterOf(node: Node, name: string): Parameter {
+  const parameter = node.parameters[name];
+  if (parameter === undefined) throw invalidArgument(`${node.name} needs a parameter ${name}.`);
+  return parameter;
+}
