@@ -1,0 +1,47 @@
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+
+import { WidefieldError } from '../core/errors.ts';
+import type { ByteSink } from './byte-sink.ts';
+import { explain } from './file-source.ts';
+
+/**
+ * Writes a file under a temporary name beside `path` and renames it when it is closed, so that nobody ever sees half
+ * of it and a failure leaves what was there before. Throws `io` if it cannot be written.
+ */
+export async function openFileSink(path: string): Promise<ByteSink> {
+  const temporary = `${path}.${randomUUID()}.tmp`;
+  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      throw new WidefieldError('io', `${path} cannot be written: ${explain(error)}.`, { cause: error });
+    }
+  };
+  const file = await attempt(() => open(temporary, 'wx'));
+  return {
+    write: (bytes) => attempt(() => writeAll(file, bytes)),
+    async close() {
+      await attempt(async () => {
+        // On disk before it takes the place of the old file: a power failure must not leave an empty one.
+        await file.datasync();
+        await file.close();
+        await rename(temporary, path);
+      });
+    },
+    async abort() {
+      await file.close().catch(() => undefined);
+      await rm(temporary, { force: true });
+    },
+  };
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) {
+    done += (await file.write(bytes, done, Math.min(bytes.byteLength - done, MAX_WRITE))).bytesWritten;
+  }
+}
+
+/** The most bytes that Node writes in one call, well below its limit of 2^31 - 1. */
+const MAX_WRITE = 2 ** 30;

@@ -1,0 +1,26 @@
+import path from 'node:path';
+
+import type { ByteSource } from './byte-source.ts';
+import { openFileSource } from './file-source.ts';
+import { detectFormat, loadCheckpoint, readIndex } from './load.ts';
+import type { LoadOptions } from './load.ts';
+import type { Checkpoint } from './source.ts';
+
+/**
+ * Opens a checkpoint by its path: a safetensors or PyTorch file, or an index such as `model.safetensors.index.json`
+ * with its shards beside it. Throws as `loadCheckpoint` does, and `io` if a file cannot be read.
+ */
+export async function openCheckpoint(file: string, options: LoadOptions = {}): Promise<Checkpoint> {
+  const sources: ByteSource[] = [await openFileSource(file)];
+  try {
+    for (const source of [...sources]) {
+      if ((await detectFormat(source)) !== 'index') continue;
+      const shards = new Set((await readIndex(source)).values());
+      for (const shard of shards) sources.push(await openFileSource(path.join(path.dirname(file), shard)));
+    }
+  } catch (error) {
+    await Promise.all(sources.map((source) => source.close()));
+    throw error;
+  }
+  return loadCheckpoint(sources, options);
+}

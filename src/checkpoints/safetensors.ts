@@ -1,0 +1,39 @@
+import { invalidArgument } from '../core/errors.ts';
+import type { ByteSource } from './byte-source.ts';
+import { toFloat32 } from './dtype.ts';
+import { MAX_HEADER_BYTES, parseHeader } from './safetensors-header.ts';
+import { noSuchTensor } from './source.ts';
+import type { Checkpoint } from './source.ts';
+
+/** Opens a safetensors file: 8 bytes of length, a JSON header of that length, then the tensors' bytes. */
+export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
+  const { name } = source;
+  const headerBytes = await headerLength(source);
+  if (headerBytes === undefined) {
+    throw invalidArgument(`${name} is a damaged safetensors file: its header has an absurd size.`);
+  }
+  const dataStart = 8 + headerBytes;
+  const text = new TextDecoder().decode(await source.read(8, headerBytes));
+  const entries = parseHeader(text, source.size - dataStart, name);
+  return {
+    name,
+    format: 'safetensors',
+    subtree: '',
+    subtrees: [''],
+    entries,
+    async read(key) {
+      const tensor = entries.get(key);
+      if (tensor === undefined) throw noSuchTensor(name, key);
+      const bytes = await source.read(dataStart + tensor.begin, tensor.end - tensor.begin);
+      return toFloat32(bytes, tensor.dtype);
+    },
+    close: () => source.close(),
+  };
+}
+
+/** The length of the header, or undefined where it is beyond the format's limit or the file. */
+export async function headerLength(source: ByteSource): Promise<number | undefined> {
+  const bytes = await source.read(0, 8);
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  return length <= BigInt(Math.min(MAX_HEADER_BYTES, source.size - 8)) ? Number(length) : undefined;
+}

@@ -1,0 +1,109 @@
+import { invalidArgument } from '../core/errors.ts';
+import { DTYPE_BYTES, toFloat32 } from './dtype.ts';
+import type { DType } from './dtype.ts';
+import type { PickleStorage } from './pickle-value.ts';
+
+/** A PyTorch tensor: a strided look at numbers in a storage. Sizes are counted in numbers, not bytes. */
+export class StoredTensor {
+  readonly storage: PickleStorage;
+  readonly dtype: DType;
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+
+  constructor(
+    storage: PickleStorage,
+    dtype: DType,
+    offset: number,
+    shape: readonly number[],
+    strides: readonly number[],
+  ) {
+    this.storage = storage;
+    this.dtype = dtype;
+    this.offset = offset;
+    this.shape = shape;
+    this.strides = strides;
+  }
+
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1);
+  }
+
+  /** From the first number that the tensor looks at to the last, both counted. */
+  get span(): number {
+    if (this.size === 0) return 0;
+    return this.shape.reduce((last, extent, axis) => last + (extent - 1) * (this.strides[axis] ?? 0), 1);
+  }
+
+  /** Whether the numbers lie in C order, without gaps. */
+  get contiguous(): boolean {
+    let expected = 1;
+    for (let axis = this.shape.length - 1; axis >= 0; axis--) {
+      const extent = this.shape[axis] ?? 1;
+      if (extent !== 1 && this.strides[axis] !== expected) return false;
+      expected *= extent;
+    }
+    return true;
+  }
+}
+
+/** Tensors that repeat their numbers (stride 0) may not be larger than this, unless their storage is. */
+const MAX_REPEATED = 2 ** 24;
+const MAX_RANK = 32;
+
+/** Throws `invalid-argument` unless the tensor lies in its storage, which holds `length` numbers. */
+export function checkTensor(tensor: StoredTensor, length: number, name: string): void {
+  const { offset, shape, strides } = tensor;
+  const counts = [offset, ...shape, ...strides];
+  const wellFormed =
+    shape.length === strides.length &&
+    shape.length <= MAX_RANK &&
+    counts.every((count) => Number.isSafeInteger(count) && count >= 0);
+  // Sums and products may pass 2^53, but then they are rounded and still too large.
+  if (!wellFormed || offset + tensor.span > length || tensor.size > Math.max(length, MAX_REPEATED)) {
+    throw invalidArgument(
+      `${name} is damaged: a tensor of shape [${shape.join(', ')}] does not fit its storage of ${length} numbers; ` +
+        'download or save it again.',
+    );
+  }
+}
+
+/**
+ * A tensor's values as float32, in C order. `readRange(start, count)` gives the bytes of numbers of its storage, in a
+ * new array.
+ */
+export async function readTensor(
+  tensor: StoredTensor,
+  littleEndian: boolean,
+  readRange: (startByte: number, bytes: number) => Promise<Uint8Array>,
+): Promise<Float32Array> {
+  const itemBytes = DTYPE_BYTES[tensor.dtype];
+  const bytes = await readRange(tensor.offset * itemBytes, tensor.span * itemBytes);
+  const values = toFloat32(bytes, tensor.dtype, littleEndian);
+  return tensor.contiguous || tensor.size === 0 ? values : gather(values, tensor);
+}
+
+/** The values at offset Σ index · stride, for all indices in C order. */
+function gather(values: Float32Array, tensor: StoredTensor): Float32Array {
+  const { shape, strides } = tensor;
+  const out = new Float32Array(tensor.size);
+  const inner = shape.at(-1) ?? 1;
+  const innerStride = strides.at(-1) ?? 0;
+  const index = shape.map(() => 0);
+  let base = 0;
+  for (let row = 0; row < out.length; row += inner) {
+    for (let i = 0; i < inner; i++) out[row + i] = values[base + i * innerStride] ?? 0;
+    // Count up, like the digits of an odometer, from the last axis but one.
+    for (let axis = shape.length - 2; axis >= 0; axis--) {
+      const extent = shape[axis] ?? 1;
+      const stride = strides[axis] ?? 0;
+      const next = (index[axis] ?? 0) + 1;
+      base += stride;
+      index[axis] = next;
+      if (next < extent) break;
+      base -= extent * stride;
+      index[axis] = 0;
+    }
+  }
+  return out;
+}

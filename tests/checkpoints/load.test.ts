@@ -1,0 +1,228 @@
+import { fileURLToPath } from 'node:url';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+import { blobSource, bytesSource } from '../../src/checkpoints/byte-source.ts';
+import type { ByteSource } from '../../src/checkpoints/byte-source.ts';
+import { loadCheckpoint } from '../../src/checkpoints/load.ts';
+import { openCheckpoint } from '../../src/checkpoints/open.ts';
+import type { Checkpoint } from '../../src/checkpoints/source.ts';
+import { FOLDER, LOADED, REFUSED, expectedValues, fixtureBytes, fixtureSource } from './fixtures.ts';
+import type { ExpectedTensor } from './fixtures.ts';
+
+async function expectTensors(checkpoint: Checkpoint, tensors: Readonly<Record<string, ExpectedTensor>>) {
+  expect([...checkpoint.entries.keys()].sort()).toEqual(Object.keys(tensors).sort());
+  for (const [key, tensor] of Object.entries(tensors)) {
+    const entry = checkpoint.entries.get(key);
+    expect({ key, shape: entry?.shape, dtype: entry?.dtype }).toEqual({
+      key,
+      shape: tensor.shape,
+      dtype: tensor.dtype,
+    });
+    expect(await checkpoint.read(key), key).toEqual(expectedValues(tensor));
+  }
+}
+
+function fixturePath(name: string): string {
+  return fileURLToPath(new URL(name, FOLDER));
+}
+
+/** Counts the bytes read and notices when it is closed. */
+function watched(source: ByteSource): ByteSource & { bytesRead: number; closed: boolean } {
+  const result = {
+    ...source,
+    bytesRead: 0,
+    closed: false,
+    read(offset: number, length: number) {
+      result.bytesRead += length;
+      return source.read(offset, length);
+    },
+    close() {
+      result.closed = true;
+      return source.close();
+    },
+  };
+  return result;
+}
+
+const folder = await mkdtemp(path.join(tmpdir(), 'widefield-checkpoints-'));
+afterAll(() => rm(folder, { recursive: true }));
+
+describe('reading what PyTorch and safetensors wrote', () => {
+  it.each(LOADED)('$name from a file', async ({ name, expected }) => {
+    const checkpoint = await openCheckpoint(fixturePath(name));
+    await expectTensors(checkpoint, expected.tensors);
+    expect(checkpoint.subtree).toBe(expected.subtree);
+    expect(checkpoint.subtrees).toEqual(expected.subtrees);
+    await checkpoint.close();
+  });
+
+  it('reads from memory that is not aligned, and from a Blob', async () => {
+    for (const name of ['plain.safetensors', 'zip-strides.pth', 'legacy-strides.pth']) {
+      const bytes = fixtureBytes(name);
+      const shifted = new Uint8Array(bytes.length + 3).subarray(3);
+      shifted.set(bytes);
+      const { expected } = LOADED.find((each) => each.name === name) ?? { expected: { tensors: {} } };
+      await expectTensors(await loadCheckpoint(bytesSource(shifted)), expected.tensors);
+      await expectTensors(await loadCheckpoint(bytesSource(Buffer.from(bytes))), expected.tensors);
+      await expectTensors(await loadCheckpoint(blobSource(new Blob([bytes]))), expected.tensors);
+      // What is read belongs to the caller: writing to it must not change the source.
+      expect(shifted).toEqual(bytes);
+    }
+  });
+
+  it('gives values that the caller may change', async () => {
+    const bytes = fixtureBytes('zip-strides.pth');
+    const checkpoint = await loadCheckpoint(bytesSource(bytes));
+    const before = await checkpoint.read('whole');
+    before.fill(7);
+    expect((await checkpoint.read('whole'))[3]).toBe(3);
+  });
+
+  it.each(['zip', 'legacy'])('takes another state dict if asked: %s', async (format) => {
+    const name = `${format}-training.pth`;
+    const checkpoint = await loadCheckpoint(fixtureSource(name), { subtree: 'model_ema' });
+    const ema = LOADED.find((each) => each.name === name)?.expected.ema ?? {};
+    await expectTensors(checkpoint, ema);
+    await expect(loadCheckpoint(fixtureSource(name), { subtree: 'ema' })).rejects.toThrow(
+      `${name} has no subtree "ema": choose no subtree or "model" or "model_ema".`,
+    );
+  });
+
+  it('tells the format by the content alone', async () => {
+    const disguised = path.join(folder, 'weights.safetensors');
+    await copyFile(fixturePath('zip-dtypes.pth'), disguised);
+    const checkpoint = await openCheckpoint(disguised);
+    expect(checkpoint.format).toBe('pytorch-zip');
+    await checkpoint.close();
+  });
+
+  it.each(['zip-strides.pth', 'legacy-strides.pth', 'plain.safetensors'])(
+    'reads only the tensor that is asked for: %s',
+    async (name) => {
+      const source = watched(fixtureSource(name));
+      const checkpoint = await loadCheckpoint(source);
+      source.bytesRead = 0;
+      const key = name === 'plain.safetensors' ? 'float32' : 'slice';
+      const { length } = await checkpoint.read(key);
+      // A stored file in a zip has a header of its own, of 30 bytes.
+      expect(source.bytesRead).toBeLessThanOrEqual(length * 4 + 30);
+      await checkpoint.close();
+      expect(source.closed).toBe(true);
+    },
+  );
+
+  it('names a key that is not there', async () => {
+    for (const name of ['zip-dtypes.pth', 'plain.safetensors', 'model.safetensors.index.json']) {
+      const checkpoint = await openCheckpoint(fixturePath(name));
+      await expect(checkpoint.read('no.such')).rejects.toThrow('has no tensor no.such.');
+      await checkpoint.close();
+    }
+  });
+
+  it('warns of NaN and infinity', async () => {
+    const warnings: string[] = [];
+    const checkpoint = await loadCheckpoint(fixtureSource('plain.safetensors'), {
+      onWarning: (message) => warnings.push(message),
+    });
+    await checkpoint.read('int32');
+    expect(warnings).toEqual([]);
+    await checkpoint.read('float32');
+    expect(warnings).toEqual([
+      'plain.safetensors: 3 of the 11 values of float32 are NaN or infinite, the first at index 8; results will be too.',
+    ]);
+  });
+});
+
+describe('refusing', () => {
+  it.each(REFUSED)('$name asks for $callable', async ({ name, callable }) => {
+    const source = watched(fixtureSource(name));
+    const loading = loadCheckpoint(source);
+    await expect(loading).rejects.toMatchObject({ name: 'WidefieldError', code: 'unsupported' });
+    await expect(loading).rejects.toThrow(
+      `the ${name.startsWith('evil') ? 'callable' : 'class'} ${callable},`,
+    );
+    expect(source.closed).toBe(true);
+  });
+
+  it.each([
+    ['empty.pth', new Uint8Array(0), 'empty.pth is empty'],
+    ['page.pth', '<!DOCTYPE html><html></html>', 'it is a web page'],
+    ['pointer.pth', 'version https://git-lfs.github.com/spec/v1', 'it is a Git LFS pointer'],
+    ['plain.pkl', '\u0080\u0004K\u0001.', 'it is a pickle, but not one of torch.save'],
+    ['photo.jpg', '\u00ff\u00d8\u00ff\u00e0 and so on', 'it is neither safetensors nor a PyTorch file'],
+    ['list.json', '{"weights": 1}', 'it has no "weight_map"'],
+    ['broken.json', '{"weight_map": ', 'it has no "weight_map"'],
+    ['empty.zip', `PK\u0005\u0006${'\0'.repeat(18)}`, 'it is an empty or split zip file'],
+  ])('%s says what it is', async (name, content, message) => {
+    const bytes = typeof content === 'string' ? Uint8Array.from(Buffer.from(content, 'latin1')) : content;
+    const loading = loadCheckpoint(bytesSource(bytes, name));
+    await expect(loading).rejects.toMatchObject({ name: 'WidefieldError', code: 'invalid-argument' });
+    await expect(loading).rejects.toThrow(message);
+  });
+
+  it('a file that is not there, or is a folder', async () => {
+    await expect(openCheckpoint(path.join(folder, 'none.pth'))).rejects.toMatchObject({
+      code: 'io',
+      message: `${path.join(folder, 'none.pth')} cannot be read: there is no such file or folder.`,
+    });
+    await expect(openCheckpoint(folder)).rejects.toMatchObject({ code: 'io' });
+  });
+
+  it('a file without tensors', async () => {
+    const bytes = fixtureBytes('zip-training.pth');
+    const at = Buffer.from(bytes).indexOf('torch._utils\n_rebuild_tensor_v2');
+    bytes.set(Buffer.from('torch.serialization\n_get_layout'), at); // the same length, and harmless
+    await expect(loadCheckpoint(bytesSource(bytes, 'x.pth'))).rejects.toThrow('x.pth holds no weights');
+  });
+});
+
+describe('shards', () => {
+  const index = 'model.safetensors.index.json';
+  const shards = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
+  const expected = LOADED.find((each) => each.name === index)?.expected.tensors ?? {};
+
+  it('are joined from sources, with and without their index', async () => {
+    const sources = shards.map(fixtureSource);
+    await expectTensors(await loadCheckpoint(sources), expected);
+    await expectTensors(await loadCheckpoint([fixtureSource(index), ...sources]), expected);
+  });
+
+  it('must be complete and have each key once', async () => {
+    const [first, second] = shards.map(fixtureSource);
+    if (first === undefined || second === undefined) throw new Error('unreachable');
+    await expect(loadCheckpoint([fixtureSource(index), first])).rejects.toThrow(
+      `needs the file ${shards[1]} as well`,
+    );
+    await expect(loadCheckpoint([first, first])).rejects.toThrow('both hold stem.weight');
+    await expect(loadCheckpoint(fixtureSource(index))).rejects.toThrow('needs the file');
+    await expect(loadCheckpoint([])).rejects.toThrow('at least one');
+    const swapped = Buffer.from(fixtureBytes(index))
+      .toString()
+      .replaceAll('00001', '00003')
+      .replaceAll('00002-', '00001-');
+    const misleading = bytesSource(Buffer.from(swapped.replaceAll('00003', '00002')), 'swapped.json');
+    await expect(loadCheckpoint([misleading, first, second])).rejects.toThrow('but it is not');
+  });
+
+  it.each(['../secret', '/etc/passwd', 'a/b', 'a\\b', '..', 'C:x', 'a\0b', ''])(
+    'cannot lie outside of the folder: %j',
+    async (file) => {
+      const target = path.join(folder, 'evil.index.json');
+      await writeFile(target, JSON.stringify({ weight_map: { w: file } }));
+      await expect(openCheckpoint(target)).rejects.toThrow('which is not a plain file name');
+    },
+  );
+
+  it('that are missing are named', async () => {
+    const target = path.join(folder, 'alone.index.json');
+    await copyFile(fixturePath(index), target);
+    await expect(openCheckpoint(target)).rejects.toMatchObject({
+      code: 'io',
+      message: /model-00001-of-00002/,
+    });
+  });
+});
