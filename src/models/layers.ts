@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts';
 import type { ConvOptions, GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
 import type { Activation } from '../kernels/problem.ts';
@@ -39,4 +40,13 @@ export function squeezeExcite(
 export function roundChannels(channels: number): number {
   const rounded = Math.max(8, Math.floor((channels + 4) / 8) * 8);
   return rounded < 0.9 * channels ? rounded + 8 : rounded;
+}
+
+/** Throws `invalid-argument` unless all kernel sizes are odd: others have no centre, and would change the map's size. */
+export function checkOddKernels(network: string, kernels: readonly number[]): void {
+  for (const kernel of kernels) {
+    if (!Number.isSafeInteger(kernel) || kernel < 1 || kernel % 2 === 0) {
+      throw invalidArgument(`The kernel sizes of ${network} must be odd, got ${kernel}.`);
+    }
+  }
 }

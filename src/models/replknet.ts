@@ -1,7 +1,7 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
-import { convBatchNorm } from './layers.ts';
+import { checkOddKernels, convBatchNorm } from './layers.ts';
 import type { ConvBatchNormOptions } from './layers.ts';
 import { defineModel, outputFeatures } from './model.ts';
 import type { ModelVariant, Paper } from './model.ts';
@@ -38,6 +38,7 @@ export interface RepLKNetConfig {
 export function replknet(config: RepLKNetConfig): ModelVariant {
   const { name = 'replknet', title = 'RepLKNet', resolution = 224, kernels, channels, smallKernel } = config;
   const { depths = [2, 2, 18, 2], depthwiseRatio = 1, ffnRatio = 4 } = config;
+  checkOddKernels(name, smallKernel === undefined ? kernels : [...kernels, smallKernel]);
   if (smallKernel !== undefined && kernels.some((kernel) => kernel < smallKernel)) {
     throw invalidArgument(`The small kernel of ${name}, ${smallKernel}, must not exceed its large kernels.`);
   }

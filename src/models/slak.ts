@@ -1,8 +1,7 @@
-import { invalidArgument } from '../core/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
 import { convnextBody } from './convnext.ts';
-import { convBatchNorm } from './layers.ts';
+import { checkOddKernels, convBatchNorm } from './layers.ts';
 import { defineModel } from './model.ts';
 import type { ModelVariant, Paper } from './model.ts';
 
@@ -54,11 +53,7 @@ export function slak(config: SlakConfig = {}): ModelVariant {
   const { channels = [96, 192, 384, 768], widthFactor = 1.3, smallKernel = 5 } = config;
   const { decomposition = 'parallel' } = config;
   const kernels = config.kernels ?? (decomposition === 'dilated' ? [19, 17, 17, 5] : [51, 49, 47, 13]);
-  for (const kernel of [...kernels, smallKernel]) {
-    if (!Number.isSafeInteger(kernel) || kernel < 1 || kernel % 2 === 0) {
-      throw invalidArgument(`The kernel sizes of ${name} must be odd, got ${kernel}.`);
-    }
-  }
+  checkOddKernels(name, [...kernels, smallKernel]);
   const facts = { name, family: 'slak', title, paper, resolution, minimumResolution: 32, stride: 32 };
   return defineModel({ ...facts, keySets: ['official'] }, (b, image, settings) => {
     convnextBody(b, image, {

@@ -40,7 +40,8 @@ describe('RepLKNet', () => {
     );
   });
 
-  it('refuses a small kernel that is larger than the large ones', () => {
+  it('refuses even kernels, and a small kernel that is larger than the large ones', () => {
+    expect(() => replknet({ ...config, kernels: [8, 7, 5, 3] })).toThrow('must be odd, got 8');
     expect(() => replknet({ ...config, kernels: [3, 3, 3, 3], smallKernel: 5 })).toThrow('must not exceed');
   });
 });
