@@ -5,10 +5,11 @@ import { TABLES, addressing, foldsOffset } from './addressing.ts';
 import type { Addressing } from './addressing.ts';
 import { writeArithmetic } from './arithmetic.ts';
 import type { OperandWriter } from './arithmetic.ts';
-import type { FunctionWriter, Signature } from './function.ts';
+import type { FunctionWriter, Label, Signature } from './function.ts';
 import { addressResource, lifetimes, localResource, valueResource } from './lifetimes.ts';
 import type { Lifetimes, Resource } from './lifetimes.ts';
 import type { MemoryOp, ValType } from './opcodes.ts';
+import { blockEnds } from './pressure.ts';
 
 /** Kernel functions take the byte address of each global buffer, that of the thread's scratch, and the task. */
 export function kernelSignature(kernel: Kernel): Signature {
@@ -74,8 +75,9 @@ class KernelWriter implements OperandWriter {
 
   // ---- statements -------------------------------------------------------------------------------
 
-  #block(statements: readonly Statement[]): void {
+  #block(statements: readonly Statement[], before?: (statement: Statement) => void): void {
     for (const statement of statements) {
+      before?.(statement);
       this.#statement(statement);
       for (const resource of this.#lifetimes.endingAt(statement)) this.#release(resource);
     }
@@ -143,9 +145,22 @@ class KernelWriter implements OperandWriter {
       if (limit === undefined) this.push(end);
       else writer.get(limit);
     };
-    const rounds = (): void => {
+    const ends =
+      start.op === 'const' && start.value >= 0
+        ? blockEnds(statement.body, this.#lifetimes, this.relaxed ? 0 : 1)
+        : undefined;
+    const rounds = (exit?: Label): void => {
+      let bound = 0;
+      // Ends a basic block by a branch that is never taken: the loop's variable is not negative.
+      const endBlock = (next: Statement): void => {
+        if (exit === undefined || !ends?.has(next)) return;
+        writer.get(local);
+        writer.i32(--bound);
+        writer.op('i32.lt_s');
+        writer.branchIf(exit);
+      };
       writer.loop((again) => {
-        this.#block(statement.body);
+        this.#block(statement.body, endBlock);
         writer.get(local);
         writer.i32(step);
         writer.op('i32.add');
@@ -155,13 +170,17 @@ class KernelWriter implements OperandWriter {
         writer.branchIf(again);
       });
     };
+    const loop = (): void => {
+      if (ends?.size) writer.block(rounds);
+      else rounds();
+    };
     if (start.op === 'const' && end.op === 'const' && start.value < end.value) {
-      rounds();
+      loop();
     } else {
       writer.get(local);
       pushEnd();
       writer.op('i32.lt_s');
-      writer.if(rounds);
+      writer.if(loop);
     }
     if (limit !== undefined) this.#free.i32.push(limit);
   }
