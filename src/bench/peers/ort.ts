@@ -1,12 +1,12 @@
 import type { InferenceSession, Tensor, TensorConstructor } from 'onnxruntime-node';
 
+import { encodeModel } from '../../checkpoints/onnx/model.ts';
+import type { OnnxNode } from '../../checkpoints/onnx/model.ts';
 import type { DepthwiseProblem, PointwiseProblem } from '../../kernels/problem.ts';
 import type { BenchCase } from '../case.ts';
 import { timer } from '../engine.ts';
 import type { Engine } from '../engine.ts';
 import { nchwToNhwc, nhwcToNchw, transpose } from '../layout.ts';
-import { encodeOnnx } from '../onnx.ts';
-import type { OnnxNode } from '../onnx.ts';
 
 /** What onnxruntime-node and onnxruntime-web have in common. */
 export interface OrtApi {
@@ -92,11 +92,11 @@ interface FormParts extends Omit<Form, 'name' | 'model'> {
 }
 
 function form(name: string, { node, weight, weightShape, ...rest }: FormParts): Form {
-  const model = encodeOnnx({
+  const model = encodeModel({
     nodes: [node],
     inputs: [{ name: 'x', shape: rest.inputShape }],
     outputs: [{ name: 'y', shape: rest.outputShape }],
-    initializers: [{ name: 'w', shape: weightShape, data: weight }],
+    initializers: [{ name: 'w', shape: weightShape, values: weight }],
   });
   return { name, model, ...rest };
 }

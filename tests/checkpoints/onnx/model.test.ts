@@ -1,9 +1,9 @@
 import { PbfReader } from 'pbf';
 import { expect, test } from 'vitest';
 
-import { encodeOnnx } from '../../src/bench/onnx.ts';
+import { encodeModel } from '../../../src/checkpoints/onnx/model.ts';
 
-const model = encodeOnnx({
+const model = encodeModel({
   nodes: [
     { operator: 'Conv', inputs: ['x', 'w'], outputs: ['c'], attributes: { group: 3, pads: [1, 2, 1, 2] } },
     { operator: 'Relu', inputs: ['c'], outputs: ['y'] },
@@ -11,7 +11,7 @@ const model = encodeOnnx({
   inputs: [{ name: 'x', shape: [1, 3, 4, 4] }],
   outputs: [{ name: 'y', shape: [1, 3, 4, 6] }],
   initializers: [
-    { name: 'w', shape: [3, 1, 3, 3], data: Float32Array.from({ length: 27 }, (_, i) => i / 8) },
+    { name: 'w', shape: [3, 1, 3, 3], values: Float32Array.from({ length: 27 }, (_, i) => i / 8) },
   ],
 });
 
