@@ -163,13 +163,16 @@ function resizeRows(rows: Uint8ClampedArray, columns: number, firstRow: number, 
   for (let y = 0; y < starts.length; y++) {
     sums.fill(HALF);
     for (let k = 0; k < (counts[y] as number); k++) {
-      const weight = weights[y * stride + k] as number;
-      const from = ((starts[y] as number) + k - firstRow) * length;
-      for (let i = 0; i < length; i++) {
-        sums[i] = (sums[i] as number) + Math.imul(rows[from + i] as number, weight);
-      }
+      const row = (starts[y] as number) + k - firstRow;
+      addWeighted(sums, rows, row * length, weights[y * stride + k] as number);
     }
     for (let i = 0; i < length; i++) out[y * length + i] = (sums[i] as number) >> PRECISION;
   }
   return new Uint8Array(out.buffer);
+}
+
+function addWeighted(sums: Int32Array, values: Uint8ClampedArray, from: number, weight: number): void {
+  for (let i = 0; i < sums.length; i++) {
+    sums[i] = (sums[i] as number) + Math.imul(values[from + i] as number, weight);
+  }
 }
