@@ -6,4 +6,6 @@ export interface CommandContext {
   readonly print: (text: string) => void;
   /** Writes a remark, and a line break, to standard error. */
   readonly warn: (text: string) => void;
+  /** Makes the exit code 1 although the command goes on, e.g. after one of several files failed. */
+  readonly fail: () => void;
 }

@@ -3,8 +3,13 @@ import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../bench/machine.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { benchCommand } from './bench.ts';
+import { classifyCommand } from './classify.ts';
 import type { CommandContext } from './context.ts';
+import { convertCommand } from './convert.ts';
+import { describeCommand } from './describe.ts';
 import { doctorCommand } from './doctor.ts';
+import { exportCommand } from './export.ts';
+import { runCommand } from './run.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -29,6 +34,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     signal: interrupt.signal,
     print: (text) => process.stdout.write(`${text}\n`),
     warn: (text) => process.stderr.write(`${text}\n`),
+    fail: () => {
+      process.exitCode = EXIT_FAILURE;
+    },
   });
   try {
     await program.parseAsync([...argv]);
@@ -53,7 +61,16 @@ function createProgram(context: CommandContext): Command {
       },
     });
   // Commander copies these settings to subcommands that are made by `command`, not to added ones.
-  for (const command of [doctorCommand(context), benchCommand(context)]) {
+  const commands = [
+    classifyCommand,
+    runCommand,
+    describeCommand,
+    convertCommand,
+    exportCommand,
+    benchCommand,
+    doctorCommand,
+  ].map((create) => create(context));
+  for (const command of commands) {
     for (const each of [command, ...command.commands]) each.copyInheritedSettings(program);
     program.addCommand(command);
   }

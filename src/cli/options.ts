@@ -6,11 +6,14 @@ import type { KernelSize, MapShape } from '../bench/case.ts';
 import { PEER_NAMES } from '../bench/peers/index.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import type { WidefieldDevice } from '../bench/widefield.ts';
+import { findModel } from '../models/zoo.ts';
 
 /** Larger numbers on the command line are mistakes. */
 const MAX_EXTENT = 2 ** 24;
 const MAX_THREADS = 64;
 const MAX_SECONDS = 3600;
+const MAX_BATCH = 4096;
+const MAX_RESOLUTION = 2 ** 14;
 
 /** `56` → 56. Commander puts the option's name before these messages. */
 export function parseCount(text: string, max = MAX_EXTENT): number {
@@ -27,6 +30,31 @@ export function parseThreads(text: string): number {
 
 export function defaultThreads(): number {
   return Math.min(MAX_THREADS, availableParallelism());
+}
+
+export function parseBatch(text: string): number {
+  return parseCount(text, MAX_BATCH);
+}
+
+/** Pixels of a square, or height and width. */
+export type Resolution = number | readonly [height: number, width: number];
+
+/** `224`, or `192x256` for height x width. */
+export function parseResolution(text: string): Resolution {
+  const [height, width, ...rest] = text.split('x').map((part) => parseCount(part, MAX_RESOLUTION));
+  if (height === undefined || rest.length > 0) {
+    throw new InvalidArgumentError('Use pixels such as 224, or height x width such as 192x256.');
+  }
+  return width === undefined || width === height ? height : [height, width];
+}
+
+/** A name of the zoo; others are answered with the nearest ones. */
+export function parseModel(text: string): string {
+  try {
+    return findModel(text).name;
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 export function parseSeconds(text: string): number {

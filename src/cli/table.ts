@@ -6,19 +6,29 @@ export interface Column {
 
 /** Lines of a table whose columns are two spaces apart. Cells without text take no room beyond their column's. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = columns.map((column, i) =>
-    Math.max(column.title.length, ...rows.map((cells) => cells[i]?.length ?? 0)),
-  );
+  const widths = columns.map((_, i) => Math.max(0, ...rows.map((cells) => cells[i]?.length ?? 0)));
+  const { header, line } = tableLines(columns, widths);
+  return [header, ...rows.map(line)].join('\n');
+}
+
+/** A table that is written as its rows come: its header, and what makes a line of a row. */
+export interface TableLines {
+  readonly header: string;
+  readonly line: (cells: readonly string[]) => string;
+}
+
+/** @param widths characters that each column needs at least, beside its title */
+export function tableLines(columns: readonly Column[], widths: readonly number[]): TableLines {
   const line = (cells: readonly string[]): string =>
     columns
-      .map((column, i) => {
-        const width = widths[i] ?? 0;
+      .map(({ title, align }, i) => {
+        const width = Math.max(title.length, widths[i] ?? 0);
         const cell = cells[i] ?? '';
-        return column.align === 'right' ? cell.padStart(width) : cell.padEnd(width);
+        return align === 'right' ? cell.padStart(width) : cell.padEnd(width);
       })
       .join('  ')
       .trimEnd();
-  return [line(columns.map((column) => column.title)), ...rows.map(line)].join('\n');
+  return { header: line(columns.map(({ title }) => title)), line };
 }
 
 /** Three significant digits, never in exponents: `0.0123`, `7.68`, `112`. */
