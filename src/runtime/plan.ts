@@ -140,6 +140,10 @@ export function isWorthMerging(
   caps: DeviceCaps,
   tuning?: TuningRecords,
 ): (merged: Problem, branches: readonly Problem[]) => boolean {
-  const cycles = (problem: Problem): number => chooseCandidate(problem, caps, tuning).estimate;
+  const pitch = pitchOf(caps);
+  const cycles = (problem: Problem): number => {
+    const pitched = problem.op === 'depthwise' ? { ...problem, pitch: pitch(problem.channels) } : problem;
+    return chooseCandidate(pitched, caps, tuning).estimate;
+  };
   return (merged, branches) => cycles(merged) <= branches.reduce((sum, branch) => sum + cycles(branch), 0);
 }
