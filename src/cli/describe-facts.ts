@@ -1,7 +1,7 @@
-import { elements, nodesOf, selectOutputs } from '../graph/graph.ts';
+import { elements, nodesOf, parametersOf, selectOutputs } from '../graph/graph.ts';
 import type { Graph, Node, Parameter, Shape } from '../graph/graph.ts';
 import { describeOp } from '../graph/dump.ts';
-import { costOf } from '../graph/lower.ts';
+import { costOf, macsOf } from '../graph/lower.ts';
 import { optimize } from '../graph/passes/index.ts';
 import { planMemory } from '../graph/passes/plan-memory.ts';
 import { FEATURES } from '../models/model.ts';
@@ -36,11 +36,15 @@ export interface LayerFacts {
   readonly macs: number;
 }
 
-export interface GraphFacts {
+/** The two numbers that papers state. */
+export interface Totals {
   /** Trained parameters: no running statistics. */
   readonly params: number;
   /** Convolutions and linear layers, taps on padding included, for one image. */
   readonly macs: number;
+}
+
+export interface GraphFacts extends Totals {
   readonly macsByKind: MacsByKind;
   readonly memory: {
     /** Parameters and running statistics in float32. */
@@ -55,17 +59,21 @@ export interface GraphFacts {
 const MIB = 2 ** 20;
 const FLOAT_BYTES = 4;
 
-/** Counts a classifier, with all the outputs that its variant names. */
+/** Counts a classifier. */
+export function countGraph(full: Graph): Totals {
+  const graph = selectOutputs(full, ['logits']);
+  return { params: trained(parametersOf(graph)), macs: macsOf(graph) };
+}
+
+/** Examines a classifier, with all the outputs that its variant names. */
 export function examineGraph(full: Graph): GraphFacts {
   const graph = selectOutputs(full, ['logits']);
   const nodes = nodesOf(graph);
-  const parameters = nodes.flatMap((node) => Object.values(node.parameters));
   return {
-    params: trained(parameters),
-    macs: nodes.reduce((sum, node) => sum + costOf(node).macs, 0),
+    ...countGraph(graph),
     macsByKind: macsByKind(nodes),
     memory: {
-      weightsMiB: (FLOAT_BYTES * count(parameters)) / MIB,
+      weightsMiB: (FLOAT_BYTES * count(parametersOf(graph))) / MIB,
       activationsMiB: activationBytes(optimize(graph)) / MIB,
     },
     stages: stagesOf(full, nodes),

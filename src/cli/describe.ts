@@ -5,8 +5,8 @@ import type { ModelVariant } from '../models/model.ts';
 import type { KeySet } from '../models/model.ts';
 import { findModel, variants } from '../models/zoo.ts';
 import type { CommandContext } from './context.ts';
-import { examineGraph } from './describe-facts.ts';
-import type { GraphFacts } from './describe-facts.ts';
+import { countGraph, examineGraph } from './describe-facts.ts';
+import type { GraphFacts, Totals } from './describe-facts.ts';
 import { keysOption, resolutionOption } from './model-options.ts';
 import { parseCount, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
@@ -63,8 +63,8 @@ interface Description extends Omit<GraphFacts, 'layers'> {
 }
 
 function describe(variant: ModelVariant, options: DescribeOptions): Description {
-  const { resolution = variant.resolution, classes = 1000, deploy = false, keys } = options;
-  const graph = variant.build({ resolution, classes, deploy, ...(keys && { keys }) });
+  const { resolution, classes, deploy } = sizes(variant, options);
+  const graph = variant.build({ resolution, classes, deploy, ...(options.keys && { keys: options.keys }) });
   const { layers, ...facts } = examineGraph(graph);
   return {
     model: variant.name,
@@ -79,6 +79,11 @@ function describe(variant: ModelVariant, options: DescribeOptions): Description 
       parameters: parametersOf(graph).map(({ key, shape, buffer }) => ({ key, shape, buffer })),
     }),
   };
+}
+
+function sizes(variant: ModelVariant, options: DescribeOptions) {
+  const { resolution = variant.resolution, classes = 1000, deploy = false } = options;
+  return { resolution, classes, deploy };
 }
 
 function paperOf({ paper: { title, authors, venue, url } }: ModelVariant): string {
@@ -152,25 +157,25 @@ function formatParameters(parameters: NonNullable<Description['parameters']>): s
   );
 }
 
-interface Summary {
+interface Summary extends Totals {
   readonly model: string;
   readonly title: string;
   readonly resolution: Resolution;
-  readonly params: number;
-  readonly macs: number;
   readonly paper: string;
   readonly venue: string;
 }
 
 function summarise(variant: ModelVariant, options: DescribeOptions): Summary {
   const { name, title, paper } = variant;
-  const { resolution, params, macs } = describe(variant, withoutUnknownKeys(variant, options));
-  return { model: name, title, resolution, params, macs, paper: paper.title, venue: paper.venue };
-}
-
-/** In a list of all networks, those without such names show the ones that they have. */
-function withoutUnknownKeys(variant: ModelVariant, { keys, ...options }: DescribeOptions): DescribeOptions {
-  return keys !== undefined && variant.keySets.includes(keys) ? { ...options, keys } : options;
+  const built = sizes(variant, options);
+  return {
+    model: name,
+    title,
+    resolution: built.resolution,
+    ...countGraph(variant.build(built)),
+    paper: paper.title,
+    venue: paper.venue,
+  };
 }
 
 function formatSummaries(summaries: readonly Summary[]): string {

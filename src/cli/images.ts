@@ -33,7 +33,8 @@ async function expand(pattern: string): Promise<ImageFile[]> {
   }
   // A file whose name happens to contain brackets is a file; a plain name without a file fails when it is read.
   if (stats !== undefined || !isDynamicPattern(pattern)) return [{ file: pattern }];
-  const files = await glob(path.sep === '\\' ? pattern.replaceAll('\\', '/') : pattern);
+  const slashed = path.sep === '\\' ? pattern.replaceAll('\\', '/') : pattern;
+  const files = await glob(slashed, { absolute: path.isAbsolute(pattern) });
   if (files.length === 0) return [{ file: pattern, error: `No file matches ${pattern}.` }];
   return files.sort(byName).map((file) => ({ file }));
 }

@@ -2,16 +2,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import type { BenchReport } from '../../src/bench/report.ts';
-import { main } from '../../src/cli/main.ts';
-
-interface Outcome {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
+import { widefield } from '../support/command-line.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -20,31 +14,6 @@ beforeEach(async () => {
 afterEach(async () => {
   await rm(folder, { recursive: true });
 });
-
-/** Runs the command line in this process, which keeps its own exit code. */
-async function widefield(...args: string[]): Promise<Outcome> {
-  let out = '';
-  let err = '';
-  const before = process.exitCode;
-  process.exitCode = 0;
-  const spies = [
-    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
-      out += String(text);
-      return true;
-    }),
-    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
-      err += String(text);
-      return true;
-    }),
-  ];
-  try {
-    await main(['node', 'widefield', ...args]);
-    return { code: Number(process.exitCode), out, err };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-    process.exitCode = before;
-  }
-}
 
 test('the version', async () => {
   expect(await widefield('--version')).toEqual({
