@@ -90,7 +90,7 @@ async function attempt<T>(name: string, run: () => Promise<T>): Promise<T> {
       .replace(/[\s.]+$/, '');
     throw new WidefieldError(
       'invalid-argument',
-      `${name} cannot be decoded (${reason || 'no reason given'}): the file is damaged, get an intact copy.`,
+      `${name} cannot be decoded (${reason || 'no reason given'}): it is damaged or unusual, so save it anew or get an intact copy.`,
       { cause: error },
     );
   }
