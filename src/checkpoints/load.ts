@@ -1,6 +1,7 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { warnOfNonFinite } from './non-finite.ts';
+import { readAhead } from './read-ahead.ts';
 import { headerLength, openSafetensors } from './safetensors.ts';
 import { MAX_INDEX_BYTES, checkIndex, joinShards, parseIndex } from './sharded.ts';
 import type { Checkpoint } from './source.ts';
@@ -31,7 +32,7 @@ export async function loadCheckpoint(
   source: ByteSource | readonly ByteSource[],
   options: LoadOptions = {},
 ): Promise<Checkpoint> {
-  const sources = isList(source) ? source : [source];
+  const sources = (isList(source) ? source : [source]).map(readAhead);
   try {
     const checkpoint = await openAll(sources, options.subtree);
     return options.onWarning === undefined ? checkpoint : warnOfNonFinite(checkpoint, options.onWarning);

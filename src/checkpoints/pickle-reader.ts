@@ -61,7 +61,8 @@ export class PickleReader {
 
   bytes(length: number): Uint8Array {
     const start = this.#advance(length);
-    return this.#bytes.slice(start, start + length);
+    // A copy even of Node's Buffer, whose slice() would keep all of it alive.
+    return new Uint8Array(this.#bytes.subarray(start, start + length));
   }
 
   utf8(length: number): string {
