@@ -234,6 +234,16 @@ export class KernelBuilder {
     return this.#arithmetic('select', type, [condition, this.#lift(a, type), this.#lift(b, type)]);
   }
 
+  /** A pair of bfloat16 in each lane: `low` and `high`, rounded to nearest even. */
+  packBf16(low: Operand, high: Operand): Value {
+    return this.#binary('packBf16', low, high, ['f32', 'vec']);
+  }
+
+  /** `c + high(a) · high(b) + low(a) · low(b)` of pairs of bfloat16 in vecs a and b, in one instruction where the target has it. */
+  dotBf16(a: Value, b: Value, c: Value): Value {
+    return this.#arithmetic('dotBf16', commonType('dotBf16', [a, b, c], ['vec'], this.#fail), [a, b, c]);
+  }
+
   // ---- memory -----------------------------------------------------------------------------------
 
   /** The f32 at `buffer[index + offset]`. */

@@ -1,3 +1,4 @@
+import { bf16Helpers } from './c-bf16.ts';
 import { placeValues } from './inline.ts';
 import type { Placement } from './inline.ts';
 import { alignedLength } from './ir.ts';
@@ -5,7 +6,7 @@ import type { ArithmeticNode, Buffer, Kernel, LoadNode, Local, Statement, Table,
 
 /**
  * Translates a kernel to portable C with the vector extensions of GCC and Clang (any lane count, any
- * machine; no intrinsics). The result is one translation unit that exports
+ * machine; no intrinsics but the dot product of bfloat16). The result is one translation unit that exports
  *
  *     void <name>(float *const *buffers, float *scratch, int32_t task);
  *
@@ -191,6 +192,10 @@ class CEmitter {
         return this.#helper('wf_maxlane', a);
       case 'fma':
         return `${a} * ${b} + ${c}`;
+      case 'packBf16':
+        return this.#helper(vector ? 'wf_pack_bf16' : 'wf_pack_bf16f', a, b);
+      case 'dotBf16':
+        return this.#helper('wf_dot_bf16', a, b, c);
       case 'select':
         return value.args[0]?.type === 'mask' ? this.#helper('wf_select', a, b, c) : `${a} ? ${b} : ${c}`;
       case 'min':
@@ -270,7 +275,7 @@ function prelude(lanes: number, helpers: ReadonlySet<string>): string[] {
     `typedef float uvec __attribute__((vector_size(${bytes}), aligned(4), may_alias)); /* in memory: any alignment */`,
     `typedef int32_t mask __attribute__((vector_size(${bytes})));`,
   ];
-  const definitions = helperDefinitions(lanes);
+  const definitions = { ...helperDefinitions(lanes), ...bf16Helpers(lanes) };
   for (const [name, definition] of Object.entries(definitions)) {
     if (helpers.has(name)) lines.push(definition);
   }

@@ -1,4 +1,5 @@
 import { WidefieldError } from '../core/errors.ts';
+import { highHalves, lowHalves, packPairs } from './bf16.ts';
 import { fusedMultiplyAdd } from './fused.ts';
 import type { ArithmeticNode, Buffer, Kernel, LoadNode, Statement, Value } from './ir.ts';
 
@@ -130,8 +131,12 @@ class Task {
     const count = node.type === 'vec' && !node.broadcast ? lanes : 1;
     const [memory, start] = this.#locate('reads', node.buffer, node.index, node.offset, count);
     if (count > 1) return memory.slice(start, start + count);
-    const single = memory[start] ?? NaN;
-    return node.type === 'vec' ? new Float32Array(lanes).fill(single) : single;
+    if (node.type === 'f32') return memory[start] ?? NaN;
+    // Copied from array to array: the bits may be a pair of bfloat16, which numbers do not keep.
+    const single = memory.subarray(start, start + 1);
+    const vec = new Float32Array(lanes);
+    for (let lane = 0; lane < lanes; lane++) vec.set(single, lane);
+    return vec;
   }
 
   #locate(
@@ -161,6 +166,11 @@ class Task {
     if (node.op === 'splat') return new Float32Array(lanes).fill(a as number);
     if (node.op === 'sumLanes') return halve(a as Float32Array, (x, y) => Math.fround(x + y));
     if (node.op === 'maxLanes') return halve(a as Float32Array, (x, y) => (x < y ? y : x));
+    if (node.op === 'packBf16') {
+      if (typeof a !== 'number') return packPairs(a as Float32Array, b as Float32Array);
+      return packPairs(Float32Array.of(a), Float32Array.of(b as number))[0] ?? NaN;
+    }
+    if (node.op === 'dotBf16') return this.#dotBf16(a as Float32Array, b as Float32Array, c as Float32Array);
     if (first?.type === 'i32') return this.#i32(node, a as number, b as number);
     if (node.type !== 'vec' && node.type !== 'mask') return this.#scalar(node, a, b, c);
     // Lane by lane; a bool condition of a select holds for every lane.
@@ -169,6 +179,20 @@ class Task {
       result[lane] = this.#scalar(node, laneOf(a, lane), laneOf(b, lane), laneOf(c, lane));
     }
     return result;
+  }
+
+  #dotBf16(a: Float32Array, b: Float32Array, c: Float32Array): Float32Array {
+    const sums = c.slice();
+    for (const halves of [highHalves, lowHalves]) {
+      const [left, right] = [halves(a), halves(b)];
+      for (let i = 0; i < sums.length; i++)
+        sums[i] = this.#fma(left[i] ?? NaN, right[i] ?? NaN, sums[i] ?? NaN);
+    }
+    return sums;
+  }
+
+  #fma(a: number, b: number, c: number): number {
+    return this.#fused ? fusedMultiplyAdd(a, b, c) : Math.fround(Math.fround(a * b) + c);
   }
 
   /** Operations whose first operand is an i32. */
@@ -240,7 +264,7 @@ class Task {
       case 'max':
         return a < b ? b : a;
       case 'fma':
-        return this.#fused ? fusedMultiplyAdd(a, b, c) : Math.fround(Math.fround(a * b) + c);
+        return this.#fma(a, b, c);
       case 'select':
         return a ? b : c;
       case 'not':

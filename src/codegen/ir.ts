@@ -7,6 +7,11 @@
  * so that the target's compiler sees straight-line code and constant strides.
  *
  * Types: `i32` (indices), `f32`, `vec` (`lanes` neighbouring f32), `bool` and `mask` (a bool a lane).
+ *
+ * A lane may also hold a pair of bfloat16, made by `packBf16` and consumed by `dotBf16`. Between the two it may only
+ * be moved: loaded, broadcast, stored, kept in variables. Arithmetic would take its bits for one float. A pair whose
+ * high half is infinite has the bits of a signalling NaN, so moving it as an f32, not a vec, may make that half NaN.
+ *
  * The meaning of every operation is `interpret.ts`; `c.ts` and `wasm.ts` are its translations.
  * A GPU target would add a buffer space `workgroup`, a barrier statement and a thread index here;
  * nothing else depends on there being one thread to a task.
@@ -79,13 +84,24 @@ export type BinaryOp =
   | 'eq'
   | 'ne'
   | 'and'
-  | 'or';
+  | 'or'
+  /**
+   * f32 and vec: a pair of bfloat16, `a` in the low 16 bits, `b` in the high ones, each rounded to nearest even; NaN
+   * becomes a quiet NaN. A target's instruction may take subnormal operands for zeros.
+   */
+  | 'packBf16';
 
 export type TernaryOp =
   /** `a * b + c`, rounded once where the target has such an instruction, else twice. */
   | 'fma'
   /** `cond ? a : b`; `cond` is bool, or mask for vec. Both sides are evaluated. */
-  | 'select';
+  | 'select'
+  /**
+   * vec: `fma(low(a), low(b), fma(high(a), high(b), c))` of pairs a and b. Products of bfloat16 have at most 16 bits,
+   * so that either fma rounds once on any target, unless a product overflows or is subnormal. A target's
+   * instruction may take subnormal operands and results for zeros.
+   */
+  | 'dotBf16';
 
 export type ArithmeticOp = UnaryOp | BinaryOp | TernaryOp;
 

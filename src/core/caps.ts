@@ -11,6 +11,8 @@ export interface DeviceCaps {
   readonly vectorRegisters: number;
   /** Whether `fma` is one instruction. */
   readonly fma: boolean;
+  /** Whether `dotBf16` is one instruction, so that products of bfloat16 are quicker than those of float32. */
+  readonly bf16: boolean;
   /** Threads that run a program. */
   readonly threads: number;
   /** Bytes of the first- and second-level data caches of one core. */

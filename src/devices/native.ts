@@ -84,6 +84,7 @@ class NativeDevice implements Device {
       lanes: laneChoices(compiler.lanes),
       vectorRegisters: compiler.vectorRegisters,
       fma: compiler.fma,
+      bf16: compiler.bf16,
       threads,
       l1Bytes: 32 * 1024,
       l2Bytes: 1024 * 1024,

@@ -100,6 +100,7 @@ class WasmDevice implements Device {
       lanes: [4],
       vectorRegisters: 16,
       fma: relaxed,
+      bf16: false,
       threads,
       // Engines do not tell cache sizes: these are the smallest among today's desktop and mobile cores.
       l1Bytes: 32 * 1024,

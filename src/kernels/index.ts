@@ -12,6 +12,7 @@ import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
 import { globalPool } from './global-pool.ts';
 import { layerNorm } from './layer-norm.ts';
+import { pointwiseBf16 } from './pointwise-bf16.ts';
 import { pointwise } from './pointwise.ts';
 import { pool } from './pool.ts';
 import type { Problem } from './problem.ts';
@@ -30,8 +31,11 @@ function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
   switch (problem.op) {
     case 'depthwise':
       return [...candidatesOf(depthwiseDirect, problem, caps), ...candidatesOf(depthwiseFft, problem, caps)];
-    case 'pointwise':
-      return candidatesOf(pointwise, problem, caps);
+    case 'pointwise': {
+      // It offers nothing unless the problem permits bfloat16 and the device has instructions for it.
+      const rounded = candidatesOf(pointwiseBf16, problem, caps);
+      return rounded.length > 0 ? rounded : candidatesOf(pointwise, problem, caps);
+    }
     case 'conv':
       return [
         ...candidatesOf(convDense, problem, caps),

@@ -68,6 +68,11 @@ export interface PointwiseProblem {
   readonly inputPitch: number;
   readonly outputPitch: number;
   readonly epilogue: Epilogue;
+  /**
+   * Permits rounding x and weight to bfloat16 (8 significant bits), where that is quicker; sums and epilogue stay
+   * float32. Absent: float32 throughout. On devices without instructions for it, float32 all the same.
+   */
+  readonly precision?: 'bf16';
 }
 
 /** Dense (groups = 1) and grouped convolution: weight [outputs, inputs / groups, kernelHeight, kernelWidth]. */

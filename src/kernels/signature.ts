@@ -217,6 +217,9 @@ function validate(problem: Problem): void {
       );
     }
   }
+  if (problem.op === 'pointwise' && ![undefined, 'bf16'].includes(problem.precision)) {
+    throw invalidArgument(`The precision of a pointwise must be 'bf16' or absent, got ${problem.precision}.`);
+  }
   if (problem.op === 'conv' && (problem.inputs % problem.groups || problem.outputs % problem.groups)) {
     throw invalidArgument(
       `The groups of a conv must divide its channels: ${problem.groups} does not divide ${problem.inputs} and ${problem.outputs}.`,

@@ -22,7 +22,8 @@ describe('random programs compiled as C', () => {
     const device = await openNativeDevice({
       threads: 2,
       cacheDirectory,
-      compilerFlags: ['-ffp-contract=off', '-fwrapv'],
+      // The instruction for pairs of bfloat16 takes subnormals for zeros; bf16.test.ts tests it.
+      compilerFlags: ['-ffp-contract=off', '-fwrapv', '-U__AVX512BF16__'],
     }).catch((error: unknown) => {
       if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
       throw error;

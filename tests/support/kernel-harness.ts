@@ -207,6 +207,7 @@ export function interpreterCaps(lanes: readonly number[]): DeviceCaps {
     lanes,
     vectorRegisters: lanes[0] === 16 ? 32 : 16,
     fma: lanes[0] === 16,
+    bf16: true,
     threads: 2,
     l1Bytes: 32 * 1024,
     l2Bytes: 1024 * 1024,

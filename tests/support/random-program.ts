@@ -209,6 +209,8 @@ class Generator {
       () =>
         type === 'vec' ? b.vec(b.loadScalar(this.#x, this.#choose(WINDOW))) : b.sumLanes(this.#pick('vec')),
       () => (type === 'vec' ? b.vec(this.#choose(1000) / 7) : b.maxLanes(this.#pick('vec'))),
+      () => this.#pair(type),
+      () => (type === 'vec' ? b.dotBf16(this.#pair('vec'), this.#pair('vec'), a) : this.#pair('f32')),
     ];
     return this.#chosen(operations);
   }
@@ -235,6 +237,12 @@ class Generator {
     const b = this.#b;
     const number = b.select(b.eq(value, value), value, 0);
     return b.min(b.max(number, low), high);
+  }
+
+  /** A pair of finite bfloat16, which is a finite float too, so that it may end up anywhere. */
+  #pair(type: 'f32' | 'vec'): Value {
+    const half = (): Value => this.#clamped(this.#pick(type), -1e30, 1e30);
+    return this.#b.packBf16(half(), half());
   }
 
   #load(): Value {

@@ -1,5 +1,6 @@
 import { reference } from '../../src/graph/reference.ts';
 import type { Tensors } from '../../src/graph/tensors.ts';
+import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
 import type { ElementwiseStep, Epilogue, LayerNormProblem, Problem } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
 
@@ -12,6 +13,9 @@ const UNIT = 2 ** -24;
  */
 const LAMBDA = 6;
 
+/** Half the distance from 1 to the next bfloat16, which has 8 significant bits. */
+const BF16_UNIT = 2 ** -8;
+
 /** Roundings around a sum: bias, scale, residual, activation. */
 const AROUND = 8;
 
@@ -22,7 +26,7 @@ const ACTIVATION_ERROR = 4e-7;
 const STEEPEST = 1.13;
 
 /**
- * The largest error that a float32 kernel may make anywhere in a problem's output.
+ * The largest error that a kernel may make anywhere in a problem's output.
  *
  * It is λ · √(depth + 8) · u times the largest Σ|x||w| of the output, which is the problem's own reference on absolute
  * values without activations; two activations may stretch it, and add their own error. It is one number for all
@@ -45,11 +49,26 @@ export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): 
       return rounding * magnitude(problem, inputs, weights);
     default: {
       const size = magnitude(problem, inputs, weights);
+      const error = rounding * size + operandRounding(problem, inputs, weights);
       return activations(problem) === 0
-        ? rounding * size
-        : STEEPEST ** 2 * (rounding * size + 2 * ACTIVATION_ERROR * Math.max(1, size));
+        ? error
+        : STEEPEST ** 2 * (error + 2 * ACTIVATION_ERROR * Math.max(1, size));
     }
   }
+}
+
+/**
+ * What rounding x and weight to bfloat16 may change, where the problem permits that. With u = 2⁻⁸, a product is off by at
+ * most c = (2u + u²)|x||w|, independently of the others and as often up as down. Hoeffding: their sum is off by at
+ * most λ · √Σc² ≤ (2u + u²) · λ · √(max|x| · max|w| · Σ|x||w|), except with the probability above; and never by more
+ * than (2u + u²) · Σ|x||w|.
+ */
+function operandRounding(problem: Problem, inputs: Tensors, weights: Tensors): number {
+  if (problem.op !== 'pointwise' || problem.precision !== 'bf16') return 0;
+  const sum = magnitude({ ...problem, epilogue: NO_EPILOGUE }, inputs, weights);
+  const likely = LAMBDA * Math.sqrt(largest(inputs.x) * largest(weights.weight) * sum);
+  const scale = problem.epilogue.scale ? largest(weights.scale) : 1;
+  return (2 * BF16_UNIT + BF16_UNIT ** 2) * Math.min(likely, sum) * scale;
 }
 
 function activations(problem: Problem): number {

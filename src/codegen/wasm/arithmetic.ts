@@ -1,4 +1,5 @@
 import type { ArithmeticNode, ArithmeticOp, Type, Value } from '../ir.ts';
+import { writeDotBf16, writePackBf16 } from './bf16.ts';
 import type { FunctionWriter } from './function.ts';
 import type { PlainOp } from './opcodes.ts';
 
@@ -81,9 +82,12 @@ export function writeArithmetic(out: OperandWriter, node: ArithmeticNode): void 
     out.writer.op(direct);
   } else if (b !== undefined && c !== undefined) {
     if (node.op === 'fma') writeFma(out, a, b, c);
+    else if (node.op === 'dotBf16') writeDotBf16(out, a, b, c);
     else writeSelect(out, a, b, c);
   } else if (b !== undefined && (node.op === 'min' || node.op === 'max')) {
     writeScalarMinMax(out, node.op, a, b);
+  } else if (b !== undefined && node.op === 'packBf16') {
+    writePackBf16(out, a, b);
   } else if (node.op === 'sumLanes' || node.op === 'maxLanes') {
     writeHalving(out, node.op === 'sumLanes' ? 'f32x4.add' : 'f32x4.pmax', a);
   } else if (node.op === 'pow2') {

@@ -17,6 +17,8 @@ export interface Compiler {
   readonly lanes: number;
   readonly vectorRegisters: number;
   readonly fma: boolean;
+  /** Whether vectors of any width have an instruction for products of bfloat16. */
+  readonly bf16: boolean;
   /** Changes whenever the same source might compile to other code. */
   readonly fingerprint: string;
 }
@@ -95,12 +97,17 @@ async function predefinedMacros(
   return new Set(stdout.split('\n').map((line) => line.replace(/^#define /, '')));
 }
 
-function vectorUnits(macros: ReadonlySet<string>): Pick<Compiler, 'lanes' | 'vectorRegisters' | 'fma'> {
+type VectorUnits = Pick<Compiler, 'lanes' | 'vectorRegisters' | 'fma' | 'bf16'>;
+
+function vectorUnits(macros: ReadonlySet<string>): VectorUnits {
   const has = (name: string): boolean => macros.has(`${name} 1`);
-  if (has('__AVX512F__')) return { lanes: 16, vectorRegisters: 32, fma: true };
-  if (has('__AVX2__') || has('__AVX__')) return { lanes: 8, vectorRegisters: 16, fma: has('__FMA__') };
-  if (has('__aarch64__')) return { lanes: 4, vectorRegisters: 32, fma: true };
-  return { lanes: 4, vectorRegisters: 16, fma: has('__FMA__') };
+  const fma = has('__FMA__');
+  // As the emitter asks (codegen/c-bf16.ts).
+  const bf16 = has('__AVX512BF16__') && has('__AVX512VL__') && has('__AVX512BW__');
+  if (has('__AVX512F__')) return { lanes: 16, vectorRegisters: 32, fma: true, bf16 };
+  if (has('__AVX2__') || has('__AVX__')) return { lanes: 8, vectorRegisters: 16, fma, bf16 };
+  if (has('__aarch64__')) return { lanes: 4, vectorRegisters: 32, fma: true, bf16 };
+  return { lanes: 4, vectorRegisters: 16, fma, bf16 };
 }
 
 /**
