@@ -5,6 +5,9 @@ import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxNumbers } from './mo
 /** Order of a tensor's axes: [N, C, H, W], [N, H, W, C], or [N, C] where a map is a single pixel. */
 export type Layout = 'nchw' | 'nhwc' | 'nc';
 
+/** What a linear layer on a map becomes; see `TranslateOptions.linear`. */
+export type LinearForm = 'matmul' | 'conv';
+
 /** A result, under one ONNX name for each layout that somebody has asked for so far. */
 export interface Value {
   readonly shape: Shape;
@@ -21,6 +24,7 @@ export type InitialValues =
  */
 export class OnnxEmitter {
   readonly opset: number;
+  readonly linear: LinearForm;
   readonly #nodes: OnnxNode[] = [];
   readonly #initializers: OnnxInitializer<InitialValues>[] = [];
   readonly #nodeNames = new UniqueNames();
@@ -31,8 +35,9 @@ export class OnnxEmitter {
   #moduleHasNode = false;
 
   /** @param taken names of values that nodes must not use for themselves */
-  constructor(opset: number, taken: Iterable<string>) {
+  constructor(opset: number, linear: LinearForm, taken: Iterable<string>) {
     this.opset = opset;
+    this.linear = linear;
     this.#valueNames = new UniqueNames(taken);
   }
 
@@ -79,6 +84,11 @@ export class OnnxEmitter {
   /** A matrix [outputs, inputs] as [inputs, outputs], under the name `key.T`. */
   transposed(parameter: Parameter): string {
     return this.#parameter(parameter, '.T', parameter.shape.toReversed(), true);
+  }
+
+  /** A matrix [outputs, inputs] as the kernel of a 1×1 convolution, under the name `key.conv`. */
+  kernel(parameter: Parameter): string {
+    return this.#parameter(parameter, '.conv', [...parameter.shape, 1, 1], false);
   }
 
   /** One number a channel, [C], in the shape that broadcasts over a layout. */

@@ -22,7 +22,8 @@ export interface OnnxOptions extends TranslateOptions {
  *
  * The model's input is `input`, float32 [N, C, H, W] with any N (unless `dynamicBatch` is false); its outputs have
  * the graph's names, [N, C, H, W] for maps and [N, C] behind a global pool. Initializers have the parameters' keys,
- * followed by `.T` where a matrix is stored as [inputs, outputs] and by `.map` where it is [C, 1, 1].
+ * followed by `.T` where a matrix is stored as [inputs, outputs], by `.conv` where it is [outputs, inputs, 1, 1], and
+ * by `.map` where a vector is [C, 1, 1].
  *
  * @param weights every parameter of the graph that is not derived from others
  * Throws `invalid-argument` for parameters of a wrong length, `unsupported` for models over 2 GB, `aborted`, and

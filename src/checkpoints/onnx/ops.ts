@@ -93,14 +93,19 @@ class NodeTranslation {
   }
 
   #linear({ epilogue }: LinearOp): Value {
+    const emitter = this.#emitter;
     const weight = this.#parameter('weight');
+    const bias = epilogue.bias ? [emitter.parameter(this.#parameter('bias'))] : [];
     if (isPixel(this.#node.shape)) {
-      const inputs = [this.#input(0, 'nc'), this.#emitter.parameter(weight)];
-      if (epilogue.bias) inputs.push(this.#emitter.parameter(this.#parameter('bias')));
-      return this.#epilogue(epilogue, 'nc', this.#emitter.emit('Gemm', inputs, { transB: 1 }));
+      const inputs = [this.#input(0, 'nc'), emitter.parameter(weight), ...bias];
+      return this.#epilogue(epilogue, 'nc', emitter.emit('Gemm', inputs, { transB: 1 }));
     }
-    let y = this.#emitter.emit('MatMul', [this.#input(0, 'nhwc'), this.#emitter.transposed(weight)]);
-    if (epilogue.bias) y = this.#add(y, this.#emitter.parameter(this.#parameter('bias')));
+    if (emitter.linear === 'conv') {
+      const inputs = [this.#input(0, 'nchw'), emitter.kernel(weight), ...bias];
+      return this.#epilogue(epilogue, 'nchw', emitter.emit('Conv', inputs, { kernel_shape: [1, 1] }));
+    }
+    const product = emitter.emit('MatMul', [this.#input(0, 'nhwc'), emitter.transposed(weight)]);
+    const y = bias.reduce((sum, term) => this.#add(sum, term), product);
     return this.#epilogue(epilogue, 'nhwc', y);
   }
 

@@ -2,7 +2,7 @@ import { invalidArgument } from '../../core/errors.ts';
 import { nodesOf } from '../../graph/graph.ts';
 import type { Graph, Node, Shape } from '../../graph/graph.ts';
 import { OnnxEmitter } from './emitter.ts';
-import type { InitialValues, Layout, Value } from './emitter.ts';
+import type { InitialValues, Layout, LinearForm, Value } from './emitter.ts';
 import type { OnnxModel, OnnxNode, OnnxValue } from './model.ts';
 import { translateNode, valueIn } from './ops.ts';
 
@@ -14,6 +14,11 @@ const INPUT = 'input';
 export interface TranslateOptions {
   /** Version of ONNX's operator set, 17 to 22. Default: 17. From 20 on there is an operator for GELU. */
   readonly opset?: number;
+  /**
+   * Linear layers on maps as matrix products with channels last, as PyTorch exports them (the default), or as 1×1
+   * convolutions. Outputs are the same; which is quicker depends on runtime and network.
+   */
+  readonly linear?: LinearForm;
   /** Whether the model takes any batch, or the graph's. Default: true. */
   readonly dynamicBatch?: boolean;
 }
@@ -23,11 +28,11 @@ export interface TranslateOptions {
  * as well, and what is computed from a global pool alone is [N, C].
  */
 export function translateGraph(graph: Graph, options: TranslateOptions = {}): OnnxModel<InitialValues> {
-  const { opset = 17, dynamicBatch = true } = options;
+  const { opset = 17, linear = 'matmul', dynamicBatch = true } = options;
   if (!Number.isInteger(opset) || opset < OPSETS.first || opset > OPSETS.last) {
     throw invalidArgument(`The opset must be from ${OPSETS.first} to ${OPSETS.last}, got ${opset}.`);
   }
-  const emitter = new OnnxEmitter(opset, [INPUT, ...graph.outputs.keys()]);
+  const emitter = new OnnxEmitter(opset, linear, [INPUT, ...graph.outputs.keys()]);
   const values = new Map<Node, Value>();
   const valueOf = (node: Node): Value => {
     const value = values.get(node);

@@ -43,6 +43,10 @@ test.each(Object.entries(graphCases))('a graph of one image takes three: %s', as
   await expectEqualOutputs(graphOf(build), {}, 3);
 });
 
+test.each(Object.entries(graphCases))('linear layers as convolutions: %s', async (_, build) => {
+  await expectEqualOutputs(graphOf(build), { linear: 'conv' });
+});
+
 test.each([
   [1, 7],
   [5, 1],
