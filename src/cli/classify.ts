@@ -88,9 +88,9 @@ async function classifyFiles(
   const results = new Map<string, Result>();
   try {
     await classifyEach(files, model, labels, options, context, (result, done) => {
-      progress?.clear();
       results.set(result.file, result);
       if ('error' in result) {
+        progress?.clear();
         context.warn(result.error);
         context.fail();
       } else {

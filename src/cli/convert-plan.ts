@@ -57,10 +57,8 @@ export function planConversion(
   const classifier = selectOutputs(fitted.graph, ['logits']);
   const parameters = parametersOf(deploy ? reparameterize(classifier) : classifier);
   const positions = new Map([...(source?.entries.keys() ?? [])].map((key, i) => [key, i]));
-  const position = (parameter: Parameter): number => {
-    const from = parameter.derivation?.from ?? [];
-    return Math.min(...[parameter, ...from].map(({ key }) => positions.get(key) ?? Infinity));
-  };
+  const position = (parameter: Parameter): number =>
+    Math.min(...storedKeys(parameter).map((key) => positions.get(key) ?? Infinity));
   // Counters of batches play no part in inference, and a checkpoint may lack them.
   const written = parameters.filter(
     (parameter) => !isCounter(parameter) || source === undefined || positions.has(parameter.key),
@@ -82,6 +80,11 @@ export function planConversion(
     },
     merged: deploy || fitted.merged,
   };
+}
+
+/** The parameter itself, or those that its values follow from. */
+function storedKeys({ key, derivation }: Parameter): string[] {
+  return derivation === undefined ? [key] : derivation.from.flatMap(storedKeys);
 }
 
 /** Networks with two sets of names have their parameters in the same order, whichever is built. */

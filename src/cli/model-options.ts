@@ -57,7 +57,7 @@ export function withRunnerOptions(command: Command): Command {
         .choices(['float32', 'bf16'])
         .default('float32'),
     )
-    .option('--deploy', 'merge parallel branches where that is faster (default)')
+    .option('--deploy', 'merge parallel branches where that is faster', true)
     .option('--no-deploy', 'run the network in its training form');
 }
 

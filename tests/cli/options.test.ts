@@ -6,11 +6,24 @@ import {
   parseDevices,
   parseKernels,
   parseMapShapes,
+  parseModel,
   parsePeers,
+  parseResolution,
   parseRowsShapes,
   parseSeconds,
   parseThreads,
 } from '../../src/cli/options.ts';
+
+test('resolutions are squares, or height x width', () => {
+  expect(parseResolution('224')).toBe(224);
+  expect(parseResolution('192x256')).toEqual([192, 256]);
+  expect(parseResolution('64x64')).toBe(64);
+});
+
+test('models are known by name, and unknown ones answered with those nearby', () => {
+  expect(parseModel('slak-tiny')).toBe('slak-tiny');
+  expect(() => parseModel('RepLKNet31B')).toThrow('replknet-31b');
+});
 
 test('shapes may be separated by semicolons or given again', () => {
   const first = parseMapShapes('1,56,56,128; 2,28,28,256');
@@ -71,6 +84,9 @@ describe('nonsense is refused with one sentence', () => {
     ['no time', () => parseSeconds('0')],
     ['negative time', () => parseSeconds('-1')],
     ['not a time', () => parseSeconds('soon')],
+    ['no resolution', () => parseResolution('0')],
+    ['half a resolution', () => parseResolution('224x')],
+    ['three sides', () => parseResolution('1x2x3')],
     ['unknown device', () => parseDevices('cuda')],
     ['unknown peer', () => parsePeers('tensorflow')],
   ];
