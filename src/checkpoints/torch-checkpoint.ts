@@ -23,7 +23,7 @@ export function torchCheckpoint(file: TorchFile, subtree: string | undefined): C
     format: file.format,
     subtree: state.subtree,
     subtrees: state.subtrees,
-    entries: state.tensors,
+    entries: new Map([...state.tensors].map(([key, { shape, dtype }]) => [key, { shape, dtype }])),
     read(key) {
       const tensor = state.tensors.get(key);
       if (tensor === undefined) return Promise.reject(noSuchTensor(file.name, key));

@@ -172,6 +172,8 @@ const OPAQUE: readonly string[] = [
     `${module}.scalar`,
     `${module}._reconstruct`,
   ]),
+  'numpy.core.numeric._frombuffer',
+  'numpy._core.numeric._frombuffer',
   ...['builtins', '__builtin__'].flatMap((module) =>
     ['object', 'int', 'float', 'bool', 'str', 'bytes', 'bytearray', 'complex', 'range', 'slice'].map(
       (name) => `${module}.${name}`,

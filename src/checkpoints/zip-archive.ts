@@ -11,7 +11,7 @@ export interface ZipArchive {
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
 }
 
-type Zip = typeof import('@zip.js/zip.js');
+type Zip = Pick<typeof import('@zip.js/zip.js'), 'Reader' | 'Uint8ArrayWriter' | 'ZipReader'>;
 type FileEntry = import('@zip.js/zip.js').FileEntry;
 
 const MAX_ENTRIES = 2 ** 20;
@@ -26,8 +26,9 @@ const LOCAL_HEADER_SIGNATURE = 0x04034b50;
 
 /** Reads a zip file's directory. Throws `invalid-argument` if it is damaged. */
 export async function openZip(source: ByteSource): Promise<ZipArchive> {
-  // Loaded when a zip file is met: most pages and programs read safetensors.
-  const zip = await import('@zip.js/zip.js');
+  // Loaded when a zip file is met: most pages and programs read safetensors. This entry of the library unpacks by the
+  // engine's own DecompressionStream.
+  const zip = await import('@zip.js/zip.js/lib/zip-core-native.js');
   const entries = new Map<string, FileEntry>();
   await guarded(source, async () => {
     const reader = new zip.ZipReader(zipReader(zip, source), {

@@ -27,13 +27,14 @@ describe.each([
   { name: 'bfloat16', exponentBits: 8, widen: bfloat16ToFloat32, narrow: float32ToBfloat16 },
 ])('$name', ({ name, exponentBits, widen, narrow }) => {
   it('widens all 65536 numbers by the definition', () => {
-    expect(widen(ALL)).toEqual(Float32Array.from(ALL, (bits) => define(bits, exponentBits)));
+    const widened = widen(ALL);
+    expect(ALL.findIndex((bits) => !Object.is(widened[bits], define(bits, exponentBits)))).toBe(-1);
   });
 
   it('narrows them back to the same bits; NaNs may become quiet', () => {
     const quiet = 1 << (14 - exponentBits);
     const back = ALL.map((bits) => (Number.isNaN(define(bits, exponentBits)) ? bits | quiet : bits));
-    expect(narrow(widen(ALL))).toEqual(back);
+    expect(firstDifference(narrow(widen(ALL)), back)).toBe(-1);
   });
 
   it('narrows as PyTorch does: to nearest, ties to even, in every binade', () => {
@@ -43,18 +44,19 @@ describe.each([
     const offset = (name === 'float16' ? 4 : 6) * count;
     const expected = new Uint16Array(bytes.slice(offset, offset + 2 * count).buffer);
     expect(count).toBeGreaterThan(10_000);
-    expect(narrow(values)).toEqual(expected);
+    expect(firstDifference(narrow(values), expected)).toBe(-1);
   });
 
   it('narrows to the nearest of the two neighbours, for halfway points and beside them', () => {
     const positive = ALL.subarray(0, ((2 ** exponentBits - 1) << (15 - exponentBits)) - 1);
-    for (const bits of positive) {
+    const wrong = positive.find((bits) => {
       const low = define(bits, exponentBits);
       const middle = (low + define(bits + 1, exponentBits)) / 2;
       const even = bits % 2 === 0 ? bits : bits + 1;
       const values = Float32Array.of(low, below(middle), middle, above(middle), -middle);
-      expect([...narrow(values)]).toEqual([bits, bits, even, bits + 1, even | 0x8000]);
-    }
+      return firstDifference(narrow(values), Uint16Array.of(bits, bits, even, bits + 1, even | 0x8000)) >= 0;
+    });
+    expect(wrong).toBeUndefined();
   });
 });
 
@@ -70,6 +72,11 @@ it('looks at aligned float32 without copying it', () => {
   expect(toFloat32(bytes.subarray(4), 'float32').buffer).toBe(bytes.buffer);
   expect(toFloat32(bytes.subarray(3, 11), 'float32').buffer).not.toBe(bytes.buffer);
 });
+
+/** Where two arrays first differ, -1 if they do not: quicker for many numbers than toEqual. */
+function firstDifference(a: Uint16Array, b: Uint16Array): number {
+  return a.length === b.length ? a.findIndex((value, i) => value !== b[i]) : 0;
+}
 
 function below(value: number): number {
   return step(value, -1);

@@ -111,7 +111,7 @@ describe('reading what PyTorch and safetensors wrote', () => {
   it('reads only the tensor that is asked for, and small neighbours together', async () => {
     const tensors = Array.from({ length: 60 }, (_, i) => ({
       key: `t${i}`,
-      shape: [i % 20 === 0 ? 2 ** 18 : 16],
+      shape: [i % 20 === 0 ? 2 ** 16 : 16],
     }));
     const sink = memorySink();
     const lengths = new Map(tensors.map(({ key, shape: [length = 0] }) => [key, length]));
@@ -121,10 +121,10 @@ describe('reading what PyTorch and safetensors wrote', () => {
     const checkpoint = await loadCheckpoint(source);
     source.bytesRead = source.reads = 0;
     expect(await checkpoint.read('t20')).toEqual(valuesOf('t20'));
-    expect(source).toMatchObject({ bytesRead: 2 ** 20, reads: 1 });
+    expect(source).toMatchObject({ bytesRead: 2 ** 18, reads: 1 });
     for (let i = 1; i < 20; i++) expect(await checkpoint.read(`t${i}`)).toEqual(valuesOf(`t${i}`));
     expect(source.reads).toBe(2);
-    expect(source.bytesRead).toBeLessThan(2 ** 20 + 2 ** 18);
+    expect(source.bytesRead).toBeLessThan(2 ** 18 + 2 ** 18);
     await checkpoint.close();
     expect(source.closed).toBe(true);
   });

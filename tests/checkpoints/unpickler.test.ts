@@ -218,6 +218,15 @@ describe('tensors must fit their storages', () => {
     );
   });
 
+  it('and count from the views of storages that old files have', () => {
+    const view = "(S'v'\nI2\nI3\nt";
+    const storage = `(S'storage'\nctorch\nFloatStorage\nS'0'\nS'cpu'\nI6\n${view}tQ`;
+    const tensorAt = (offset: number) =>
+      read('ctorch._utils\n_rebuild_tensor\n', `(${storage}I${offset}\n(I3\nt(I1\nttR.`);
+    expect(tensorAt(1)).toMatchObject({ offset: 3, shape: [3] });
+    expect(() => tensorAt(2)).toThrow('does not fit its storage of 6 numbers');
+  });
+
   it('a negative offset is refused', () => {
     expect(() => tensor(-1, ints(1), ints(1))).toThrow('ill-formed tensor');
   });
