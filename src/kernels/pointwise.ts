@@ -1,13 +1,15 @@
 import { KernelBuilder } from '../codegen/builder.ts';
 import type { Kernel, Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { applyEpilogue, epilogueLayout, loadEpilogue, packEpilogue } from './epilogue.ts';
+import { applyEpilogue, epilogueLayout, epilogueOperations, loadEpilogue, packEpilogue } from './epilogue.ts';
 import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
 import { emitPacking, panelCount, panelFloats, panelStride, panelsOf } from './gemm/panels.ts';
 import type { Panels } from './gemm/panels.ts';
+import { makespan, partition } from './gemm/partition.ts';
+import type { TileGrid } from './gemm/partition.ts';
 import { accumulate, newTile } from './gemm/tile.ts';
-import { tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
+import { conflictFactor, tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { PointwiseProblem } from './problem.ts';
 
 /** A register tile of tileRows × tileVectors; a task computes rowTiles × panels of them, depthBlock deep at a time. */
@@ -43,72 +45,96 @@ export const pointwise: KernelFamily<PointwiseProblem, PointwiseConfig> = {
 function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseConfig[] {
   const found: PointwiseConfig[] = [];
   for (const lanes of caps.lanes.filter((l) => problem.outputPitch % l === 0)) {
-    const ranked: { readonly config: PointwiseConfig; readonly cost: number }[] = [];
-    for (const { rows, vectors } of tileShapes(caps.vectorRegisters)) {
+    const ranked = new Map<string, { readonly config: PointwiseConfig; readonly cost: number }>();
+    for (const { rows, vectors } of tileShapes(caps.vectorRegisters, caps.fma)) {
       const tileRows = Math.min(rows, problem.rows);
       const tileVectors = Math.min(vectors, problem.outputPitch / lanes);
-      const config = {
-        lanes,
-        tileRows,
-        tileVectors,
-        ...partition(problem, caps, lanes, tileRows, tileVectors),
-        unroll: unrollFor(caps),
-      };
-      if (ranked.some((entry) => JSON.stringify(entry.config) === JSON.stringify(config))) continue;
-      ranked.push({ config, cost: estimate(problem, config, caps) });
+      for (const depthBlock of depthBlocks(problem, tileVectors * lanes, caps)) {
+        const tile = { lanes, tileRows, tileVectors, depthBlock };
+        const config = {
+          ...tile,
+          ...partition(tileGrid(problem, tile, caps), caps),
+          unroll: unrollFor(caps),
+        };
+        ranked.set(JSON.stringify(config), { config, cost: estimate(problem, config, caps) });
+      }
     }
-    ranked.sort((a, b) => a.cost - b.cost);
-    found.push(...ranked.slice(0, 6).map((entry) => entry.config));
+    const best = [...ranked.values()].sort((a, b) => a.cost - b.cost).slice(0, 6);
+    found.push(...best.map((entry) => entry.config));
   }
   return found;
 }
 
-/** How to cut the product into tasks: by rows while there are many, else by panels. */
-function partition(
-  problem: PointwiseProblem,
-  caps: DeviceCaps,
-  lanes: number,
-  tileRows: number,
-  tileVectors: number,
-): Pick<PointwiseConfig, 'rowTiles' | 'panels' | 'depthBlock'> {
-  const rowTiles = Math.ceil(problem.rows / tileRows);
-  const panels = panelCount(panelsOf(problem.inputs, problem.outputPitch, lanes, tileVectors));
-  const wantedTasks = 8 * caps.threads;
-  const rowBytes = 4 * problem.inputs * tileRows;
-  const panelBytes = 4 * problem.inputs * tileVectors * lanes;
-  const depthBlock = panelBytes > caps.l2Bytes / 2 ? blockOf(problem.inputs) : 0;
-  const cachedTiles = Math.max(1, Math.floor(caps.l2Bytes / 4 / rowBytes));
-  if (rowTiles >= wantedTasks) {
-    const perTask = Math.min(cachedTiles, Math.ceil(rowTiles / wantedTasks));
-    return { rowTiles: perTask, panels, depthBlock };
-  }
-  const rowTasks = Math.ceil(rowTiles / cachedTiles);
-  const perTask = Math.ceil(rowTiles / rowTasks);
-  const panelTasks = Math.min(panels, Math.ceil(wantedTasks / rowTasks));
-  return { rowTiles: perTask, panels: Math.ceil(panels / panelTasks), depthBlock };
+/** Depths are multiples of this where the input's padding allows it, so that the innermost loop unrolls. */
+const DEPTH_UNIT = 4;
+
+/** Products behind an output, those with the padding included that rounds them up. */
+function depthOf({ inputs, inputPitch }: PointwiseProblem): number {
+  return Math.min(inputPitch, Math.ceil(inputs / DEPTH_UNIT) * DEPTH_UNIT);
 }
 
-/** The largest divisor of the depth of at most 512. */
+/** All of the depth, if a panel leaves room in the second-level cache, and blocks of it, if it is large. */
+function depthBlocks(problem: PointwiseProblem, panelWidth: number, caps: DeviceCaps): number[] {
+  const depth = depthOf(problem);
+  const block = blockOf(depth);
+  if (4 * depth * panelWidth > caps.l2Bytes / 2) return [block];
+  return depth > 1024 ? [...new Set([0, block])] : [0];
+}
+
+/** The largest part of the depth of at most 512 that divides it into equal blocks; 0 if there is none. */
 function blockOf(depth: number): number {
-  for (let block = Math.min(512, depth - 1); block >= 128; block--) if (depth % block === 0) return block;
+  const most = Math.min(512, depth - 1);
+  for (let block = most - (most % DEPTH_UNIT); block >= 128; block -= DEPTH_UNIT) {
+    if (depth % block === 0) return block;
+  }
   return 0;
 }
 
+/** Cycles before and after a register tile's inner loop. */
+const TILE_CYCLES = 60;
+
+function tileGrid(
+  problem: PointwiseProblem,
+  {
+    lanes,
+    tileRows,
+    tileVectors,
+    depthBlock,
+  }: Pick<PointwiseConfig, 'lanes' | 'tileRows' | 'tileVectors' | 'depthBlock'>,
+  caps: DeviceCaps,
+): TileGrid {
+  const { rows, inputPitch, epilogue } = problem;
+  const depth = depthOf(problem);
+  const panels = panelsOf(depth, problem.outputPitch, lanes, tileVectors);
+  const block = depthBlock || depth;
+  const blocks = depth / block;
+  const lastRows = rows % tileRows || tileRows;
+  const lastVectors = panels.lastVectors || tileVectors;
+  const cycles = (tileRows: number, vectors: number): number =>
+    depth * tileCycles(tileRows, vectors, lanes, caps) * conflictFactor(tileRows, 4 * inputPitch) +
+    tileRows * vectors * (2 + epilogueOperations(epilogue)) +
+    blocks * (TILE_CYCLES + (blocks > 1 ? 2 * tileRows * vectors : 0));
+  const costs = [
+    [cycles(tileRows, tileVectors), cycles(tileRows, lastVectors)],
+    [cycles(lastRows, tileVectors), cycles(lastRows, lastVectors)],
+  ];
+  return {
+    rowTiles: Math.ceil(rows / tileRows),
+    panels: panelCount(panels),
+    cycles: (lastRow, lastPanel) => costs[lastRow ? 1 : 0]?.[lastPanel ? 1 : 0] ?? 0,
+    rowBytes: 4 * depth * tileRows,
+    rowBlockBytes: 4 * block * tileRows,
+    panelBytes: 4 * depth * tileVectors * lanes,
+  };
+}
+
 function estimate(problem: PointwiseProblem, config: PointwiseConfig, caps: DeviceCaps): number {
-  const { rows, inputs } = problem;
-  const panels = panelsOf(inputs, problem.outputPitch, config.lanes, config.tileVectors);
-  const cycles = (tileRows: number): number =>
-    panels.fullPanels * tileCycles(tileRows, config.tileVectors, config.lanes, caps) +
-    (panels.lastVectors > 0 ? tileCycles(tileRows, panels.lastVectors, config.lanes, caps) : 0);
-  const rest = rows % config.tileRows;
-  return (
-    inputs * (Math.floor(rows / config.tileRows) * cycles(config.tileRows) + (rest > 0 ? cycles(rest) : 0))
-  );
+  return caps.threads * makespan(tileGrid(problem, config, caps), config, caps);
 }
 
 function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
   const { rows, inputs, outputs, outputPitch, epilogue } = problem;
-  const panels = panelsOf(inputs, outputPitch, config.lanes, config.tileVectors);
+  const panels = panelsOf(depthOf(problem), outputPitch, config.lanes, config.tileVectors);
   const weightFloats = panelFloats(panels);
   const layout = epilogueLayout(epilogue, outputPitch, weightFloats);
   const suffix = kernelName(
@@ -122,7 +148,7 @@ function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
     lanes: config.lanes,
     tasks: panelCount(panels),
   });
-  emitPacking(prepare, prepare.input('weight'), prepare.output('packed'), panels, outputs);
+  emitPacking(prepare, prepare.input('weight'), prepare.output('packed'), panels, outputs, undefined, inputs);
   return {
     main: [emitMain(problem, config, panels, `pointwise_${suffix}`)],
     prepare: [prepare.build(), ...packEpilogue(epilogue, layout, outputs)],
@@ -133,6 +159,7 @@ function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
 
 function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Panels, name: string): Kernel {
   const { rows, inputs, inputPitch, outputPitch, epilogue } = problem;
+  const { depth } = panels;
   const { lanes, tileRows, tileVectors } = config;
   const fullTiles = Math.floor(rows / tileRows);
   const lastRows = rows % tileRows;
@@ -148,9 +175,9 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
   const packed = b.input('packed');
   const residual = epilogue.residual ? b.input('residual') : undefined;
   const y = b.output('y');
-  const depthBlock = config.depthBlock === 0 ? inputs : config.depthBlock;
+  const depthBlock = config.depthBlock === 0 ? depth : config.depthBlock;
   const sums =
-    depthBlock < inputs ? b.scratch('sums', config.rowTiles * tileRows * tileVectors * lanes) : undefined;
+    depthBlock < depth ? b.scratch('sums', config.rowTiles * tileRows * tileVectors * lanes) : undefined;
   const layout = epilogueLayout(epilogue, outputPitch, panelFloats(panels));
 
   const rowTask = b.rem(b.task, rowTasks);
@@ -208,7 +235,7 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
       return;
     }
     b.for(0, config.rowTiles * tileRows * tileVectors * lanes, lanes, (i) => b.store(sums, i, b.vec(0)));
-    b.for(0, inputs, depthBlock, (k0) => {
+    b.for(0, depth, depthBlock, (k0) => {
       forEachTile((tile, rowCount) => emitTile(tile, rowCount, panelBase, channel, vectors, k0));
     });
     forEachTile((tile, rowCount) => {

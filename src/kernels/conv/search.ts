@@ -47,7 +47,7 @@ function tilesFor(problem: ConvProblem, lanes: number, caps: DeviceCaps): Regist
   const total = problem.outputPitch / lanes;
   const common = groups === 1 ? total : greatestCommonDivisor(groupVectors, total);
   const tiles = new Map<string, RegisterTile>();
-  for (const shape of tileShapes(caps.vectorRegisters)) {
+  for (const shape of tileShapes(caps.vectorRegisters, caps.fma)) {
     const tile = {
       ...coverMap(shape, out.height, out.width),
       tileVectors: vectorsFor(shape, groups, common),

@@ -40,7 +40,8 @@ const DEPTH_BLOCK = 16;
 /**
  * Emits the packing of one panel (task) from `weight[output][depth]`, padding left zero.
  *
- * @param source the index in `weight` of element (output, k); by default output · depth + k
+ * @param source the index in `weight` of element (output, k); by default output · inputs + k
+ * @param inputs rows of the panels that have weights; those beyond stay zero
  */
 export function emitPacking(
   b: KernelBuilder,
@@ -48,17 +49,18 @@ export function emitPacking(
   packed: Buffer,
   panels: Panels,
   outputs: number,
-  source: (output: Value, k: Value) => Value = (output, k) => b.add(b.mul(output, panels.depth), k),
+  source: (output: Value, k: Value) => Value = (output, k) => b.add(b.mul(output, inputs), k),
+  inputs = panels.depth,
 ): void {
-  const { depth, lanes, vectors, fullPanels, lastVectors } = panels;
+  const { lanes, vectors, fullPanels, lastVectors } = panels;
   const width = vectors * lanes;
   const isFull = b.lt(b.task, fullPanels);
   const thisWidth = b.select(isFull, width, lastVectors * lanes);
   const base = b.mul(b.task, panelStride(panels));
   const firstOutput = b.mul(b.task, width);
   const count = b.min(thisWidth, b.sub(outputs, firstOutput));
-  b.for(0, depth, DEPTH_BLOCK, (k0) => {
-    const k1 = b.min(b.add(k0, DEPTH_BLOCK), depth);
+  b.for(0, inputs, DEPTH_BLOCK, (k0) => {
+    const k1 = b.min(b.add(k0, DEPTH_BLOCK), inputs);
     b.for(0, count, 1, (j) => {
       const output = b.add(firstOutput, j);
       b.for(k0, k1, 1, (k) => {

@@ -33,8 +33,7 @@ export function newTile(
  * Emits tile += left[rows, depth] · right[depth, vectors · lanes]: for each k, a column of broadcasts times a
  * row of vectors, rows · vectors independent fused multiply-adds.
  *
- * @param maxUnroll the most steps of k in one turn of the loop. More than one only where the compiler keeps
- * loads near their uses: WebAssembly engines hoist them and run out of registers (`shapes.unrollFor`).
+ * @param maxUnroll the most steps of k in one turn of the loop.
  */
 export function accumulate(
   b: KernelBuilder,

@@ -23,7 +23,7 @@ void pointwise_5x3x8_t2x2_l4(float *const *buffers, float *scratch, int32_t task
   vec acc_8;
   for (int32_t i_0 = task, i_0_end = (wf_mini((task + 1), 1)); i_0 < i_0_end; i_0 += 1) {
     const int32_t t7 = i_0;
-    const int32_t t9 = t7 * 24;
+    const int32_t t9 = t7 * 32;
     const int32_t t11 = t7 * 8;
     for (int32_t i_1 = 0; i_1 < 2; i_1 += 1) {
       const int32_t t12 = i_1;
@@ -32,35 +32,35 @@ void pointwise_5x3x8_t2x2_l4(float *const *buffers, float *scratch, int32_t task
       acc_4 = (0.0f - (vec){0});
       acc_5 = (0.0f - (vec){0});
       const int32_t t14 = t12 * 8;
-      for (int32_t i_6 = 0; i_6 < 3; i_6 += 1) {
-        const int32_t t15 = i_6;
-        const int32_t t17 = t9 + (t15 * 8);
-        const vec t18 = *(const uvec *)(packed + t17);
-        const vec t19 = *(const uvec *)(packed + t17 + 4);
-        const int32_t t20 = t14 + t15;
-        const vec t21 = wf_splat(*(x + t20));
-        acc_2 = (t21 * t18 + (acc_2));
-        acc_3 = (t21 * t19 + (acc_3));
-        const vec t26 = wf_splat(*(x + t20 + 4));
-        acc_4 = (t26 * t18 + (acc_4));
-        acc_5 = (t26 * t19 + (acc_5));
+      for (int32_t i_6 = 0; i_6 < 4; i_6 += 1) {
+        const int32_t t16 = i_6;
+        const int32_t t18 = t9 + (t16 * 8);
+        const vec t19 = *(const uvec *)(packed + t18);
+        const vec t20 = *(const uvec *)(packed + t18 + 4);
+        const int32_t t21 = t14 + t16;
+        const vec t22 = wf_splat(*(x + t21));
+        acc_2 = (t22 * t19 + (acc_2));
+        acc_3 = (t22 * t20 + (acc_3));
+        const vec t27 = wf_splat(*(x + t21 + 4));
+        acc_4 = (t27 * t19 + (acc_4));
+        acc_5 = (t27 * t20 + (acc_5));
       }
-      const int32_t t34 = (t12 * 16) + t11;
-      *(uvec *)(y + t34) = (wf_maxc(((acc_2) + (*(const uvec *)(packed + t11 + 32))), (0.0f - (vec){0})));
+      const int32_t t35 = (t12 * 16) + t11;
+      *(uvec *)(y + t35) = (wf_maxc(((acc_2) + (*(const uvec *)(packed + t11 + 32))), (0.0f - (vec){0})));
       const int32_t t40 = t11 + 4;
-      *(uvec *)(y + t34 + 4) = (wf_maxc(((acc_3) + (*(const uvec *)(packed + t40 + 32))), (0.0f - (vec){0})));
-      *(uvec *)(y + t34 + 8) = (wf_maxc(((acc_4) + (*(const uvec *)(packed + t11 + 32))), (0.0f - (vec){0})));
-      *(uvec *)(y + t34 + 12) = (wf_maxc(((acc_5) + (*(const uvec *)(packed + t40 + 32))), (0.0f - (vec){0})));
+      *(uvec *)(y + t35 + 4) = (wf_maxc(((acc_3) + (*(const uvec *)(packed + t40 + 32))), (0.0f - (vec){0})));
+      *(uvec *)(y + t35 + 8) = (wf_maxc(((acc_4) + (*(const uvec *)(packed + t11 + 32))), (0.0f - (vec){0})));
+      *(uvec *)(y + t35 + 12) = (wf_maxc(((acc_5) + (*(const uvec *)(packed + t40 + 32))), (0.0f - (vec){0})));
     }
     acc_7 = (0.0f - (vec){0});
     acc_8 = (0.0f - (vec){0});
-    for (int32_t i_9 = 0; i_9 < 3; i_9 += 1) {
-      const int32_t t55 = i_9;
-      const int32_t t57 = t9 + (t55 * 8);
-      const vec t59 = *(const uvec *)(packed + t57 + 4);
-      const vec t61 = wf_splat(*(x + (16 + t55)));
-      acc_7 = (t61 * (*(const uvec *)(packed + t57)) + (acc_7));
-      acc_8 = (t61 * t59 + (acc_8));
+    for (int32_t i_9 = 0; i_9 < 4; i_9 += 1) {
+      const int32_t t56 = i_9;
+      const int32_t t58 = t9 + (t56 * 8);
+      const vec t60 = *(const uvec *)(packed + t58 + 4);
+      const vec t62 = wf_splat(*(x + (16 + t56)));
+      acc_7 = (t62 * (*(const uvec *)(packed + t58)) + (acc_7));
+      acc_8 = (t62 * t60 + (acc_8));
     }
     const int32_t t68 = 32 + t11;
     *(uvec *)(y + t68) = (wf_maxc(((acc_7) + (*(const uvec *)(packed + t11 + 32))), (0.0f - (vec){0})));
