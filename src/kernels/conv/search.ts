@@ -1,7 +1,7 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import { epilogueOperations } from '../epilogue.ts';
 import { panelFloats } from '../gemm/panels.ts';
-import { tileCycles, tileShapes, unrollFor } from '../gemm/shapes.ts';
+import { conflictFactor, tileCycles, tileShapes, unrollFor } from '../gemm/shapes.ts';
 import type { TileShape } from '../gemm/shapes.ts';
 import { outputMap } from '../problem.ts';
 import type { ConvProblem } from '../problem.ts';
@@ -153,14 +153,16 @@ function productCycles(problem: ConvProblem, config: ConvConfig, plan: ConvPlan,
   const { lanes, tileHeight, tileWidth } = config;
   const { panels } = plan;
   const runs = plan.passes > 1 ? plan.passes : problem.kernelHeight;
-  const tile = (pixels: number, vectors: number): number =>
-    panels.depth * tileCycles(pixels, vectors, lanes, caps) + runs * RUN_CYCLES;
+  const pixelBytes = 4 * problem.stride * plan.pixelPitch;
+  const tile = (height: number, width: number, vectors: number): number =>
+    panels.depth * tileCycles(height * width, vectors, lanes, caps) * conflictFactor(width, pixelBytes) +
+    runs * RUN_CYCLES;
   const map = (vectors: number): number =>
     parts(plan.outHeight, tileHeight).reduce(
       (sum, [rows, height]) =>
         sum +
         parts(plan.outWidth, tileWidth).reduce(
-          (inRow, [columns, width]) => inRow + rows * columns * tile(height * width, vectors),
+          (inRow, [columns, width]) => inRow + rows * columns * tile(height, width, vectors),
           0,
         ),
       0,
