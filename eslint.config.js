@@ -22,6 +22,8 @@ const roomRule = rooms.map((room, i) => ({
   message: `The room ${room} may import only itself and ${rooms.slice(0, i).join(', ') || 'nothing else'}.`,
 }));
 
+const readonly = (...names) => Object.fromEntries(names.map((name) => [name, 'readonly']));
+
 export default tseslint.config(
   { ignores: ['dist/', 'coverage/', 'node_modules/'] },
   js.configs.recommended,
@@ -62,7 +64,11 @@ export default tseslint.config(
   {
     files: ['**/*.js'],
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', setTimeout: 'readonly' },
+      globals: readonly('process', 'console', 'URL', 'setTimeout', 'AbortController', 'performance'),
     },
+  },
+  {
+    files: ['examples/browser/*.js'],
+    languageOptions: { globals: readonly('document', 'Blob', 'Image', 'Option') },
   },
 );

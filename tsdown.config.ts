@@ -1,12 +1,19 @@
 import { defineConfig } from 'tsdown';
 
 /**
- * Three entries: the library, which browsers may bundle (Node's modules are imported dynamically, by the
- * native device only; the smoke test checks that), what only Node can do, and the command line. Dependencies and
- * benchmark peers stay outside.
+ * Three entries for users: the library, which browsers may bundle, what only Node can do, and the command line. What
+ * the library imports dynamically under Node alone has entries too, so that these files have names: package.json's
+ * `browser` takes them out of bundles. The smoke test checks that. Dependencies and benchmark peers stay outside.
  */
 export default defineConfig({
-  entry: { index: 'src/index.ts', node: 'src/node.ts', 'cli/main': 'src/cli/main.ts' },
+  entry: {
+    index: 'src/index.ts',
+    node: 'src/node.ts',
+    'cli/main': 'src/cli/main.ts',
+    'node/native-device': 'src/devices/native.ts',
+    'node/decode-image': 'src/runtime/image/decode-node.ts',
+    'node/open-checkpoint': 'src/checkpoints/open.ts',
+  },
   format: 'esm',
   platform: 'node',
   target: 'es2022',

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import type { ByteSource } from './byte-source.ts';
 import { openFileSource } from './file-source.ts';
@@ -7,10 +8,11 @@ import type { LoadOptions } from './load.ts';
 import type { Checkpoint } from './source.ts';
 
 /**
- * Opens a checkpoint by its path: a safetensors or PyTorch file, or an index such as `model.safetensors.index.json`
+ * Opens a checkpoint by its path or file URL: a safetensors or PyTorch file, or an index such as `model.safetensors.index.json`
  * with its shards beside it. Throws as `loadCheckpoint` does, and `io` if a file cannot be read.
  */
-export async function openCheckpoint(file: string, options: LoadOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint(where: string | URL, options: LoadOptions = {}): Promise<Checkpoint> {
+  const file = typeof where === 'string' ? where : fileURLToPath(where);
   const sources: ByteSource[] = [await openFileSource(file)];
   try {
     for (const source of [...sources]) {

@@ -1,4 +1,5 @@
-import { invalidArgument } from '../core/errors.ts';
+import { isNode } from '../core/environment.ts';
+import { WidefieldError, invalidArgument } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
 import { openWasmDevice } from '../devices/wasm.ts';
 
@@ -18,7 +19,7 @@ export interface OpenOptions {
 
 /**
  * Opens a device. `auto` takes the native one where there is a working C compiler, else WebAssembly;
- * `device.note` says why.
+ * `device.note` says why. Browsers have WebAssembly only.
  *
  * Throws `unsupported` if the named device cannot work here, `invalid-argument` for unknown names.
  */
@@ -29,7 +30,7 @@ export async function openDevice(name: DeviceName = 'auto', options: OpenOptions
     case 'wasm':
       return openWasmDevice(options);
     case 'auto':
-      return openBest(options);
+      return isNode() ? openBest(options) : openWasmDevice(options);
     default:
       throw invalidArgument(`There is no device ${String(name)}: use ${DEVICE_NAMES.join(', ')}.`);
   }
@@ -48,6 +49,9 @@ async function openBest(options: OpenOptions): Promise<Device> {
 }
 
 async function openNative(options: OpenOptions): Promise<Device> {
+  if (!isNode()) {
+    throw new WidefieldError('unsupported', 'Native code cannot run in a browser: open the device `wasm`.');
+  }
   // Imported only when asked for: browsers have no child processes and no FFI.
   const { openNativeDevice } = await import('../devices/native.ts');
   return openNativeDevice(options);

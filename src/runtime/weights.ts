@@ -1,11 +1,12 @@
 import { blobSource, bytesSource } from '../checkpoints/byte-source.ts';
 import { loadCheckpoint } from '../checkpoints/load.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
+import { isNode } from '../core/environment.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 
 /**
- * Where a network's weights come from: the path of a file (Node), a URL, the bytes of a checkpoint, a Blob or
- * File, an opened source, or `synthetic`.
+ * Where a network's weights come from: a string, which is a path or URL under Node and an address in browsers, a
+ * `URL`, the bytes of a checkpoint, a Blob or File, an opened source, or `synthetic`.
  */
 export type WeightsInput = string | URL | Uint8Array | ArrayBuffer | Blob | WeightSource;
 
@@ -28,7 +29,9 @@ export async function openWeights(
   if (weights instanceof Uint8Array) return loadCheckpoint(bytesSource(weights), options);
   if (weights instanceof ArrayBuffer) return loadCheckpoint(bytesSource(new Uint8Array(weights)), options);
   if (weights instanceof Blob) return loadCheckpoint(blobSource(weights), options);
-  if (typeof weights === 'string' && !/^(https?|blob|data):/.test(weights)) return openFile(weights, options);
+  if (typeof weights === 'string' && isNode() && !/^(https?|blob|data):/.test(weights)) {
+    return openFile(weights, options);
+  }
   if (weights instanceof URL && weights.protocol === 'file:') return openFile(weights, options);
   if (typeof weights === 'string' || weights instanceof URL) return download(weights, options);
   if ('read' in weights && 'entries' in weights) return weights;
@@ -37,11 +40,8 @@ export async function openWeights(
 
 async function openFile(path: string | URL, options: OpenWeightsOptions): Promise<WeightSource> {
   // Imported only when asked for: browsers have no files.
-  const [{ openCheckpoint }, { fileURLToPath }] = await Promise.all([
-    import('../checkpoints/open.ts'),
-    import('node:url'),
-  ]);
-  return openCheckpoint(typeof path === 'string' ? path : fileURLToPath(path), options);
+  const { openCheckpoint } = await import('../checkpoints/open.ts');
+  return openCheckpoint(path, options);
 }
 
 async function download(url: string | URL, options: OpenWeightsOptions): Promise<WeightSource> {

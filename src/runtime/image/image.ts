@@ -1,3 +1,4 @@
+import { isNode } from '../../core/environment.ts';
 import { invalidArgument, throwIfAborted } from '../../core/errors.ts';
 import type { EncodedImage } from './encoded.ts';
 import { checkSize, dropAlpha } from './rgb.ts';
@@ -95,8 +96,4 @@ function isPixels(input: unknown): input is RgbImage | RgbaPixels {
   const { width, height, data } = input;
   const bytes = data instanceof Uint8Array || data instanceof Uint8ClampedArray;
   return typeof width === 'number' && typeof height === 'number' && bytes;
-}
-
-function isNode(): boolean {
-  return typeof process !== 'undefined' && typeof process.versions?.node === 'string';
 }
