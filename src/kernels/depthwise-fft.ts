@@ -51,10 +51,12 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
   const { vertical, horizontal } = axes(problem);
   if (problem.kernelHeight * problem.kernelWidth < 9) return [];
   const found: DepthwiseFftConfig[] = [];
+  const verticalPlans = axisPlans(vertical);
+  const horizontalPlans = axisPlans(horizontal);
   for (const lanes of caps.lanes.filter((l) => problem.pitch % l === 0)) {
     const ranked: { readonly config: DepthwiseFftConfig; readonly cost: number }[] = [];
-    for (const v of axisPlans(vertical)) {
-      for (const h of axisPlans(horizontal)) {
+    for (const v of verticalPlans) {
+      for (const h of horizontalPlans) {
         const config = {
           lanes,
           heightP: v.p,

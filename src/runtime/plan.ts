@@ -141,9 +141,10 @@ export function isWorthMerging(
   tuning?: TuningRecords,
 ): (merged: Problem, branches: readonly Problem[]) => boolean {
   const pitch = pitchOf(caps);
+  const choose = candidateChooser(caps, tuning);
   const cycles = (problem: Problem): number => {
     const pitched = problem.op === 'depthwise' ? { ...problem, pitch: pitch(problem.channels) } : problem;
-    return chooseCandidate(pitched, caps, tuning).estimate;
+    return choose(pitched).estimate;
   };
   return (merged, branches) => cycles(merged) <= branches.reduce((sum, branch) => sum + cycles(branch), 0);
 }
