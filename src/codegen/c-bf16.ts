@@ -8,6 +8,7 @@ interface Instructions {
 
 /** What AVX-512 calls things, by lanes. */
 const INSTRUCTIONS: Readonly<Record<number, Instructions>> = {
+  4: { prefix: '_mm', type: '__m128', interleave: '_mm_permutexvar_epi16' },
   8: { prefix: '_mm256', type: '__m256', interleave: '_mm256_permutexvar_epi16' },
   16: { prefix: '_mm512', type: '__m512', interleave: '_mm512_permutexvar_epi16' },
 };

@@ -1,13 +1,13 @@
 import { KernelBuilder } from '../codegen/builder.ts';
-import type { Buffer, Kernel, Value } from '../codegen/ir.ts';
+import type { Kernel, Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { applyEpilogue, epilogueLayout, loadEpilogue, packEpilogue } from './epilogue.ts';
+import { applyEpilogue, epilogueLayout, epilogueOperations, loadEpilogue, packEpilogue } from './epilogue.ts';
 import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
 import { panelCount, panelFloats, panelStride, panelsOf } from './gemm/panels.ts';
 import type { Panels } from './gemm/panels.ts';
 import { newTile } from './gemm/tile.ts';
-import type { Tile } from './gemm/tile.ts';
+import type { LeftOperand, RightOperand, Tile } from './gemm/tile.ts';
 import { tileCycles, tileShapes } from './gemm/shapes.ts';
 import type { PointwiseProblem } from './problem.ts';
 
@@ -21,6 +21,8 @@ export interface PointwiseBf16Config extends Config {
   /** Weight panels of a task. */
   readonly panels: number;
 }
+
+type RegisterTile = Pick<PointwiseBf16Config, 'lanes' | 'tileRows' | 'tileVectors'>;
 
 /**
  * Matrix product of x and weights rounded to bfloat16, summed in float32: a step of the register tile covers two
@@ -47,10 +49,12 @@ function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseBf16Conf
   for (const lanes of caps.lanes.filter((l) => inputPitch % l === 0 && outputPitch % l === 0)) {
     const ranked: { readonly config: PointwiseBf16Config; readonly cost: number }[] = [];
     for (const { rows, vectors } of tileShapes(caps.vectorRegisters)) {
+      // One vector across would need a broadcast for every product: a third slower.
+      if (vectors === 1) continue;
       const tileRows = Math.min(rows, problem.rows);
       const tileVectors = Math.min(vectors, outputPitch / lanes);
-      const parts = partition(problem, caps, lanes, tileRows, tileVectors);
-      const config = { lanes, tileRows, tileVectors, ...parts };
+      const tile = { lanes, tileRows, tileVectors };
+      const config = { ...tile, ...partition(problem, caps, tile) };
       if (ranked.some((entry) => JSON.stringify(entry.config) === JSON.stringify(config))) continue;
       ranked.push({ config, cost: estimate(problem, config, caps) });
     }
@@ -60,19 +64,21 @@ function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseBf16Conf
   return found;
 }
 
-/** How to cut the product into tasks: by rows while there are many, else by panels. */
+/** Tasks a thread, so that threads finish together. */
+const TASKS_PER_THREAD = 8;
+
+/** Cuts the product into tasks: by rows, so that x is rounded once, and by panels only where rows are few. */
 function partition(
   problem: PointwiseProblem,
   caps: DeviceCaps,
-  lanes: number,
-  tileRows: number,
-  tileVectors: number,
+  { lanes, tileRows, tileVectors }: RegisterTile,
 ): Pick<PointwiseBf16Config, 'rowTiles' | 'panels'> {
   const rowTiles = Math.ceil(problem.rows / tileRows);
-  const allPanels = pairPanels(problem, lanes, tileVectors);
-  const panels = panelCount(allPanels);
-  const wantedTasks = 8 * caps.threads;
-  const cachedTiles = Math.max(1, Math.floor(caps.l2Bytes / 4 / (4 * allPanels.depth * tileRows)));
+  const all = pairPanels(problem, lanes, tileVectors);
+  const panels = panelCount(all);
+  const wantedTasks = TASKS_PER_THREAD * caps.threads;
+  // A quarter of the second-level cache for rows; the panels pass through the rest.
+  const cachedTiles = Math.max(1, Math.floor(caps.l2Bytes / 4 / (4 * all.depth * tileRows)));
   if (rowTiles >= wantedTasks) {
     return { rowTiles: Math.min(cachedTiles, Math.ceil(rowTiles / wantedTasks)), panels };
   }
@@ -83,18 +89,23 @@ function partition(
 
 /** Cycles of rounding a vector of pairs: loads, conversion, store. */
 const ROUNDING_CYCLES = 4;
+/** Cycles before and after a register tile's inner loop. */
+const TILE_CYCLES = 60;
 
 function estimate(problem: PointwiseProblem, config: PointwiseBf16Config, caps: DeviceCaps): number {
-  const { rows } = problem;
+  const { rows, epilogue } = problem;
   const { lanes, tileRows, tileVectors } = config;
   const panels = pairPanels(problem, lanes, tileVectors);
-  const cycles = (rowCount: number): number =>
-    panels.fullPanels * tileCycles(rowCount, tileVectors, lanes, caps) +
-    (panels.lastVectors > 0 ? tileCycles(rowCount, panels.lastVectors, lanes, caps) : 0);
+  const storing = 2 + epilogueOperations(epilogue);
+  const tile = (rowCount: number, vectors: number): number =>
+    panels.depth * tileCycles(rowCount, vectors, lanes, caps) + rowCount * vectors * storing + TILE_CYCLES;
+  const acrossPanels = (rowCount: number): number =>
+    panels.fullPanels * tile(rowCount, tileVectors) +
+    (panels.lastVectors > 0 ? tile(rowCount, panels.lastVectors) : 0);
   const rest = rows % tileRows;
-  const tiles = Math.floor(rows / tileRows) * cycles(tileRows) + (rest > 0 ? cycles(rest) : 0);
-  const rounding = (Math.ceil(panelCount(panels) / config.panels) * rows * ROUNDING_CYCLES) / lanes;
-  return panels.depth * (tiles + rounding);
+  const tiles = Math.floor(rows / tileRows) * acrossPanels(tileRows) + (rest > 0 ? acrossPanels(rest) : 0);
+  const timesRounded = Math.ceil(panelCount(panels) / config.panels);
+  return tiles + (timesRounded * rows * panels.depth * ROUNDING_CYCLES) / lanes;
 }
 
 /** Panels of weights as pairs: their depth is the number of pairs. */
@@ -159,13 +170,16 @@ function emitPacking({ inputs, outputs }: PointwiseProblem, panels: Panels, name
   return b.build();
 }
 
+/** Between rows of pairs, so that those of a tile do not all fall into the same sets of the first-level cache. */
+const STRIDE_PADDING = 16;
+
 function emitMain(
   problem: PointwiseProblem,
   config: PointwiseBf16Config,
   panels: Panels,
   name: string,
 ): Kernel {
-  const { rows, inputs, outputs, outputPitch, epilogue } = problem;
+  const { rows, inputs, outputs, inputPitch, outputPitch, epilogue } = problem;
   const { lanes, tileRows, tileVectors } = config;
   const fullTiles = Math.floor(rows / tileRows);
   const lastRows = rows % tileRows;
@@ -181,7 +195,8 @@ function emitMain(
   const packed = b.input('packed');
   const residual = epilogue.residual ? b.input('residual') : undefined;
   const y = b.output('y');
-  const pairs = b.scratch('pairs', config.rowTiles * tileRows * panels.depth);
+  const rowStride = panels.depth + STRIDE_PADDING;
+  const pairs = b.scratch('pairs', config.rowTiles * tileRows * rowStride);
   const layout = epilogueLayout(epilogue, outputPitch, panelFloats(panels));
 
   const rowTask = b.rem(b.task, rowTasks);
@@ -194,19 +209,18 @@ function emitMain(
   const firstRow = b.mul(firstTile, tileRows);
   const endRow = b.min(b.add(firstRow, config.rowTiles * tileRows), rows);
   b.for(firstRow, endRow, 1, (row) => {
-    const to = b.mul(b.sub(row, firstRow), panels.depth);
-    roundRow(
-      b,
-      { buffer: x, base: b.mul(row, problem.inputPitch) },
-      { buffer: pairs, base: to },
-      problem.inputPitch,
-      panels.depth,
-    );
+    const from = { buffer: x, base: b.mul(row, inputPitch) };
+    const to = { buffer: pairs, base: b.mul(b.sub(row, firstRow), rowStride) };
+    roundRow(b, from, to, inputPitch, panels.depth);
   });
 
   const emitTile = (tile: Value, rowCount: number, panel: Value, vectors: number): void => {
     const accumulators = newTile(b, rowCount, vectors, () => b.vec(0));
-    const left = { buffer: pairs, base: b.mul(b.sub(tile, firstTile), tileRows * panels.depth) };
+    const left = {
+      buffer: pairs,
+      base: b.mul(b.sub(tile, firstTile), tileRows * rowStride),
+      rowOffset: (r: number) => r * rowStride,
+    };
     const right = { buffer: packed, base: b.mul(panel, panelStride(panels)) };
     accumulate(b, accumulators, left, right, panels.depth);
     const channel = b.mul(panel, tileVectors * lanes);
@@ -241,14 +255,14 @@ function emitMain(
   return b.build();
 }
 
-/** A place in a buffer. */
-interface Place {
-  readonly buffer: Buffer;
-  readonly base: Value;
-}
-
 /** Rounds `pitch` floats to `depth` pairs (p, p + depth); what lies beyond the pitch is zero. */
-function roundRow(b: KernelBuilder, from: Place, to: Place, pitch: number, depth: number): void {
+function roundRow(
+  b: KernelBuilder,
+  from: RightOperand,
+  to: RightOperand,
+  pitch: number,
+  depth: number,
+): void {
   const round = (start: number, end: number, high: (at: Value) => Value): void => {
     b.for(start, end, b.lanes, (p) => {
       const at = b.add(from.base, p);
@@ -260,14 +274,20 @@ function roundRow(b: KernelBuilder, from: Place, to: Place, pitch: number, depth
 }
 
 /** tile += left[rows, depth] · right[depth, vectors · lanes], all pairs; as in gemm/tile.ts, with two products a step. */
-function accumulate(b: KernelBuilder, tile: Tile, left: Place, right: Place, depth: number): void {
+function accumulate(
+  b: KernelBuilder,
+  tile: Tile,
+  left: LeftOperand,
+  right: RightOperand,
+  depth: number,
+): void {
   const vectors = tile[0]?.length ?? 0;
   b.for(0, depth, 1, (p) => {
     const from = b.add(right.base, b.mul(p, vectors * b.lanes));
     const weights = Array.from({ length: vectors }, (_, v) => b.loadVec(right.buffer, from, v * b.lanes));
     const element = b.add(left.base, p);
     tile.forEach((accumulators, r) => {
-      const a = b.loadBroadcast(left.buffer, element, r * depth);
+      const a = b.loadBroadcast(left.buffer, element, left.rowOffset(r));
       accumulators.forEach((accumulator, v) => {
         const factor = weights[v];
         if (factor !== undefined) accumulator.set(b.dotBf16(a, factor, accumulator.get()));
