@@ -69,7 +69,7 @@ function estimate(problem: DepthwiseProblem, config: DepthwiseDirectConfig, caps
   const columns = meetingTaps(problem.width, out.width, kernelWidth, problem.stride, dilation, padding.left);
   const vectors = problem.batch * (problem.pitch / config.lanes);
   const widest = config.lanes === Math.max(...caps.lanes);
-  const cycles = (widest && config.lanes > 8 ? 1 : 0.5) * (caps.fma ? 1.2 : 2.2);
+  const cycles = (widest && config.lanes > 8 ? 1 : 0.5) * (caps.fma ? 1.2 : 2.6);
   const loads = config.order === 'tap' ? 1.1 : 1;
   const memory = problem.height * problem.width * 6;
   return vectors * (rows * columns * cycles * loads + out.height * out.width * 4 * cycles + memory);

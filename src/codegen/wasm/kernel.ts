@@ -145,18 +145,23 @@ class KernelWriter implements OperandWriter {
       if (limit === undefined) this.push(end);
       else writer.get(limit);
     };
-    const ends =
-      start.op === 'const' && start.value >= 0
-        ? blockEnds(statement.body, this.#lifetimes, this.relaxed ? 0 : 1)
-        : undefined;
+    const ends = blockEnds(statement.body, this.#lifetimes, this.relaxed ? 0 : 1);
     const rounds = (exit?: Label): void => {
-      let bound = 0;
-      // Ends a basic block by a branch that is never taken: the loop's variable is not negative.
+      let count = 0;
+      // Ends a basic block by a branch that is never taken: in the loop, its variable is below the end. Each such
+      // branch compares with another number, so that engines do not leave all but the first out.
       const endBlock = (next: Statement): void => {
-        if (exit === undefined || !ends?.has(next)) return;
+        if (exit === undefined || !ends.has(next)) return;
+        count++;
         writer.get(local);
-        writer.i32(--bound);
-        writer.op('i32.lt_s');
+        if (end.op === 'const') {
+          writer.i32(end.value + count);
+        } else {
+          writer.i32(count);
+          writer.op('i32.sub');
+          pushEnd();
+        }
+        writer.op('i32.ge_s');
         writer.branchIf(exit);
       };
       writer.loop((again) => {
@@ -171,7 +176,7 @@ class KernelWriter implements OperandWriter {
       });
     };
     const loop = (): void => {
-      if (ends?.size) writer.block(rounds);
+      if (ends.size > 0) writer.block(rounds);
       else rounds();
     };
     if (start.op === 'const' && end.op === 'const' && start.value < end.value) {
