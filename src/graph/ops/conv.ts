@@ -47,7 +47,7 @@ export const convDefinition: OpDefinition<ConvOp> = {
     const out = outputMap({ ...op, batch, height, width });
     if (out.height < 1 || out.width < 1) {
       throw invalidArgument(
-        `A ${op.kernelHeight}×${op.kernelWidth} conv at stride ${op.stride} has no output on a ${height}×${width} map: use a larger input.`,
+        `This ${op.kernelHeight}×${op.kernelWidth} conv has no output on a map of ${height}×${width} pixels: use a larger input.`,
       );
     }
     return [batch, out.height, out.width, op.outputs];

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../../core/errors.ts';
 import type { OpDefinition, PoolOp } from '../op.ts';
 import { onlyInput } from './shape-rules.ts';
 import { outputMap } from '../../kernels/problem.ts';
@@ -40,6 +41,11 @@ export const poolDefinition: OpDefinition<PoolOp> = {
   shape(op, inputs) {
     const [batch, height, width, channels] = onlyInput('pool', inputs);
     const out = outputMap({ ...op, batch, height, width });
+    if (out.height < 1 || out.width < 1) {
+      throw invalidArgument(
+        `This ${op.kernelHeight}×${op.kernelWidth} pool has no output on a map of ${height}×${width} pixels: use a larger input.`,
+      );
+    }
     return [batch, out.height, out.width, channels];
   },
   lower({ type: _, ...window }, { inputs: [input], output, pitch }) {

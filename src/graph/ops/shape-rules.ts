@@ -13,11 +13,11 @@ export function onlyInput(op: string, inputs: readonly Shape[], residual = false
 /** The shape that all inputs share. */
 export function commonShape(op: string, inputs: readonly Shape[]): Shape {
   const [first, ...others] = inputs;
-  if (first === undefined) throw invalidArgument(`A ${op} needs an input.`);
+  if (first === undefined) throw invalidArgument(`This ${op} needs an input.`);
   for (const other of others) {
     if (other.some((size, axis) => size !== first[axis])) {
       throw invalidArgument(
-        `The inputs of a ${op} must have one shape, got [${first.join(', ')}] and [${other.join(', ')}].`,
+        `The inputs of this ${op} must have one shape, got [${first.join(', ')}] and [${other.join(', ')}].`,
       );
     }
   }

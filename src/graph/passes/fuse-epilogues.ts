@@ -1,5 +1,5 @@
 import type { Activation, ElementwiseStep } from '../../kernels/problem.ts';
-import { nodesOf, rewriteGraph, usersOf } from '../graph.ts';
+import { rewriteGraph, usersOf } from '../graph.ts';
 import type { Graph, Node } from '../graph.ts';
 import { firstInput, isBatchNorm, isElementwise, isLayer, isUsedOnce, ownInput } from './patterns.ts';
 import { parameterOf, withEpilogue } from './patterns.ts';
@@ -13,7 +13,6 @@ import { leadingSum, sumNode } from './sums.ts';
  */
 export function fuseEpilogues(graph: Graph): Graph {
   const users = usersOf(graph);
-  const positions = new Map(nodesOf(graph).map((node, i) => [node, i]));
   return rewriteGraph(graph, (node, original) => {
     if (node.op.type === 'layer-scale') {
       const input = ownInput(users, node, original);
@@ -22,7 +21,7 @@ export function fuseEpilogues(graph: Graph): Graph {
     if (!isElementwise(node)) return node;
     const terms = node.inputs.map((input, i): Term => {
       const before = original.inputs[i] ?? input;
-      return { node: input, isFree: isUsedOnce(users, before), position: positions.get(before) ?? 0 };
+      return { node: input, isFree: isUsedOnce(users, before) };
     });
     return fuseChain(node.name, node.op.steps, terms) ?? node;
   });
@@ -33,8 +32,6 @@ interface Term {
   readonly node: Node;
   /** Whether only this chain reads it, so that it may change. */
   readonly isFree: boolean;
-  /** In the order of execution. */
-  readonly position: number;
 }
 
 /** The chain with as many of its first steps as possible taken into its inputs; undefined if none can be. */
@@ -67,13 +64,12 @@ function continued(name: string, steps: readonly ElementwiseStep[], inputs: read
 }
 
 /**
- * Terms of a sum, fewer by those that became residuals; undefined if none could. Layers take the sum so far as
- * their residual, in order of execution: a layer that runs later does not make an earlier one wait. None of the terms
+ * Terms of a sum, fewer by those that became residuals; undefined if none could. One layer after the other takes the
+ * sum so far as its residual, and the last one, which also runs last, takes what follows the sum. None of the terms
  * needs the output of such a layer, since nothing else reads it.
  */
 function fuseTerms(terms: readonly Term[]): Term[] | undefined {
   const layers = terms.filter((term) => term.isFree && canTakeResidual(term.node));
-  layers.sort((a, b) => a.position - b.position);
   const [start, ...others] = terms.filter((term) => !layers.includes(term));
   const [first, ...rest] = start === undefined ? layers : [start, ...layers];
   if (first === undefined || rest.length === 0) return undefined;
