@@ -64,7 +64,10 @@ export default tseslint.config(
   {
     files: ['**/*.js'],
     languageOptions: {
-      globals: readonly('process', 'console', 'URL', 'setTimeout', 'AbortController', 'performance'),
+      globals: readonly(
+        ...['process', 'console', 'performance', 'setTimeout'],
+        ...['AbortController', 'Buffer', 'URL', 'URLSearchParams'],
+      ),
     },
   },
   {
