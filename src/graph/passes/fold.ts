@@ -44,30 +44,28 @@ export function foldBefore(layer: Layer, affine: ChannelAffine, input: Node): La
   const groups = layer.op.type === 'conv' ? layer.op.groups : 1;
   const groupInputs = weight.shape[1] ?? 1;
   const taps = elements(weight.shape.slice(2));
-  const firstChannel = (o: number): number => Math.floor((o * groups) / outputs) * groupInputs;
+  const columns = groupInputs * taps;
+  // Where the factors of an output's group begin, once every channel's is repeated for each of its taps.
+  const firstColumn = (o: number): number => Math.floor((o * groups) / outputs) * columns;
 
   const foldedWeight = derive(weight.key, weight.shape, affine, [weight], ([w = NONE], rest) => {
-    const { scale } = affine.coefficients(rest);
+    const factors = repeatEach(affine.coefficients(rest).scale, taps);
     const out = new Float32Array(w.length);
     for (let o = 0, i = 0; o < outputs; o++) {
-      const first = firstChannel(o);
-      for (let c = first; c < first + groupInputs; c++) {
-        const factor = scale[c] ?? NaN;
-        for (const end = i + taps; i < end; i++) out[i] = (w[i] ?? NaN) * factor;
+      for (let j = firstColumn(o), end = j + columns; j < end; j++, i++) {
+        out[i] = (w[i] ?? NaN) * (factors[j] ?? NaN);
       }
     }
     return out;
   });
   const sources = bias === undefined ? [weight] : [weight, bias];
   const foldedBias = derive(biasKey(layer), [outputs], affine, sources, ([w = NONE, b], rest) => {
-    const { shift } = affine.coefficients(rest);
+    const terms = repeatEach(affine.coefficients(rest).shift, taps);
     const out = new Float32Array(outputs);
     for (let o = 0, i = 0; o < outputs; o++) {
-      const first = firstChannel(o);
       let sum = b === undefined ? 0 : (b[o] ?? NaN);
-      for (let c = first; c < first + groupInputs; c++) {
-        const term = shift[c] ?? NaN;
-        for (const end = i + taps; i < end; i++) sum += (w[i] ?? NaN) * term;
+      for (let j = firstColumn(o), end = j + columns; j < end; j++, i++) {
+        sum += (w[i] ?? NaN) * (terms[j] ?? NaN);
       }
       out[o] = sum;
     }
@@ -78,6 +76,10 @@ export function foldBefore(layer: Layer, affine: ChannelAffine, input: Node): La
 }
 
 const NONE = new Float32Array(0);
+
+function repeatEach(values: Float64Array, times: number): Float64Array {
+  return Float64Array.from({ length: values.length * times }, (_, i) => values[Math.floor(i / times)] ?? NaN);
+}
 
 function withWeights(layer: Layer, folded: Readonly<Record<string, Parameter>>): Layer {
   const parameters = { ...layer.parameters, ...folded };

@@ -168,7 +168,9 @@ describe('reparameterize', () => {
     });
     it('of even kernels and unequal paddings', () => {
       merges({ kernel: 4, padding: 1 }, { kernel: 2, padding: 0 }, 'conv 4×4 groups');
-      merges({ kernel: 2, dilation: 2, padding: 1 }, { kernel: 3, dilation: 2 }, 'conv 5×5 groups');
+      // Taps at odd offsets of one kernel and at even ones of the other, on one axis only.
+      merges({ kernel: [2, 1], dilation: 2 }, { kernel: [3, 1], dilation: 2 }, 'conv 5×1 groups');
+      merges({ kernel: [1, 2], dilation: 2 }, { kernel: [1, 3], dilation: 2 }, 'conv 1×5 groups');
     });
   });
 
