@@ -104,8 +104,12 @@ function estimate(problem: PointwiseProblem, config: PointwiseBf16Config, caps: 
     (panels.lastVectors > 0 ? tile(rowCount, panels.lastVectors) : 0);
   const rest = rows % tileRows;
   const tiles = Math.floor(rows / tileRows) * acrossPanels(tileRows) + (rest > 0 ? acrossPanels(rest) : 0);
-  const timesRounded = Math.ceil(panelCount(panels) / config.panels);
-  return tiles + (timesRounded * rows * panels.depth * ROUNDING_CYCLES) / lanes;
+  const panelTasks = Math.ceil(panelCount(panels) / config.panels);
+  const rounding = (panelTasks * rows * panels.depth * ROUNDING_CYCLES) / lanes;
+  const tasks = panelTasks * Math.ceil(Math.ceil(rows / tileRows) / config.rowTiles);
+  // Some threads wait at the end where tasks do not divide evenly.
+  const shareOfThreads = tasks / (Math.ceil(tasks / caps.threads) * caps.threads);
+  return (tiles + rounding) / shareOfThreads;
 }
 
 /** Panels of weights as pairs: their depth is the number of pairs. */
