@@ -66,7 +66,7 @@ export default tseslint.config(
     languageOptions: {
       globals: readonly(
         ...['process', 'console', 'performance', 'setTimeout'],
-        ...['AbortController', 'Buffer', 'URL', 'URLSearchParams'],
+        ...['AbortController', 'Buffer', 'URL', 'URLSearchParams', 'fetch'],
       ),
     },
   },

@@ -1,94 +1,153 @@
-// Installs the package as a user would and uses it: the library on each device, then the command line.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// Installs the package as a user would and uses it: types, the library, the examples, a page, the command line.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { openPage } from './smoke/in-browser.js';
+
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Runs against the installed package: a depthwise convolution on each device, compared with the definition. */
-const USE_LIBRARY = `
-import { NO_EPILOGUE, channelPitch, createOp, openDevice, samePadding } from 'widefield';
+/** Compiles only if the declarations of the package do. */
+const USE_TYPES = `
+import { createModel } from 'widefield';
+import type { Classification, FeatureMap, Model } from 'widefield';
+import { defaultTuningFile } from 'widefield/node';
 
-const [height, width, channels, k] = [9, 7, 20, 5];
-const weight = Float32Array.from({ length: channels * k * k }, (_, i) => Math.sin(i));
-const pixel = (y, x, c) => (y < 0 || x < 0 || y >= height || x >= width ? 0 : Math.fround(Math.cos((y * width + x) * channels + c)));
-
-let checked = 0;
-for (const name of ['native', 'wasm']) {
-  let device;
-  try {
-    device = await openDevice(name, { threads: 2 });
-  } catch (error) {
-    if (error.code !== 'unsupported') throw error;
-    console.log(name + ' is not available here: ' + error.message);
-    continue;
-  }
-  const pitch = channelPitch(channels, device.caps.lanes[0]);
-  const problem = {
-    op: 'depthwise', batch: 1, height, width, channels, pitch, kernelHeight: k, kernelWidth: k,
-    stride: 1, dilation: 1, padding: samePadding(k, k), epilogue: NO_EPILOGUE,
-  };
-  const op = await createOp(device, problem, { weight });
-  const input = op.input();
-  for (let p = 0; p < height * width; p++)
-    for (let c = 0; c < channels; c++) input[p * pitch + c] = pixel(Math.floor(p / width), p % width, c);
-  op.output.fill(NaN);
-  await op.run();
-  let worst = 0;
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++)
-      for (let c = 0; c < channels; c++) {
-        let sum = 0;
-        for (let i = 0; i < k; i++)
-          for (let j = 0; j < k; j++) sum += pixel(y + i - 2, x + j - 2, c) * weight[(c * k + i) * k + j];
-        const error = Math.abs(op.output[(y * width + x) * pitch + c] - sum);
-        worst = error <= worst ? worst : error;
-      }
-  if (!(worst < 1e-4)) throw new Error(name + ' is off by ' + worst);
-  console.log(name + ' is right within ' + worst.toExponential(1));
-  await op.dispose();
-  await device.dispose();
-  checked++;
+export async function use(photo: Blob, signal: AbortSignal): Promise<Classification[]> {
+  const model: Model = await createModel('slak-tiny', { weights: 'synthetic', features: true, signal });
+  const maps: FeatureMap[] = await model.features(await model.prepareImage(photo));
+  const [height]: readonly number[] = maps[0]?.shape ?? [];
+  // @ts-expect-error: top is a number
+  await model.classify(photo, { top: 'three' });
+  return model.classify(photo, { top: (height ?? 0) + defaultTuningFile().length, signal });
 }
-if (checked === 0) throw new Error('no device works');
 `;
 
 const folder = mkdtempSync(path.join(tmpdir(), 'widefield-smoke-'));
+const installed = path.join(folder, 'node_modules/widefield');
+const example = (name) => path.join(installed, 'examples', name);
+const photo = example('photos/chelsea.jpg');
 try {
+  install();
+  checkStaticImports();
+  checkTypes();
+  for (const script of ['use-op.js', 'use-model.js']) {
+    copyFileSync(path.join(root, 'scripts/smoke', script), path.join(folder, script));
+    report(node(script, photo));
+  }
+  useExamples();
+  await useServer();
+  report(`page: ${await openPage(example('browser'), path.join(folder, 'page'))}`);
+  useCommandLine();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function install() {
   const [{ filename }] = JSON.parse(
     npm(root, 'pack', '--ignore-scripts', '--json', '--pack-destination', folder),
   );
   writeFileSync(path.join(folder, 'package.json'), '{"name":"smoke","private":true,"type":"module"}\n');
   npm(folder, 'install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', `./${filename}`);
+}
 
-  const entry = path.join(folder, 'node_modules/widefield/dist/index.js');
-  for (const [file, module] of staticImports(entry)) {
+function checkStaticImports() {
+  for (const [file, module] of staticImports(path.join(installed, 'dist/index.js'))) {
     if (!module.startsWith('.'))
       throw new Error(`Browsers cannot load ${file}: it imports ${module} statically.`);
   }
-  writeFileSync(path.join(folder, 'use.js'), USE_LIBRARY);
-  process.stdout.write(quiet(process.execPath, ['use.js']));
+}
 
-  const command = path.join(folder, 'node_modules/widefield/bin/widefield.js');
-  const facts = JSON.parse(quiet(process.execPath, [command, 'doctor', '--json']));
+function checkTypes() {
+  writeFileSync(path.join(folder, 'use-types.ts'), USE_TYPES);
+  const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022'];
+  node(compiler, ...options, '--lib', 'es2023,dom,esnext.disposable', 'use-types.ts');
+}
+
+function useExamples() {
+  const model = ['--model', 'mobilenet-v2'];
+  expectMatch(node(example('classify.js'), photo, ...model), /chelsea\.jpg \(\d+ ms, \w+\)\n +\d+\.\d %/);
+  const features = path.join(folder, 'features');
+  expectMatch(
+    node(example('features.js'), photo, ...model, '--output', features),
+    /stage4 {2}\[1, 7, 7, \d+\] {2}stride 32/,
+  );
+  expectMatch(readFileSync(path.join(features, 'stage4.npy'), 'latin1').slice(0, 128), /NUMPY.*\(1, 7, 7,/);
+  report('the examples classify.js and features.js work');
+}
+
+async function useServer() {
+  const options = { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] };
+  const server = spawn(
+    process.execPath,
+    [example('server.js'), '--model', 'mobilenet-v2', '--port', '0'],
+    options,
+  );
+  let stderr = '';
+  server.stderr.on('data', (text) => (stderr += text));
+  const ended = new Promise((resolve) => server.on('exit', (code, signal) => resolve(code ?? signal)));
+  try {
+    const address = await new Promise((resolve, reject) => {
+      server.stdout.on('data', (text) => resolve(/http:\S+/.exec(text)?.[0]));
+      void ended.then(() => reject(new Error(`server.js ended: ${stderr}`)));
+    });
+    const response = await fetch(`${address}?top=3`, { method: 'POST', body: readFileSync(photo) });
+    const { classes } = await response.json();
+    if (response.status !== 200 || classes.length !== 3)
+      throw new Error(`server.js answers ${response.status}`);
+  } finally {
+    server.kill('SIGTERM');
+  }
+  const code = await ended;
+  // Windows ends processes without asking them.
+  if ((code !== 0 && process.platform !== 'win32') || stderr !== '')
+    throw new Error(`server.js: exit code ${code}, stderr: ${stderr}`);
+  report('the example server.js answers, and ends when told to');
+}
+
+function useCommandLine() {
+  const command = path.join(installed, 'bin/widefield.js');
+  expectMatch(node(command, '--help'), /Usage: widefield/);
+  const { params } = JSON.parse(node(command, 'describe', 'mobilenet-v2', '--json'));
+  if (params !== 3504872) throw new Error(`MobileNetV2 has 3504872 parameters, not ${params}`);
+  const network = ['--model', 'mobilenet-v2', '--weights', 'synthetic', '--json'];
+  const classified = run(command, 'classify', photo, ...network);
+  expectMatch(classified.stderr, /^Synthetic weights have learned nothing[^\n]*\n$/);
+  const { results, device } = JSON.parse(classified.stdout);
+  if (results[0].predictions.length !== 5) throw new Error('classify does not give five classes');
+  report(`the command line classifies on ${device}`);
+  const facts = JSON.parse(node(command, 'doctor', '--json'));
   if (facts.auto.device === undefined) throw new Error('doctor finds no device');
-  process.stdout.write(`doctor takes ${facts.auto.device}\n`);
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+  report(`doctor takes ${facts.auto.device}`);
 }
 
 function npm(cwd, ...args) {
   return execFileSync('npm', args, { cwd, encoding: 'utf8', shell: process.platform === 'win32' });
 }
 
-/** Standard output of a command that must succeed and say nothing on standard error. */
-function quiet(command, args) {
-  const { status, stdout, stderr } = spawnSync(command, args, { cwd: folder, encoding: 'utf8' });
-  if (status !== 0 || stderr !== '')
-    throw new Error(`${args.join(' ')}: exit code ${status}, stderr: ${stderr}`);
+/** Standard output of a script that must succeed and say nothing on standard error. */
+function node(...args) {
+  const { stdout, stderr } = run(...args);
+  if (stderr !== '') throw new Error(`${args.join(' ')} says ${stderr}`);
   return stdout;
+}
+
+/** What a script that must succeed says. */
+function run(...args) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${args.join(' ')}: exit code ${status}, says ${stdout}${stderr}`);
+  return { stdout, stderr };
+}
+
+function expectMatch(text, pattern) {
+  if (!pattern.test(text)) throw new Error(`${text} is not like ${pattern}`);
+}
+
+function report(text) {
+  process.stdout.write(`${text.trimEnd()}\n`);
 }
 
 /** All [file, module] pairs that loading a file brings about before any of its code runs. */

@@ -1,7 +1,5 @@
 import { fileURLToPath } from 'node:url';
 
-import { defineConfig } from 'vite';
-
 /**
  * WebAssembly runs on several threads only where memory may be shared, and browsers allow that only to pages that are
  * served with these two headers. Without them everything works, on one thread.
@@ -11,10 +9,11 @@ const headers = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 };
 
-export default defineConfig({
+/** @type {import('vite').UserConfig} */
+export default {
   root: import.meta.dirname,
   // The photos, and the package itself, are outside of this folder.
   server: { headers, fs: { allow: [fileURLToPath(new URL('../..', import.meta.url))] } },
   preview: { headers },
   build: { target: 'es2022' },
-});
+};
