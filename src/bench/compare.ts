@@ -2,8 +2,8 @@ import { throwIfAborted } from '../core/errors.ts';
 import type { Engine } from './engine.ts';
 
 /** Times of one engine in a comparison. */
-export interface Timing {
-  readonly engine: Engine;
+export interface Timing<E extends Engine = Engine> {
+  readonly engine: E;
   readonly runs: number;
   readonly medianMs: number;
   readonly minMs: number;
@@ -33,8 +33,8 @@ const WARM_AGREEMENT = 1.2;
 const WARM_MAX_RUNS = 30;
 const WARM_MAX_MS = 2000;
 
-interface State {
-  readonly engine: Engine;
+interface State<E extends Engine = Engine> {
+  readonly engine: E;
   readonly times: number[];
   spentMs: number;
   /** Expected time of a run, from the warm-up. */
@@ -48,9 +48,12 @@ interface State {
  *
  * An engine is done after 20 runs and `seconds`; very slow ones after ten times `seconds` and 5 runs.
  */
-export async function compare(engines: readonly Engine[], options: CompareOptions): Promise<Timing[]> {
+export async function compare<E extends Engine>(
+  engines: readonly E[],
+  options: CompareOptions,
+): Promise<Timing<E>[]> {
   const { seconds, signal, onProgress, settle = waitForIdle } = options;
-  const states: State[] = [];
+  const states: State<E>[] = [];
   for (const engine of engines) {
     throwIfAborted(signal);
     states.push({ engine, times: [], spentMs: 0, expectedMs: await warmUp(engine) });
@@ -109,7 +112,7 @@ function progress({ times, spentMs }: State, seconds: number): number {
   );
 }
 
-function summarize({ engine, times }: State): Timing {
+function summarize<E extends Engine>({ engine, times }: State<E>): Timing<E> {
   const sorted = [...times].sort((a, b) => a - b);
   return {
     engine,

@@ -1,5 +1,8 @@
 import { throwIfAborted } from '../core/errors.ts';
+import type { Precision } from '../runtime/plan.ts';
 import type { BenchCase } from './case.ts';
+import type { ModelCase } from './model-case.ts';
+import type { KernelTime } from './profile.ts';
 
 /** Something that computes one case, again and again. */
 export interface Engine {
@@ -24,11 +27,34 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
+/** Milliseconds of an engine's start. */
+export interface Setup {
+  /** Building the graph, merging and fusing, choosing kernels. */
+  readonly planMs: number;
+  /** Compiling kernels, or finding them in the cache, and allocating memory. */
+  readonly compileMs: number;
+  /** Reading weights and packing them. */
+  readonly weightsMs: number;
+}
+
+/** Something that computes one network, again and again. Its output are the logits [N, classes]. */
+export interface ModelEngine extends Engine {
+  /** Arithmetic of matrix products; default float32. */
+  readonly precision?: Precision;
+  readonly setup?: Setup;
+  /** Bytes that the network holds on the device. */
+  readonly bytes?: { readonly weights: number; readonly arena: number };
+  /** Time of each kernel in one run, where the engine can tell. */
+  profile?(): Promise<KernelTime[]>;
+}
+
 /** A runtime that can make engines: Widefield on one device, or another project's. */
 export interface Peer {
   readonly version: string;
   /** Usually one engine; several where a user's choice makes a great difference. */
   prepare(test: BenchCase, signal?: AbortSignal): Promise<Engine[]>;
+  /** The same for a whole network; absent if the runtime cannot take one. */
+  prepareModel?(test: ModelCase, signal?: AbortSignal): Promise<ModelEngine[]>;
   dispose(): Promise<void>;
 }
 
@@ -57,27 +83,50 @@ const QUICK_RUNS = 7;
 
 /**
  * The quickest of several forms of the same computation, so that each peer runs in the form that suits it
- * best. The others are disposed of.
+ * best. The others are disposed of; forms that fail are passed over, unless all do.
  */
-export async function quickest(
-  makers: readonly (() => Promise<Engine>)[],
+export async function quickest<E extends Engine>(
+  makers: readonly (() => Promise<E>)[],
   signal?: AbortSignal,
-): Promise<Engine> {
-  let best: { readonly engine: Engine; readonly ms: number } | undefined;
+): Promise<E> {
+  const [only] = makers;
+  if (only !== undefined && makers.length === 1) return only();
+  let best: Trial<E> | undefined;
+  let failure: unknown;
   for (const make of makers) {
     throwIfAborted(signal);
-    const engine = await make();
-    if (makers.length === 1) return engine;
-    const ms = await quickTime(engine);
-    if (best === undefined || ms < best.ms) {
+    const trial = await tryOut(make);
+    if ('failure' in trial) failure ??= trial.failure;
+    else if (best === undefined || trial.ms < best.ms) {
       await best?.engine.dispose();
-      best = { engine, ms };
+      best = trial;
     } else {
-      await engine.dispose();
+      await trial.engine.dispose();
     }
   }
-  if (best === undefined) throw new Error('There is nothing to choose among.');
+  throwIfAborted(signal);
+  if (best === undefined) {
+    throw failure instanceof Error ? failure : new Error('There is nothing to choose among.');
+  }
   return best.engine;
+}
+
+interface Trial<E extends Engine> {
+  readonly engine: E;
+  readonly ms: number;
+}
+
+async function tryOut<E extends Engine>(
+  make: () => Promise<E>,
+): Promise<Trial<E> | { readonly failure: unknown }> {
+  let engine: E | undefined;
+  try {
+    engine = await make();
+    return { engine, ms: await quickTime(engine) };
+  } catch (failure) {
+    await engine?.dispose();
+    return { failure };
+  }
 }
 
 async function quickTime(engine: Engine): Promise<number> {

@@ -2,20 +2,8 @@ import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 
 import { invalidArgument } from '../core/errors.ts';
-import type { BenchReport, Row } from './report.ts';
-
-/** The colours of Okabe and Ito (2008), which people with any colour vision can tell apart. */
-const COLOURS: Readonly<Record<string, string>> = {
-  'widefield-native': '#0072B2',
-  'widefield-wasm': '#56B4E9',
-  'onnxruntime-node': '#D55E00',
-  'onnxruntime-web': '#E69F00',
-  tfjs: '#009E73',
-  'jax-js': '#CC79A7',
-  pytorch: '#000000',
-  'pytorch-channels-last': '#777777',
-};
-const OTHER_COLOUR = '#999999';
+import { COLOURS, sourceOf, standalone } from './plot-style.ts';
+import type { BenchReport, OpRow } from './report.ts';
 
 const WIDTH = 760;
 const PANEL_HEIGHT = 420;
@@ -55,7 +43,7 @@ export function plotReport({ machine, rows }: BenchReport): string {
     x: { label: 'kernel size K (K × K taps)', ticks: [...new Set(points.map((point) => point.kernel))] },
     y: { type: 'log', label: 'median time of one run (ms)', grid: true, tickFormat: String },
     fy: { label: null, axis: null, domain: shapes },
-    color: { domain: Object.keys(COLOURS), range: Object.values(COLOURS), unknown: OTHER_COLOUR },
+    color: COLOURS,
     marks: [
       Plot.frame({ stroke: '#ccc' }),
       Plot.lineY(points, { fy: 'shape', x: 'kernel', y: 'medianMs', stroke: 'engine', strokeWidth: 2 }),
@@ -79,15 +67,10 @@ export function plotReport({ machine, rows }: BenchReport): string {
       }),
     ],
   });
-  return standalone(
-    svg,
-    document,
-    height,
-    `${machine.cpu}, ${machine.threads} threads, Node ${machine.node}`,
-  );
+  return standalone(svg, document, { x: MARGIN.left, y: height - 8 }, sourceOf(machine));
 }
 
-function isPoint(row: Row): row is Row & Point {
+function isPoint(row: OpRow): row is OpRow & Point {
   return typeof row.kernel === 'number' && row.correct && row.medianMs > 0;
 }
 
@@ -109,23 +92,4 @@ function endLabels(points: readonly Point[]): (Point & { readonly labelMs: numbe
       return { ...point, labelMs: Math.exp(floor) };
     });
   });
-}
-
-/** Adds what an SVG needs outside of a page: its namespace, a background, and where the numbers come from. */
-function standalone(svg: Element, document: Document, height: number, source: string): string {
-  const namespace = 'http://www.w3.org/2000/svg';
-  svg.setAttribute('xmlns', namespace);
-  const background = document.createElementNS(namespace, 'rect');
-  background.setAttribute('width', '100%');
-  background.setAttribute('height', '100%');
-  background.setAttribute('fill', 'white');
-  const note = document.createElementNS(namespace, 'text');
-  note.setAttribute('x', String(MARGIN.left));
-  note.setAttribute('y', String(height - 8));
-  note.setAttribute('fill', '#666');
-  note.setAttribute('text-anchor', 'start');
-  note.textContent = source;
-  svg.querySelector('style')?.after(background);
-  svg.append(note);
-  return `${svg.outerHTML}\n`;
 }

@@ -1,32 +1,22 @@
 import type { DeviceCaps } from '../core/caps.ts';
 import type { Device } from '../devices/device.ts';
 import { channelPitch } from '../kernels/problem.ts';
-import { encode } from '../kernels/signature.ts';
 import { createOp } from '../runtime/op.ts';
 import type { OpSession } from '../runtime/op.ts';
 import { openDevice } from '../runtime/open.ts';
-import { tune } from '../runtime/tune.ts';
-import type { TuneProgress } from '../runtime/tune.ts';
-import { recordKey } from '../runtime/tuning-file.ts';
 import type { TuningRecord } from '../runtime/tuning-file.ts';
-import { loadTuning, saveTuning } from '../runtime/tuning-store.ts';
 import type { BenchCase, BenchProblem } from './case.ts';
 import { timer } from './engine.ts';
 import type { Engine, Peer } from './engine.ts';
 import { measurePeak } from './peak.ts';
+import { readMeasurements, tuneProblem } from './tuning.ts';
+import type { TuningOptions } from './tuning.ts';
+import { prepareModel } from './widefield-model.ts';
 
 export type WidefieldDevice = 'native' | 'wasm';
 
-export interface WidefieldOptions {
+export interface WidefieldOptions extends TuningOptions {
   readonly threads: number;
-  /** Measure all candidates first where no measurement is on file, and keep the winners. */
-  readonly tune: boolean;
-  /** The file of measurements; default: in the user's cache folder. */
-  readonly tuningFile?: string;
-  readonly onTune?: (progress: TuneProgress) => void;
-  /** Called when something is ignored that the user may want to know of. */
-  readonly onWarning?: (message: string) => void;
-  readonly signal?: AbortSignal;
 }
 
 /** Widefield itself on one of its devices, as one engine among others. */
@@ -44,23 +34,14 @@ export async function openWidefield(
     prepare: async (test, stop) => [
       await prepare(device, name, peakGflops, test, tuning, { ...options, ...(stop && { signal: stop }) }),
     ],
+    prepareModel: async (test, stop) => [
+      await prepareModel({ device, name, peakGflops, tuning }, test, {
+        ...options,
+        ...(stop && { signal: stop }),
+      }),
+    ],
     dispose: () => device.dispose(),
   };
-}
-
-/** The file of measurements. If it cannot be used, estimates can; but then there is nothing to tune into. */
-async function readMeasurements({
-  tuningFile,
-  tune: mayTune,
-  onWarning,
-}: WidefieldOptions): Promise<Map<string, TuningRecord>> {
-  try {
-    return await loadTuning(tuningFile);
-  } catch (error) {
-    if (mayTune) throw error;
-    onWarning?.(`${error instanceof Error ? error.message : String(error)} Estimates are used instead.`);
-    return new Map();
-  }
 }
 
 async function prepare(
@@ -69,17 +50,11 @@ async function prepare(
   peakGflops: number,
   test: BenchCase,
   tuning: Map<string, TuningRecord>,
-  { signal, tuningFile, tune: mayTune, onTune }: WidefieldOptions,
+  options: WidefieldOptions,
 ): Promise<Engine> {
+  const { signal } = options;
   const problem = withPitch(test.problem, device.caps);
-  if (mayTune && !tuning.has(recordKey(device.caps.fingerprint, encode(problem)))) {
-    const record = await tune(device, problem, {
-      ...(signal && { signal }),
-      ...(onTune && { onProgress: onTune }),
-    });
-    await saveTuning([record], tuningFile);
-    tuning.set(recordKey(record.machine, record.problem), record);
-  }
+  if (options.tune) await tuneProblem(device, problem, tuning, options);
   const begin = performance.now();
   const op = await createOp(device, problem, { weight: test.weight }, { tuning, ...(signal && { signal }) });
   const setupMs = performance.now() - begin;

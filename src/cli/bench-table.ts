@@ -1,5 +1,5 @@
 import type { PeerName } from '../bench/peers/index.ts';
-import type { BenchReport, Row } from '../bench/report.ts';
+import type { BenchReport, Measured, OpRow } from '../bench/report.ts';
 import { formatNumber, formatTable } from './table.ts';
 import type { Column } from './table.ts';
 
@@ -17,7 +17,7 @@ export function formatReport(report: BenchReport, asked?: readonly PeerName[]): 
   return [...tables, footer(report, asked)].join('\n\n');
 }
 
-function shapeTable(rows: readonly Row[]): string {
+function shapeTable(rows: readonly OpRow[]): string {
   const [first] = rows;
   if (first === undefined) return '';
   const hasBaseline = rows.some((row) => row.engine === BASELINE);
@@ -36,7 +36,7 @@ function shapeTable(rows: readonly Row[]): string {
     ...(hasBaseline ? [{ title: 'speed-up', align: 'right' } as const] : []),
     { title: 'configuration' },
   ];
-  let previous: Row['kernel'] | undefined;
+  let previous: OpRow['kernel'] | undefined;
   const cells = rows.map((row) => {
     const kernel = row.kernel === previous ? '' : String(row.kernel);
     previous = row.kernel;
@@ -58,39 +58,59 @@ function shapeTable(rows: readonly Row[]): string {
   return `${first.op} ${first.shape}\n${formatTable(columns, cells)}`;
 }
 
-function partOfPeak({ gflops, peakGflops }: Row): string {
+function partOfPeak({ gflops, peakGflops }: OpRow): string {
   return peakGflops === null ? '' : `${Math.round((100 * gflops) / peakGflops)}%`;
 }
 
 /** How many times quicker than the baseline on the same case. */
-function speedUp(row: Row, rows: readonly Row[]): string {
+function speedUp(row: OpRow, rows: readonly OpRow[]): string {
   const baseline = rows.find((other) => other.engine === BASELINE && other.kernel === row.kernel);
   return baseline === undefined || !row.correct ? '' : `${formatNumber(baseline.medianMs / row.medianMs)}×`;
 }
 
-function footer({ machine, rows, skipped }: BenchReport, asked: readonly PeerName[] | undefined): string {
-  const included = new Map(rows.map((row) => [row.engine, row.timingIncludes]));
-  const lines = [
+function footer(report: BenchReport, asked: readonly PeerName[] | undefined): string {
+  const hasBaseline = report.rows.some((row) => row.engine === BASELINE);
+  return [
     'Spread is the interquartile range; error is max |y − reference| / max |reference| against float64; GFLOP/s',
-    `count the direct computation.${included.has(BASELINE) ? ` Speed-up is against ${BASELINE}.` : ''}`,
-    'Time includes:',
-    ...[...included].map(([engine, what]) => `  ${engine}: ${what}`),
-    ...setUp(rows),
+    `count the direct computation.${hasBaseline ? ` Speed-up is against ${BASELINE}.` : ''}`,
+    ...timingLines(report.rows),
+    ...setUp(report.rows),
+    ...machineLines(report.machine),
+    ...skippedLines(report.skipped, asked),
+  ].join('\n');
+}
+
+/** What a time of each engine includes. */
+export function timingLines(rows: readonly Measured[]): string[] {
+  const included = new Map(rows.map((row) => [row.engine, row.timingIncludes]));
+  return ['Time includes:', ...[...included].map(([engine, what]) => `  ${engine}: ${what}`)];
+}
+
+/** The machine, and the engines' versions. */
+export function machineLines(machine: BenchReport['machine']): string[] {
+  return [
     `Machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryMiB} MiB, ${machine.os}; ` +
       `Node ${machine.node}, Widefield ${machine.widefield}; ${machine.threads} threads asked for.`,
     ...Object.entries(machine.devices).map(([name, note]) => `  ${name}: ${note}`),
     ...Object.entries(machine.versions).map(([name, version]) => `  ${name} ${version}`),
   ];
-  for (const { engine, shape, kernel, reason } of skipped) {
+}
+
+/** @param asked peers that the user named: the absence of others is only mentioned in passing */
+export function skippedLines(
+  skipped: BenchReport['skipped'],
+  asked: readonly PeerName[] | undefined,
+): string[] {
+  return skipped.map(({ engine, model, shape, kernel, reason }) => {
     const isAbsent = shape === undefined;
-    if (isAbsent && asked === undefined) lines.push(`Not here: ${engine} (${reason})`);
-    else lines.push(`Not measured: ${engine}${isAbsent ? '' : ` on ${shape} kernel ${kernel}`}: ${reason}`);
-  }
-  return lines.join('\n');
+    if (isAbsent && asked === undefined) return `Not here: ${engine} (${reason})`;
+    const what = model === undefined ? `${shape} kernel ${kernel}` : `${model} ${shape}`;
+    return `Not measured: ${engine}${isAbsent ? '' : ` on ${what}`}: ${reason}`;
+  });
 }
 
 /** For each engine of ours: the longest set-up, and the multiply-add peak. */
-function setUp(rows: readonly Row[]): string[] {
+function setUp(rows: readonly OpRow[]): string[] {
   const engines = [...new Set(rows.filter((row) => row.setupMs !== null).map((row) => row.engine))];
   return engines.map((engine) => {
     const own = rows.filter((row) => row.engine === engine);

@@ -1,38 +1,16 @@
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
 
 import { runBench } from '../bench/bench.ts';
 import { depthwiseCase, pointwiseCase } from '../bench/case.ts';
 import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
-import { PEER_NAMES } from '../bench/peers/index.ts';
-import type { PeerName } from '../bench/peers/index.ts';
 import type { BenchReport } from '../bench/report.ts';
-import type { WidefieldDevice } from '../bench/widefield.ts';
-import { WidefieldError } from '../core/errors.ts';
+import { modelCommand } from './bench-model.ts';
+import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
+import type { CommonOptions } from './bench-options.ts';
 import { formatReport } from './bench-table.ts';
 import type { CommandContext } from './context.ts';
-import {
-  defaultThreads,
-  parseCounts,
-  parseDevices,
-  parseKernels,
-  parseMapShapes,
-  parsePeers,
-  parseRowsShapes,
-  parseSeconds,
-  parseThreads,
-} from './options.ts';
+import { parseCounts, parseKernels, parseMapShapes, parseRowsShapes } from './options.ts';
 import type { RowsShape } from './options.ts';
-import { openProgress } from './progress.ts';
-
-interface CommonOptions {
-  readonly devices: WidefieldDevice[];
-  readonly threads: number;
-  readonly peers?: PeerName[];
-  readonly python?: string;
-  readonly seconds: number;
-  readonly tune?: boolean;
-  readonly json?: boolean;
-}
 
 interface DepthwiseOptions extends CommonOptions {
   readonly shape?: MapShape[];
@@ -45,12 +23,13 @@ interface PointwiseOptions extends CommonOptions {
   readonly outputs?: number[];
 }
 
-/** `widefield bench depthwise` and `widefield bench pointwise`. */
+/** `widefield bench depthwise`, `widefield bench pointwise` and `widefield bench model`. */
 export function benchCommand(context: CommandContext): Command {
   return new Command('bench')
     .description('time Widefield beside other runtimes, interleaved, every result checked')
     .addCommand(depthwiseCommand(context))
-    .addCommand(pointwiseCommand(context));
+    .addCommand(pointwiseCommand(context))
+    .addCommand(modelCommand(context));
 }
 
 function depthwiseCommand(context: CommandContext): Command {
@@ -70,7 +49,10 @@ function depthwiseCommand(context: CommandContext): Command {
       options.kernels.map((kernel) => () => depthwiseCase(shape, kernel)),
     );
     const report = await run(makers, options, context);
-    if (options.plot !== undefined) await writePlot(report, options.plot);
+    if (options.plot !== undefined) {
+      const { plotReport } = await import('../bench/plot.ts');
+      await writePlot(options.plot, plotReport(report));
+    }
   });
 }
 
@@ -96,75 +78,22 @@ function pointwiseCommand(context: CommandContext): Command {
   });
 }
 
-function withCommonOptions(command: Command): Command {
-  return command
-    .addOption(
-      new Option('--devices <names>', 'native, wasm, or none')
-        .argParser(parseDevices)
-        .default(['native', 'wasm'], 'native,wasm'),
-    )
-    .addOption(
-      new Option('--threads <count>', 'for every engine').argParser(parseThreads).default(defaultThreads()),
-    )
-    .option(
-      '--peers <names>',
-      `${PEER_NAMES.join(', ')}; all, or none (default: those installed)`,
-      parsePeers,
-    )
-    .option('--python <path>', 'the interpreter that has PyTorch (default: the first python3 that has it)')
-    .addOption(
-      new Option('--seconds <s>', 'least time of each engine and case').argParser(parseSeconds).default(3),
-    )
-    .option('--tune', 'measure all configurations first, and remember the winners')
-    .option('--json', 'print one JSON object');
-}
-
 async function run(
   makers: readonly (() => BenchCase)[],
   options: CommonOptions,
-  { signal, print, warn }: CommandContext,
+  context: CommandContext,
 ): Promise<BenchReport> {
-  const progress = openProgress();
-  let report: BenchReport;
-  try {
-    report = await runBench(lazily(makers), makers.length, {
-      devices: options.devices,
-      threads: options.threads,
-      seconds: options.seconds,
-      tune: options.tune === true,
-      ...(options.peers && { peers: options.peers }),
-      ...(options.python !== undefined && { python: options.python }),
-      signal,
-      onWarning: warn,
-      onProgress: (activity, done) => {
-        progress.update(activity, done);
-      },
-    });
-  } finally {
-    progress.stop();
-  }
-  print(options.json === true ? JSON.stringify(report, undefined, 2) : formatReport(report, options.peers));
-  const wrong = report.rows.filter((row) => !row.correct);
-  if (wrong.length > 0) {
-    const names = [...new Set(wrong.map((row) => row.engine))].join(', ');
-    throw new WidefieldError('device-lost', `WRONG RESULTS from ${names}: their times mean nothing.`);
-  }
+  const report = await withProgress(options, context, (bench) =>
+    runBench(lazily(makers), makers.length, bench),
+  );
+  context.print(
+    options.json === true ? JSON.stringify(report, undefined, 2) : formatReport(report, options.peers),
+  );
+  refuseWrongResults(report);
   return report;
 }
 
 /** Makes each case's data only when its turn has come. */
 function* lazily(makers: readonly (() => BenchCase)[]): Generator<BenchCase> {
   for (const make of makers) yield make();
-}
-
-async function writePlot(report: BenchReport, file: string): Promise<void> {
-  const [{ writeFile }, { plotReport }] = await Promise.all([
-    import('node:fs/promises'),
-    import('../bench/plot.ts'),
-  ]);
-  try {
-    await writeFile(file, plotReport(report));
-  } catch (error) {
-    throw new WidefieldError('io', `The plot cannot be written to ${file}.`, { cause: error });
-  }
 }

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
 import { plotReport } from '../../src/bench/plot.ts';
-import type { BenchReport, Row } from '../../src/bench/report.ts';
+import type { BenchReport, OpRow } from '../../src/bench/report.ts';
 
-function row(shape: string, kernel: number | string, engine: string, medianMs: number): Row {
+function row(shape: string, kernel: number | string, engine: string, medianMs: number): OpRow {
   return {
     op: 'depthwise',
     shape,
@@ -25,7 +25,7 @@ function row(shape: string, kernel: number | string, engine: string, medianMs: n
   };
 }
 
-function report(rows: readonly Row[]): BenchReport {
+function report(rows: readonly OpRow[]): BenchReport {
   const machine = {
     cpu: 'A processor',
     cores: 2,

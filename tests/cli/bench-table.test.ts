@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 
-import type { BenchReport, Row } from '../../src/bench/report.ts';
+import type { BenchReport, OpRow } from '../../src/bench/report.ts';
 import { formatReport } from '../../src/cli/bench-table.ts';
 
-const ROW: Row = {
+const ROW: OpRow = {
   op: 'depthwise',
   shape: '1,56,56,128',
   kernel: 31,

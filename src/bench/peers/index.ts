@@ -17,6 +17,9 @@ export type PeerName = keyof typeof OPENERS;
 
 export const PEER_NAMES = Object.keys(OPENERS) as PeerName[];
 
+/** Runtimes that can take a whole network; the others would need each network written anew in their own terms. */
+export const MODEL_PEER_NAMES: readonly PeerName[] = ['onnxruntime-node', 'onnxruntime-web', 'pytorch'];
+
 /** A runtime that this machine does not have, and why it seems so. */
 export interface AbsentPeer {
   readonly absent: string;

@@ -1,5 +1,6 @@
 import type { Peer, PeerOptions } from '../engine.ts';
 import { quickest } from '../engine.ts';
+import { ortModelMakers } from './ort-model.ts';
 import { ortEngine, ortForms } from './ort.ts';
 
 /** ONNX Runtime's native CPU provider. */
@@ -26,6 +27,9 @@ export async function openOnnxruntimeNode({ threads }: PeerOptions): Promise<Pee
         ortForms(test).map((form) => () => ortEngine(ort, form, options)),
         signal,
       ),
+    ],
+    prepareModel: async (test, signal) => [
+      await quickest(ortModelMakers(ort, test, options, signal), signal),
     ],
     dispose: () => Promise.resolve(),
   };

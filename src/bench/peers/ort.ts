@@ -16,25 +16,27 @@ export interface OrtApi {
   readonly Tensor: TensorConstructor;
 }
 
-/** A problem as a model of one node, its input in the model's layout, and the way back. */
-interface Form {
+/** A computation as a model with one input and one output, the input in the model's layout, and the way back. */
+export interface OrtForm {
   readonly name: string;
   readonly model: Uint8Array;
+  readonly inputName: string;
+  readonly outputName: string;
   readonly input: Float32Array;
   readonly inputShape: readonly number[];
   readonly outputShape: readonly number[];
-  /** From the model's layout to [N, H, W, C]. */
-  toNhwc(output: Float32Array): Float32Array;
+  /** From the model's layout to [N, H, W, C] or [rows, outputs]. */
+  readonly toNhwc: (output: Float32Array) => Float32Array;
 }
 
 /** All sensible forms of the problem: which one is quickest depends on shape and runtime. */
-export function ortForms(test: BenchCase): Form[] {
+export function ortForms(test: BenchCase): OrtForm[] {
   const { problem } = test;
   if (problem.op === 'depthwise') return [depthwise(problem, test)];
   return [gemm(problem, test), pointwiseConv(problem, test)];
 }
 
-function depthwise(problem: DepthwiseProblem, { input, weight }: BenchCase): Form {
+function depthwise(problem: DepthwiseProblem, { input, weight }: BenchCase): OrtForm {
   const { batch, height, width, channels, kernelHeight, kernelWidth, padding, stride, dilation } = problem;
   const shape = [batch, channels, height, width];
   return form('Conv NCHW', {
@@ -59,7 +61,7 @@ function depthwise(problem: DepthwiseProblem, { input, weight }: BenchCase): For
   });
 }
 
-function gemm(problem: PointwiseProblem, { input, weight }: BenchCase): Form {
+function gemm(problem: PointwiseProblem, { input, weight }: BenchCase): OrtForm {
   const { rows, inputs, outputs } = problem;
   return form('Gemm', {
     node: { operator: 'Gemm', inputs: ['x', 'w'], outputs: ['y'] },
@@ -72,7 +74,7 @@ function gemm(problem: PointwiseProblem, { input, weight }: BenchCase): Form {
   });
 }
 
-function pointwiseConv(problem: PointwiseProblem, { input, weight }: BenchCase): Form {
+function pointwiseConv(problem: PointwiseProblem, { input, weight }: BenchCase): OrtForm {
   const { rows, inputs, outputs } = problem;
   return form('Conv 1×1 NCHW', {
     node: { operator: 'Conv', inputs: ['x', 'w'], outputs: ['y'], attributes: { kernel_shape: [1, 1] } },
@@ -85,20 +87,20 @@ function pointwiseConv(problem: PointwiseProblem, { input, weight }: BenchCase):
   });
 }
 
-interface FormParts extends Omit<Form, 'name' | 'model'> {
+interface FormParts extends Omit<OrtForm, 'name' | 'model' | 'inputName' | 'outputName'> {
   readonly node: OnnxNode;
   readonly weight: Float32Array;
   readonly weightShape: readonly number[];
 }
 
-function form(name: string, { node, weight, weightShape, ...rest }: FormParts): Form {
+function form(name: string, { node, weight, weightShape, ...rest }: FormParts): OrtForm {
   const model = encodeModel({
     nodes: [node],
     inputs: [{ name: 'x', shape: rest.inputShape }],
     outputs: [{ name: 'y', shape: rest.outputShape }],
     initializers: [{ name: 'w', shape: weightShape, values: weight }],
   });
-  return { name, model, ...rest };
+  return { name, model, inputName: 'x', outputName: 'y', ...rest };
 }
 
 export interface OrtEngineOptions {
@@ -111,16 +113,19 @@ export interface OrtEngineOptions {
   readonly timingIncludes: string;
 }
 
-export async function ortEngine(ort: OrtApi, form: Form, options: OrtEngineOptions): Promise<Engine> {
+export async function ortEngine(ort: OrtApi, form: OrtForm, options: OrtEngineOptions): Promise<Engine> {
+  const { inputName, outputName, outputShape } = form;
   const session = await ort.InferenceSession.create(form.model, options.session);
   const tensor = (data: Float32Array, shape: readonly number[]): Tensor =>
     new ort.Tensor('float32', data, shape);
-  const feeds = { x: tensor(form.input, form.inputShape) };
-  const outputSize = form.outputShape.reduce((a, b) => a * b, 1);
-  const fetches = options.preallocate
-    ? { y: tensor(new Float32Array(outputSize), form.outputShape) }
-    : { y: null };
+  const feeds = { [inputName]: tensor(form.input, form.inputShape) };
+  const outputSize = outputShape.reduce((a, b) => a * b, 1);
+  const fetches = {
+    [outputName]: options.preallocate ? tensor(new Float32Array(outputSize), outputShape) : null,
+  };
   let results: InferenceSession.ReturnType = {};
+  // The closures below must not hold the model, which is as large as its weights.
+  const toNhwc = form.toNhwc;
   const { name, device, threads, timingIncludes } = options;
   return {
     name,
@@ -131,7 +136,7 @@ export async function ortEngine(ort: OrtApi, form: Form, options: OrtEngineOptio
     time: timer(async () => {
       results = await session.run(feeds, fetches);
     }),
-    output: () => Promise.resolve(form.toNhwc(results.y?.data as Float32Array)),
+    output: () => Promise.resolve(toNhwc(results[outputName]?.data as Float32Array)),
     dispose: () => session.release(),
   };
 }

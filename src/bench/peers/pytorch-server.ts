@@ -1,10 +1,12 @@
+import { PYTORCH_NETWORK } from './pytorch-network.ts';
+
 /**
  * The Python side of the PyTorch peer. Requests on standard input and replies on standard output are one
  * line of JSON each, followed by `bytes` bytes of little-endian float32 where it says so. Python takes the
  * times, around the operation alone.
  */
 export const PYTORCH_SERVER = String.raw`
-import json, sys, time
+import json, math, sys, time
 import torch
 import torch.nn.functional as F
 
@@ -17,9 +19,7 @@ def reply(header, payload=b''):
     stdout.flush()
 
 def tensor(payload, offset, shape):
-    count = 1
-    for size in shape:
-        count *= size
+    count = math.prod(shape)
     return torch.frombuffer(payload, dtype=torch.float32, count=count, offset=4 * offset).reshape(shape).clone()
 
 def depthwise(q, payload):
@@ -56,11 +56,13 @@ def pointwise(q, payload):
         'conv2d channels_last': (lambda: F.conv2d(last, weight4), to_rows),
     }
 
+${PYTORCH_NETWORK}
 def handle(q, payload):
     command = q['command']
     if command == 'prepare':
         torch.set_num_threads(q['threads'])
-        made = {'depthwise': depthwise, 'pointwise': pointwise}[q['op']](q, payload)
+        makers = {'depthwise': depthwise, 'pointwise': pointwise, 'network': make_network}
+        made = makers[q['op']](q, payload)
         forms.clear()
         results.clear()
         forms.update(made)
@@ -74,6 +76,20 @@ def handle(q, payload):
             times.append((time.perf_counter() - start) * 1e3)
         results[q['form']] = y
         reply({'times': times})
+    elif command == 'parameter':
+        parameters[q['key']] = tensor(payload, 0, q['shape'])
+        reply({})
+    elif command == 'drop':
+        forms.pop(q['form'], None)
+        results.pop(q['form'], None)
+        if not forms:
+            parameters.clear()
+        reply({})
+    elif command == 'clear':
+        forms.clear()
+        results.clear()
+        parameters.clear()
+        reply({})
     elif command == 'output':
         y = forms[q['form']][1](results[q['form']]).contiguous()
         reply({}, y.numpy().tobytes())
@@ -85,7 +101,8 @@ with torch.no_grad():
         if not line:
             break
         request = json.loads(line)
-        body = bytearray(stdin.read(request['bytes']))
+        body = bytearray(request['bytes'])
+        stdin.readinto(body)
         try:
             handle(request, body)
         except Exception as error:

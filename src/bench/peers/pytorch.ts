@@ -2,6 +2,7 @@ import type { BenchCase } from '../case.ts';
 import { quickest } from '../engine.ts';
 import type { Engine, Peer, PeerOptions } from '../engine.ts';
 import { PythonProcess } from './python-process.ts';
+import { pytorchModels } from './pytorch-model.ts';
 import { PYTORCH_SERVER } from './pytorch-server.ts';
 
 /** Interpreters that are tried when the user names none: the first on the PATH, then the system's own. */
@@ -22,6 +23,7 @@ export async function openPytorch({ threads, python }: PeerOptions): Promise<Pee
       if (test.problem.op === 'depthwise') return Promise.all(makers.map((make) => make()));
       return [await quickest(makers, signal)];
     },
+    prepareModel: (test, signal) => pytorchModels(server, test, threads, signal),
     dispose: () => {
       server.end();
       return Promise.resolve();

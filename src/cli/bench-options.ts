@@ -1,0 +1,88 @@
+import { Option } from 'commander';
+import type { Command } from 'commander';
+
+import type { BenchOptions } from '../bench/engines.ts';
+import { PEER_NAMES } from '../bench/peers/index.ts';
+import type { PeerName } from '../bench/peers/index.ts';
+import type { BenchReport, Measured } from '../bench/report.ts';
+import type { WidefieldDevice } from '../bench/widefield.ts';
+import { WidefieldError } from '../core/errors.ts';
+import type { CommandContext } from './context.ts';
+import { defaultThreads, parseDevices, parsePeers, parseSeconds, parseThreads } from './options.ts';
+import { openProgress } from './progress.ts';
+
+/** Options of all benchmarks. */
+export interface CommonOptions {
+  readonly devices: WidefieldDevice[];
+  readonly threads: number;
+  readonly peers?: PeerName[];
+  readonly python?: string;
+  readonly seconds: number;
+  readonly tune?: boolean;
+  readonly json?: boolean;
+}
+
+export function withCommonOptions(command: Command, peers: readonly PeerName[] = PEER_NAMES): Command {
+  return command
+    .addOption(
+      new Option('--devices <names>', 'native, wasm, or none')
+        .argParser(parseDevices)
+        .default(['native', 'wasm'], 'native,wasm'),
+    )
+    .addOption(
+      new Option('--threads <count>', 'for every engine').argParser(parseThreads).default(defaultThreads()),
+    )
+    .option('--peers <names>', `${peers.join(', ')}; all, or none (default: those installed)`, parsePeers)
+    .option('--python <path>', 'the interpreter that has PyTorch (default: the first python3 that has it)')
+    .addOption(
+      new Option('--seconds <s>', 'least time of each engine and case').argParser(parseSeconds).default(3),
+    )
+    .option('--tune', 'measure all configurations first, and remember the winners')
+    .option('--json', 'print one JSON object');
+}
+
+/** Runs a benchmark with a progress bar and remarks on standard error. */
+export async function withProgress<T>(
+  options: CommonOptions,
+  { signal, warn }: CommandContext,
+  run: (options: BenchOptions) => Promise<T>,
+): Promise<T> {
+  const progress = openProgress();
+  try {
+    return await run({
+      devices: options.devices,
+      threads: options.threads,
+      seconds: options.seconds,
+      tune: options.tune === true,
+      ...(options.peers && { peers: options.peers }),
+      ...(options.python !== undefined && { python: options.python }),
+      signal,
+      onWarning: (message) => {
+        progress.clear();
+        warn(message);
+      },
+      onProgress: (activity, done) => {
+        progress.update(activity, done);
+      },
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Ends the command with an error if any result is wrong, after all have been printed. */
+export function refuseWrongResults<R extends Measured>({ rows }: BenchReport<R>): void {
+  const wrong = rows.filter((row) => !row.correct);
+  if (wrong.length === 0) return;
+  const names = [...new Set(wrong.map((row) => row.engine))].join(', ');
+  throw new WidefieldError('device-lost', `WRONG RESULTS from ${names}: their times mean nothing.`);
+}
+
+export async function writePlot(file: string, svg: string): Promise<void> {
+  const { writeFile } = await import('node:fs/promises');
+  try {
+    await writeFile(file, svg);
+  } catch (error) {
+    throw new WidefieldError('io', `The plot cannot be written to ${file}.`, { cause: error });
+  }
+}
