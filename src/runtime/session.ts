@@ -1,5 +1,5 @@
-import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
-import { valuesOf } from '../checkpoints/parameter-values.ts';
+import { invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { layerValues } from '../checkpoints/parameter-values.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
 import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } from '../devices/device.ts';
 import { SerialQueue } from '../devices/queue.ts';
@@ -42,8 +42,8 @@ export interface Session {
 }
 
 /**
- * Plans a graph, compiles it, and packs its weights, one layer after the other: at no time are more than one
- * layer's unpacked weights in memory.
+ * Plans a graph, compiles it, and packs its weights, one layer after the other: at no time are more than two
+ * layers' unpacked weights in memory.
  *
  * @param weights every parameter of the graph that is not derived from others
  * Throws what planning, `Device.compile` and reading weights throw.
@@ -62,7 +62,7 @@ export async function createSession(
     [graph.input, plan.input.offset],
     ...plan.nodes.map((n) => [n.node, n.offset] as const),
   ]);
-  const groups: { readonly planned: PlannedNode; readonly group: PrepareGroup }[] = [];
+  const groups: LayerGroup[] = [];
   for (const planned of plan.nodes) {
     const slots = new Map([...planned.inputs].map(([name, node]) => [name, slot(places.get(node) ?? 0)]));
     slots.set('y', slot(planned.offset));
@@ -73,11 +73,7 @@ export async function createSession(
   const program = builder.build();
   const executable = await device.compile(program, options);
   try {
-    for (const [done, { planned, group }] of groups.entries()) {
-      throwIfAborted(options.signal);
-      await prepareWeights(executable, planned, group, weights);
-      options.onWeights?.(done + 1, groups.length);
-    }
+    await packWeights(executable, groups, weights, options);
   } catch (error) {
     await executable.dispose();
     throw error;
@@ -154,27 +150,53 @@ class GraphSession implements Session {
   }
 }
 
-/** Writes a layer's weights to staging and packs them. */
-async function prepareWeights(
+interface LayerGroup {
+  readonly planned: PlannedNode;
+  readonly group: PrepareGroup;
+}
+
+/** Packs layer after layer. While the device packs one, the next one is read and computed. */
+async function packWeights(
   executable: Executable,
-  { node, weights: wanted, signature }: PlannedNode,
-  group: PrepareGroup,
+  groups: readonly LayerGroup[],
   source: Pick<WeightSource, 'read'>,
+  { signal, onWeights }: SessionOptions,
 ): Promise<void> {
   const staging = executable.view('staging');
-  for (const { name, shape } of signature.weights) {
-    const slot = group.staging.get(name);
-    const parameter = wanted.get(name);
-    if (slot === undefined || parameter === undefined) {
-      throw new WidefieldError('invalid-argument', `${node.name} lacks its parameter ${name}.`);
+  let packing: Promise<void> = Promise.resolve();
+  for (const [done, { planned, group }] of groups.entries()) {
+    // Settled together, so that a failure of either leaves nothing running.
+    const [layer, packed] = await Promise.allSettled([readLayer(planned, source), packing]);
+    if (packed.status === 'rejected') throw packed.reason;
+    if (layer.status === 'rejected') throw layer.reason;
+    throwIfAborted(signal);
+    for (const [name, values] of layer.value) {
+      const slot = group.staging.get(name);
+      if (slot !== undefined) staging.set(values, slot.offset);
     }
-    const values = await valuesOf(parameter, source);
+    packing = executable.prepare(group.index);
+    onWeights?.(done + 1, groups.length);
+  }
+  await packing;
+}
+
+/** The weights of one layer's problem, by name. */
+async function readLayer(
+  { node, weights, signature }: PlannedNode,
+  source: Pick<WeightSource, 'read'>,
+): Promise<ReadonlyMap<string, Float32Array>> {
+  const valuesOf = layerValues(source);
+  const layer = new Map<string, Float32Array>();
+  for (const { name, shape } of signature.weights) {
+    const parameter = weights.get(name);
+    if (parameter === undefined) throw invalidArgument(`${node.name} lacks its parameter ${name}.`);
+    const values = await valuesOf(parameter);
     if (values.length !== elements(shape)) {
       throw invalidArgument(
         `${parameter.key} must have the ${elements(shape)} values of [${shape.join(', ')}], got ${values.length}.`,
       );
     }
-    staging.set(values, slot.offset);
+    layer.set(name, values);
   }
-  await executable.prepare(group.index);
+  return layer;
 }
