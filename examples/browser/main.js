@@ -50,6 +50,7 @@ async function classify(signal) {
     page.status.textContent = 'Classifying …';
     const begin = performance.now();
     const classes = await model.classify(photo, { top: 5, signal });
+    signal.throwIfAborted();
     showClasses(classes, performance.now() - begin);
   } catch (error) {
     if (!signal.aborted) page.error.textContent = error.message;
