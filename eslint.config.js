@@ -13,6 +13,7 @@ const rooms = [
   'checkpoints',
   'runtime',
   'bench',
+  'lab',
   'cli',
 ];
 
