@@ -8,8 +8,9 @@ import type { LoadOptions } from './load.ts';
 import type { Checkpoint } from './source.ts';
 
 /**
- * Opens a checkpoint by its path or file URL: a safetensors or PyTorch file, or an index such as `model.safetensors.index.json`
- * with its shards beside it. Throws as `loadCheckpoint` does, and `io` if a file cannot be read.
+ * Opens a checkpoint by its path or file URL: a safetensors or PyTorch file, or an index such as
+ * `model.safetensors.index.json` with its shards beside it. Throws as `loadCheckpoint` does, and `io` if a file cannot
+ * be read.
  */
 export async function openCheckpoint(where: string | URL, options: LoadOptions = {}): Promise<Checkpoint> {
   const file = typeof where === 'string' ? where : fileURLToPath(where);
