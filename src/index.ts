@@ -1,9 +1,64 @@
 /**
  * Widefield: large-kernel ConvNets at hardware speed. Importing does nothing; devices are opened explicitly.
  *
- * For those who run kernels: {@link openDevice}, {@link createOp}, {@link tune} and the problems. For those who
+ * For those who run networks: {@link createModel}. For those who load and save weights: {@link loadCheckpoint},
+ * {@link exportOnnx}. For those who make networks: the functions of the families, {@link GraphBuilder}, and
+ * {@link createSession}. For those who run kernels: {@link openDevice}, {@link createOp}, {@link tune} and the problems. For those who
  * write kernels: {@link KernelBuilder}, {@link emitC}, {@link emitWasm} and {@link interpret}.
  */
+
+// Networks by name, with weights, on images.
+export { createModel } from './runtime/model.ts';
+export type {
+  ClassifyOptions,
+  CreateModelOptions,
+  FeatureMap,
+  Model,
+  ModelProgress,
+} from './runtime/model.ts';
+export type { Classification } from './runtime/classification.ts';
+export type { WeightsInput } from './runtime/weights.ts';
+export { decodeImage } from './runtime/image/image.ts';
+export type { DecodeOptions, ImageInput, RgbImage } from './runtime/image/image.ts';
+export { applyTransform, evalTransform } from './runtime/image/transform.ts';
+export type { EvalTransform } from './runtime/image/transform.ts';
+export { transformFor } from './runtime/image/presets.ts';
+export { labelsFor } from './runtime/labels.ts';
+
+// The zoo.
+export { buildModel, findModel, modelNames } from './models/zoo.ts';
+export { FEATURES } from './models/model.ts';
+export type { KeySet, ModelOptions, ModelVariant, Paper } from './models/model.ts';
+export { convfirst } from './models/convfirst.ts';
+export { convnext } from './models/convnext.ts';
+export { efficientnet } from './models/efficientnet.ts';
+export { mobilenetV2 } from './models/mobilenet.ts';
+export { replknet } from './models/replknet.ts';
+export { resnet } from './models/resnet.ts';
+export { slak } from './models/slak.ts';
+
+// Weights. Files and folders are in `widefield/node`.
+export { loadCheckpoint } from './checkpoints/load.ts';
+export type { Checkpoint, TensorEntry, WeightSource } from './checkpoints/source.ts';
+export { blobSource, bytesSource } from './checkpoints/byte-source.ts';
+export type { ByteSource } from './checkpoints/byte-source.ts';
+export { syntheticInput, syntheticWeights } from './checkpoints/synthetic.ts';
+export { describeMatch, matchWeights } from './checkpoints/match.ts';
+
+// Graphs: networks as data.
+export { GraphBuilder } from './graph/builder.ts';
+export type { Derivation, Graph, Node, Parameter, Shape } from './graph/graph.ts';
+export { nodesOf, parametersOf, selectOutputs } from './graph/graph.ts';
+export type { Op } from './graph/op.ts';
+export { costOf, macsOf } from './graph/lower.ts';
+export { dump } from './graph/dump.ts';
+export { evaluate } from './graph/evaluate.ts';
+export { optimize } from './graph/passes/index.ts';
+export { reparameterize } from './graph/passes/reparameterize.ts';
+export { createSession } from './runtime/session.ts';
+export type { Session, SessionOptions } from './runtime/session.ts';
+export { planGraph } from './runtime/plan.ts';
+export type { Plan, Precision } from './runtime/plan.ts';
 
 // Devices: what runs programs.
 export { DEVICE_NAMES, openDevice } from './runtime/open.ts';
