@@ -20,8 +20,9 @@ export interface Partition {
 
 /** Cycles to take a task and start its loops. */
 const TASK_CYCLES = 250;
-/** Bytes a cycle that a task reads from beyond its core's caches while it computes. */
-const FAR_BYTES_PER_CYCLE = 48;
+/** Bytes a cycle that a task reads while it computes: rows, from the last-level cache, and weights, from memory. */
+const ROW_BYTES_PER_CYCLE = 48;
+const PANEL_BYTES_PER_CYCLE = 8;
 const TASKS_PER_THREAD = 32;
 /** The part of a task for which threads wait at the end even where tasks divide evenly: cores are not equally quick. */
 const END_SKEW = 0.15;
@@ -31,7 +32,7 @@ export function partition(grid: TileGrid, caps: DeviceCaps): Partition {
   let best: Partition = { rowTiles: grid.rowTiles, panels: grid.panels };
   let bestCycles = Infinity;
   for (const rowTiles of shares(grid.rowTiles)) {
-    if (rowTiles > 1 && rowTiles * grid.rowBlockBytes > caps.l2Bytes / 4) continue;
+    if (rowTiles > 1 && rowTiles * grid.rowBlockBytes > caps.l2Bytes / 2) continue;
     for (const panels of shares(grid.panels)) {
       const tasks = Math.ceil(grid.rowTiles / rowTiles) * Math.ceil(grid.panels / panels);
       if (tasks > TASKS_PER_THREAD * caps.threads && bestCycles < Infinity) continue;
@@ -70,8 +71,10 @@ export function makespan(grid: TileGrid, { rowTiles, panels }: Partition, caps: 
       oddRows * oddColumns * grid.cycles(true, true);
     // Rows that do not stay in the second-level cache are read anew for every panel.
     const rowReads = rows * grid.rowBytes > caps.l2Bytes / 2 ? columns : 1;
-    const farBytes = rows * grid.rowBytes * rowReads + columns * grid.panelBytes;
-    return products + farBytes / FAR_BYTES_PER_CYCLE + TASK_CYCLES;
+    const reading =
+      (rows * grid.rowBytes * rowReads) / ROW_BYTES_PER_CYCLE +
+      (columns * grid.panelBytes) / PANEL_BYTES_PER_CYCLE;
+    return products + reading + TASK_CYCLES;
   };
   const costs = [cost(false, false), cost(true, false), cost(false, true), cost(true, true)];
   const busyUntil = new Array<number>(caps.threads).fill(0);
