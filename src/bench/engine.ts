@@ -46,6 +46,8 @@ export interface ModelEngine extends Engine {
   readonly bytes?: { readonly weights: number; readonly arena: number };
   /** Time of each kernel in one run, where the engine can tell. */
   profile?(): Promise<KernelTime[]>;
+  /** Measures `peakGflops` again. */
+  measurePeak?(): Promise<number>;
 }
 
 /** A runtime that can make engines: Widefield on one device, or another project's. */

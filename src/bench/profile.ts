@@ -61,9 +61,13 @@ const RUNS = 15;
 const MIN_RUNS = 3;
 const PATIENCE_MS = 10_000;
 
-/** Profiles an engine over several runs, of which each kernel's median counts; undefined if it cannot tell. */
+/**
+ * Profiles an engine over several runs, of which each kernel's median counts; undefined if it cannot tell. The peak
+ * is measured before and after, because a busy machine may have hidden it when the device was opened.
+ */
 export async function profileModel(test: ModelCase, engine: ModelEngine): Promise<ModelProfile | undefined> {
   if (engine.profile === undefined) return undefined;
+  const peaks = [engine.peakGflops ?? 0, (await engine.measurePeak?.()) ?? 0];
   const runs: KernelTime[][] = [];
   const begin = performance.now();
   while (runs.length < RUNS && (runs.length < MIN_RUNS || performance.now() - begin < PATIENCE_MS)) {
@@ -73,13 +77,14 @@ export async function profileModel(test: ModelCase, engine: ModelEngine): Promis
     const times = runs.map((run) => run[i]?.milliseconds ?? NaN).toSorted((a, b) => a - b);
     return { ...layer, milliseconds: quantile(times, 0.5) };
   });
-  const peakGflops = engine.peakGflops ?? null;
+  peaks.push((await engine.measurePeak?.()) ?? 0);
+  const peak = Math.max(...peaks);
   return {
     model: test.model,
     shape: test.shape,
     engine: engine.name,
     runs: runs.length,
-    ...summarizeLayers(layers, peakGflops),
+    ...summarizeLayers(layers, peak > 0 ? peak : null),
   };
 }
 

@@ -2,6 +2,7 @@ import type { CompileOptions, Device, Executable, Program } from '../devices/dev
 import { selectOutputs } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/index.ts';
 import { candidates } from '../kernels/index.ts';
+import { pointwiseBf16 } from '../kernels/pointwise-bf16.ts';
 import type { Problem } from '../kernels/problem.ts';
 import { encode } from '../kernels/signature.ts';
 import { createModel } from '../runtime/model.ts';
@@ -12,6 +13,7 @@ import type { TuningRecord } from '../runtime/tuning-file.ts';
 import { timer } from './engine.ts';
 import type { ModelEngine, Setup } from './engine.ts';
 import type { ModelCase } from './model-case.ts';
+import { measurePeak } from './peak.ts';
 import { kernelTimes } from './profile.ts';
 import { tuneProblem } from './tuning.ts';
 import type { TuningOptions } from './tuning.ts';
@@ -33,7 +35,7 @@ export async function prepareModel(
 ): Promise<ModelEngine> {
   const { signal, onActivity } = options;
   const { request } = test;
-  const { precision = 'float32', deploy = true } = request;
+  const { deploy = true } = request;
   if (options.tune) await tuneModel(device, test, tuning, options);
   const clock = new SetupClock();
   const model = await createModel(test.model, {
@@ -48,6 +50,9 @@ export async function prepareModel(
       ),
   });
   const setup = clock.stop();
+  // Whether bfloat16 was asked for does not matter where the device has no instructions for it.
+  const rounds = model.plan.nodes.some(({ candidate }) => candidate.family === pointwiseBf16.name);
+  const precision = rounds ? 'bf16' : 'float32';
   let logits: Float32Array = new Float32Array();
   return {
     name: `widefield-${name}`,
@@ -65,6 +70,7 @@ export async function prepareModel(
     }),
     output: () => Promise.resolve(logits),
     profile: () => profile(model, signal),
+    measurePeak: () => measurePeak(device),
     dispose: () => model.dispose(),
   };
 }

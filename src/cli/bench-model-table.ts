@@ -51,7 +51,7 @@ function modelTable(rows: readonly ModelRow[]): string {
       formatNumber(row.spreadMs),
       String(row.runs),
       formatNumber(row.gflops),
-      errorOf(row),
+      errorOf(row, rows),
       ...peers.map((peer) => speedUp(row, peer, rows)),
       row.config,
     ];
@@ -63,17 +63,21 @@ function isOurs(engine: string): boolean {
   return engine.startsWith('widefield-');
 }
 
-function errorOf({ correct, maxRelError, comparedWith }: ModelRow): string {
+function errorOf(row: ModelRow, rows: readonly ModelRow[]): string {
+  const { correct, maxRelError } = row;
   if (!correct) return maxRelError === null ? 'WRONG' : `WRONG ${maxRelError.toExponential(0)}`;
-  if (comparedWith === null || maxRelError === null) return 'reference';
-  return maxRelError.toExponential(0);
+  if (maxRelError !== null) return maxRelError.toExponential(0);
+  const others = rows.filter((other) => isSameCase(row, other));
+  return others.some(({ comparedWith }) => comparedWith === row.engine) ? 'reference' : '';
+}
+
+function isSameCase(one: ModelRow, other: ModelRow): boolean {
+  return one.model === other.model && one.shape === other.shape;
 }
 
 /** How many times quicker than a peer on the same network. */
 function speedUp(row: ModelRow, peer: string, rows: readonly ModelRow[]): string {
-  const other = rows.find(
-    ({ engine, model, shape }) => engine === peer && model === row.model && shape === row.shape,
-  );
+  const other = rows.find((one) => one.engine === peer && isSameCase(one, row));
   if (other === undefined || !other.correct || !row.correct) return '';
   return formatNumber(other.medianMs / row.medianMs);
 }
@@ -92,7 +96,7 @@ function formatProfile(profile: ModelProfile): string {
   ];
   const kinds = [...profile.kinds, ...(dense.calls > 0 ? [dense] : [])];
   return [
-    `${profile.model} ${profile.shape} on ${profile.engine}: ${formatNumber(profile.milliseconds)} ms in kernels, medians of ${profile.runs} runs`,
+    `${profile.model} ${profile.shape} on ${profile.engine}: ${formatNumber(profile.milliseconds)} ms in kernels, medians of ${profile.runs} runs; multiply-add peak ${formatNumber(profile.peakGflops ?? NaN)} GFLOP/s`,
     formatTable(columns('kind'), kinds.map(profileCells)),
     '',
     formatTable(columns('kernel'), shown.map(profileCells)),
@@ -125,7 +129,9 @@ function footer(report: ModelReport, asked: readonly PeerName[] | undefined): st
   const references = [...new Set(rows.flatMap(({ comparedWith }) => comparedWith ?? []))];
   return [
     'Spread is the interquartile range; GFLOP/s count multiplications and additions as papers do, in the direct form.',
-    'A column × gives how many times quicker a row is than that engine.',
+    ...(rows.some(({ engine }) => !isOurs(engine))
+      ? ['A column × gives how many times quicker a row is than that engine.']
+      : []),
     references.length > 0
       ? `Error is max |y − reference| / max |reference| of the logits; the reference is ${references.join(' or ')}.`
       : 'Outputs were not compared: there is only one engine.',
@@ -150,7 +156,7 @@ function startUpLines(rows: readonly ModelRow[]): string[] {
     'Start, not in the times, and memory:',
     ...own.map(({ model, engine, setup, bytes }) => {
       const { planMs, compileMs, weightsMs } = setup;
-      const times = `planned in ${formatNumber(planMs)} ms, compiled or found in the cache in ${formatNumber(compileMs)} ms, weights read and packed in ${formatNumber(weightsMs)} ms`;
+      const times = `planned in ${formatNumber(planMs)} ms, compiled or found in the cache in ${formatNumber(compileMs)} ms, weights read (or made up) and packed in ${formatNumber(weightsMs)} ms`;
       return `  ${model} on ${engine}: ${times}; ${mebibytes(bytes.weights)} MiB of weights, ${mebibytes(bytes.arena)} MiB of activations`;
     }),
     ...[...peaks].map(([engine, peak]) => `  ${engine}: multiply-add peak ${formatNumber(peak)} GFLOP/s`),

@@ -1,4 +1,4 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { runModelBench } from '../bench/bench-models.ts';
 import { MODEL_PEER_NAMES } from '../bench/peers/index.ts';
@@ -76,5 +76,7 @@ export function modelCommand(context: CommandContext): Command {
 
 /** `replknet-31b,slak-tiny`: each once. */
 function parseModels(text: string): string[] {
-  return [...new Set(text.split(',').map((name) => parseModel(name.trim())))];
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('A name is missing next to a comma.');
+  return [...new Set(names.map(parseModel))];
 }
