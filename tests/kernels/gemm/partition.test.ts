@@ -24,7 +24,7 @@ function grid(rowTiles: number, panels: number, lastRow = 1, lastPanel = 1): Til
     cycles: (isLastRow, isLastPanel) => 10_000 * (isLastRow ? lastRow : 1) * (isLastPanel ? lastPanel : 1),
     rowBytes: 8 << 10,
     rowBlockBytes: 8 << 10,
-    panelBytes: 64 << 10,
+    panelBytes: 8 << 10,
   };
 }
 
