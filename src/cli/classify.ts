@@ -8,7 +8,7 @@ import type { Classification } from '../runtime/classification.ts';
 import { DEFAULT_MAX_PIXELS } from '../runtime/image/image.ts';
 import { labelsFor } from '../runtime/labels.ts';
 import type { Model } from '../runtime/model.ts';
-import { ahead } from './ahead.ts';
+import { ahead } from '../core/ahead.ts';
 import type { CommandContext } from './context.ts';
 import { findImages } from './images.ts';
 import type { ImageFile } from './images.ts';

@@ -66,7 +66,7 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
           widthQ: h.q,
           widthTile: h.tiles === 1 ? 0 : h.tile,
         };
-        ranked.push({ config, cost: estimate(problem, config, caps) });
+        ranked.push({ config, cost: planCycles(problem, lanes, v, h, caps) });
       }
     }
     ranked.sort((a, b) => a.cost - b.cost);
@@ -76,16 +76,26 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
 }
 
 function estimate(problem: DepthwiseProblem, config: DepthwiseFftConfig, caps: DeviceCaps): number {
-  const { vertical: v, horizontal: h } = plan(problem, config);
+  const { vertical, horizontal } = plan(problem, config);
+  return planCycles(problem, config.lanes, vertical, horizontal, caps);
+}
+
+function planCycles(
+  problem: DepthwiseProblem,
+  lanes: number,
+  v: AxisPlan,
+  h: AxisPlan,
+  caps: DeviceCaps,
+): number {
   const columns = realFrequencies(h).length;
   const complexLine = (axis: AxisPlan): number =>
     axis.q * dftOperations(axis.p) + axis.p * dftOperations(axis.q) + 4 * axis.n;
   const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (complexLine(h) / 2 + 2 * h.n);
   const copies = h.tiles > 1 || h.stride > 1 ? (v.loads + v.tile) * 2 * h.n : 0;
   const operations = rows + copies + columns * (2 * complexLine(v) + 6 * v.n);
-  const tasks = problem.batch * (problem.pitch / config.lanes) * v.tiles * h.tiles;
+  const tasks = problem.batch * (problem.pitch / lanes) * v.tiles * h.tiles;
   const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
-  return rounds * (operations * operationCycles(config.lanes, caps) + memoryCycles(config.lanes, v, h, caps));
+  return rounds * (operations * operationCycles(lanes, caps) + memoryCycles(lanes, v, h, caps));
 }
 
 /** Cycles that a tile waits for memory beyond the second-level cache. */

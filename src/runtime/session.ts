@@ -1,3 +1,4 @@
+import { ahead } from '../core/ahead.ts';
 import { invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { layerValues } from '../checkpoints/parameter-values.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
@@ -42,8 +43,8 @@ export interface Session {
 }
 
 /**
- * Plans a graph, compiles it, and packs its weights, one layer after the other: at no time are more than two
- * layers' unpacked weights in memory.
+ * Plans a graph, compiles it, and packs its weights, one layer after the other: only a few
+ * layers' unpacked weights are in memory at a time.
  *
  * @param weights every parameter of the graph that is not derived from others
  * Throws what planning, `Device.compile` and reading weights throw.
@@ -155,7 +156,10 @@ interface LayerGroup {
   readonly group: PrepareGroup;
 }
 
-/** Packs layer after layer. While the device packs one, the next one is read and computed. */
+/** Layers that are read before their turn. More did not help: the host's own arithmetic takes the time. */
+const LAYERS_AHEAD = 1;
+
+/** Packs layer after layer. While the device packs one, the next ones are read and computed. */
 async function packWeights(
   executable: Executable,
   groups: readonly LayerGroup[],
@@ -164,18 +168,20 @@ async function packWeights(
 ): Promise<void> {
   const staging = executable.view('staging');
   let packing: Promise<void> = Promise.resolve();
-  for (const [done, { planned, group }] of groups.entries()) {
-    // Settled together, so that a failure of either leaves nothing running.
-    const [layer, packed] = await Promise.allSettled([readLayer(planned, source), packing]);
-    if (packed.status === 'rejected') throw packed.reason;
-    if (layer.status === 'rejected') throw layer.reason;
+  let done = 0;
+  const layers = ahead(groups, LAYERS_AHEAD, ({ planned }) => readLayer(planned, source));
+  for await (const { item, value, error } of layers) {
+    await packing;
+    if (error !== undefined) throw error;
     throwIfAborted(signal);
-    for (const [name, values] of layer.value) {
-      const slot = group.staging.get(name);
+    for (const [name, values] of value) {
+      const slot = item.group.staging.get(name);
       if (slot !== undefined) staging.set(values, slot.offset);
     }
-    packing = executable.prepare(group.index);
-    onWeights?.(done + 1, groups.length);
+    packing = executable.prepare(item.group.index);
+    // Awaited above, or below; until then a failure is not an unhandled one.
+    packing.catch(() => undefined);
+    onWeights?.(++done, groups.length);
   }
   await packing;
 }

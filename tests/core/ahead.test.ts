@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { ahead } from '../../src/cli/ahead.ts';
+import { ahead } from '../../src/core/ahead.ts';
 
 test('outcomes come in order, with a limited number of tasks under way', async () => {
   let underWay = 0;
