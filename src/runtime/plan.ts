@@ -100,11 +100,16 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
   };
 }
 
-/** Floats from pixel to pixel on a device. */
+/**
+ * Floats from pixel to pixel on a device. Photos stay without padding: convolutions broadcast what they read, and
+ * writing the input is then one copy.
+ */
 export function pitchOf(caps: DeviceCaps): (channels: number) => number {
   const widest = Math.max(...caps.lanes);
-  return (channels) => channelPitch(channels, widest);
+  return (channels) => (channels <= PHOTO_CHANNELS ? channels : channelPitch(channels, widest));
 }
+
+const PHOTO_CHANNELS = 3;
 
 /** Chooses once for each distinct problem; networks repeat their blocks. */
 function candidateChooser(
