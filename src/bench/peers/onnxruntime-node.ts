@@ -1,6 +1,6 @@
 import type { Peer, PeerOptions } from '../engine.ts';
 import { quickest } from '../engine.ts';
-import { ortModelMakers } from './ort-model.ts';
+import { ortModelEngines } from './ort-model.ts';
 import { ortEngine, ortForms } from './ort.ts';
 
 /** ONNX Runtime's native CPU provider. */
@@ -28,9 +28,7 @@ export async function openOnnxruntimeNode({ threads }: PeerOptions): Promise<Pee
         signal,
       ),
     ],
-    prepareModel: async (test, signal) => [
-      await quickest(ortModelMakers(ort, test, options, signal), signal),
-    ],
+    prepareModel: (test, signal) => ortModelEngines(ort, test, options, signal),
     dispose: () => Promise.resolve(),
   };
 }

@@ -1,6 +1,6 @@
 import type { Peer, PeerOptions } from '../engine.ts';
 import { quickest } from '../engine.ts';
-import { ortModelMakers } from './ort-model.ts';
+import { ortModelEngines } from './ort-model.ts';
 import { ortEngine, ortForms } from './ort.ts';
 
 /** ONNX Runtime's WebAssembly provider. Its thread count is fixed for the process by the first session. */
@@ -26,15 +26,7 @@ export async function openOnnxruntimeWeb({ threads }: PeerOptions): Promise<Peer
         signal,
       ),
     ],
-    prepareModel: async (test, signal) => {
-      const makers = ortModelMakers(ort, test, options, signal);
-      return [
-        await quickest(
-          makers.map((make) => () => withoutTraces(make)),
-          signal,
-        ),
-      ];
-    },
+    prepareModel: (test, signal) => ortModelEngines(ort, test, options, signal, withoutTraces),
     dispose: () => Promise.resolve(),
   };
 }

@@ -1,7 +1,7 @@
 import { exportOnnxBytes } from '../../checkpoints/onnx/export.ts';
-import type { OnnxOptions } from '../../checkpoints/onnx/export.ts';
 import { nodesOf } from '../../graph/graph.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
+import { quickest } from '../engine.ts';
 import type { ModelEngine } from '../engine.ts';
 import { nhwcToNchw } from '../layout.ts';
 import type { ModelCase } from '../model-case.ts';
@@ -11,55 +11,79 @@ import type { OrtApi, OrtEngineOptions } from './ort.ts';
 /** 20 is the first opset with an operator for GELU; before, runtimes have to recognise it. */
 const OPSETS = [17, 20];
 
+/** Ways to write the same network as ONNX. */
+interface ExportForm {
+  readonly graph: Graph;
+  readonly opset: number;
+  readonly linear: 'matmul' | 'conv';
+  readonly config: string;
+}
+
 /**
- * Engines for all ONNX exports that may differ in speed: with and without merged branches, linear layers as matrix
- * products or as 1×1 convolutions, GELU as one operator or spelled out. Which is quickest depends on the network
- * and the runtime.
+ * Up to two engines. The first runs the network as PyTorch's exporter writes it, at the opset that suits it best. The
+ * second, named `…-rewritten`, runs the quickest of the forms that take a knowledgeable user: branches merged, linear
+ * layers as 1×1 convolutions. One may be much quicker than the other, so neither row alone would be fair.
+ *
+ * @param around what surrounds the making of each engine
  */
-export function ortModelMakers(
+export async function ortModelEngines(
   ort: OrtApi,
   test: ModelCase,
   options: OrtEngineOptions,
-  signal?: AbortSignal,
-): (() => Promise<ModelEngine>)[] {
-  const graphs = test.merged === test.graph ? [test.graph] : [test.graph, test.merged];
-  return graphs.flatMap((graph) => {
-    const nodes = nodesOf(graph);
-    const opsets = nodes.some(hasGelu) ? OPSETS : OPSETS.slice(0, 1);
-    const linears = nodes.some(isLinearOnMap) ? (['matmul', 'conv'] as const) : (['matmul'] as const);
-    return opsets.flatMap((opset) =>
-      linears.map((linear) => () => {
+  signal: AbortSignal | undefined,
+  around: <T>(make: () => Promise<T>) => Promise<T> = (make) => make(),
+): Promise<ModelEngine[]> {
+  const choose = (forms: readonly ExportForm[], name: string): Promise<ModelEngine> =>
+    quickest(
+      forms.map((form) => () => around(() => makeEngine(ort, test, form, { ...options, name }, signal))),
+      signal,
+    );
+  const forms = exportForms(test);
+  const isPlain = ({ graph, linear }: ExportForm): boolean => graph === test.graph && linear === 'matmul';
+  const rewritten = forms.filter((form) => !isPlain(form));
+  const engines = [await choose(forms.filter(isPlain), options.name)];
+  if (rewritten.length > 0) engines.push(await choose(rewritten, `${options.name}-rewritten`));
+  return engines;
+}
+
+function exportForms({ graph, merged }: ModelCase): ExportForm[] {
+  const nodes = nodesOf(graph);
+  const opsets = nodes.some(hasGelu) ? OPSETS : OPSETS.slice(0, 1);
+  const linears = nodes.some(isLinearOnMap) ? (['matmul', 'conv'] as const) : (['matmul'] as const);
+  const graphs = merged === graph ? [graph] : [graph, merged];
+  return graphs.flatMap((each) =>
+    opsets.flatMap((opset) =>
+      linears.map((linear) => {
         const parts = [
           `ONNX opset ${opset}`,
           ...(linears.length > 1 ? [`linear layers as ${linear === 'conv' ? 'Conv' : 'MatMul'}`] : []),
-          ...(graphs.length > 1 ? [graph === test.merged ? 'branches merged' : 'branches apart'] : []),
+          ...(graphs.length > 1 ? [each === merged ? 'branches merged' : 'branches apart'] : []),
         ];
-        return makeEngine(ort, test, graph, parts.join(', '), options, {
-          opset,
-          linear,
-          dynamicBatch: false,
-          ...(signal && { signal }),
-        });
+        return { graph: each, opset, linear, config: parts.join(', ') };
       }),
-    );
-  });
+    ),
+  );
 }
 
 async function makeEngine(
   ort: OrtApi,
   { weights, input }: ModelCase,
-  graph: Graph,
-  name: string,
+  { graph, opset, linear, config }: ExportForm,
   options: OrtEngineOptions,
-  onnx: OnnxOptions,
+  signal: AbortSignal | undefined,
 ): Promise<ModelEngine> {
-  const model = await exportOnnxBytes(graph, weights, onnx);
+  const model = await exportOnnxBytes(graph, weights, {
+    opset,
+    linear,
+    dynamicBatch: false,
+    ...(signal && { signal }),
+  });
   const [batch, height, width, channels] = graph.input.shape;
   const [, , , classes = 0] = graph.outputs.get('logits')?.shape ?? [];
   return ortEngine(
     ort,
     {
-      name,
+      name: config,
       model,
       inputName: 'input',
       outputName: 'logits',
