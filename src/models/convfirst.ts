@@ -13,7 +13,7 @@ const paper: Paper = {
 };
 
 /** Channels of a group in all 3×3 convolutions but the stem's. */
-const GROUP_WIDTH = 8;
+export const GROUP_WIDTH = 8;
 
 // Table 3, from stage 1 on: block, expansion, stride of the first block.
 const stages = [
@@ -64,7 +64,7 @@ export function convfirst(config: ConvFirstConfig): ModelVariant {
   });
 }
 
-interface Block {
+export interface Block {
   readonly expansion: number;
   readonly outputs: number;
   readonly stride: number;
@@ -74,7 +74,12 @@ interface Block {
  * Grouped 3×3 → 1×1 → ReLU → 1×1, beside the identity (Fig. 6a). With a stride the grouped convolution keeps
  * the resolution, the block's input is put beside its output, and both are blurred and subsampled (Fig. 6c).
  */
-function convFirst(b: GraphBuilder, x: Node, name: string, { expansion, outputs, stride }: Block): Node {
+export function convFirst(
+  b: GraphBuilder,
+  x: Node,
+  name: string,
+  { expansion, outputs, stride }: Block,
+): Node {
   const channels = x.shape[3];
   const grouped = { outputs: channels, kernel: 3, groups: channels / GROUP_WIDTH };
   let y = convBn(b, x, `${name}.spatial`, grouped);
@@ -85,7 +90,7 @@ function convFirst(b: GraphBuilder, x: Node, name: string, { expansion, outputs,
 }
 
 /** 1×1 → SiLU → grouped 3×3 → SiLU (→ blur and subsample) → squeeze-and-excitation → 1×1, beside the identity. */
-function mbConv(b: GraphBuilder, x: Node, name: string, { expansion, outputs, stride }: Block): Node {
+export function mbConv(b: GraphBuilder, x: Node, name: string, { expansion, outputs, stride }: Block): Node {
   const channels = x.shape[3];
   const hidden = expansion * channels;
   const silu = { outputs: hidden, bias: true, activation: 'silu' } as const;

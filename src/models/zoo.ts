@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts';
+import { nearestNames } from '../core/nearest.ts';
 import type { Graph } from '../graph/graph.ts';
 import { convfirstVariants } from './convfirst.ts';
 import { convnextVariants } from './convnext.ts';
@@ -29,35 +30,12 @@ export function modelNames(): readonly string[] {
 export function findModel(name: string): ModelVariant {
   const found = variants.find((variant) => variant.name === name);
   if (found !== undefined) return found;
-  throw invalidArgument(`There is no model "${name}": did you mean ${nearestNames(name).join(' or ')}?`);
+  throw invalidArgument(
+    `There is no model "${name}": did you mean ${nearestNames(name, modelNames()).join(' or ')}?`,
+  );
 }
 
 /** The graph of the network of that name; see {@link ModelVariant.build}. */
 export function buildModel(name: string, options?: ModelOptions): Graph {
   return findModel(name).build(options);
-}
-
-/** The names that take the fewest edits, at most three. */
-function nearestNames(name: string): string[] {
-  // Spelling varies most in case and in what is between words.
-  const plain = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]/g, '');
-  const distances = modelNames().map((known) => editDistance(plain(name), plain(known)));
-  const least = Math.min(...distances);
-  return modelNames()
-    .filter((_, i) => distances[i] === least)
-    .slice(0, 3);
-}
-
-/** Levenshtein's distance: insertions, deletions and replacements of single characters. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, j) => j);
-  for (const [i, character] of [...from].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < to.length; j++) {
-      const replace = (row[j] ?? 0) + (character === to[j] ? 0 : 1);
-      next.push(Math.min(replace, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[to.length] ?? 0;
 }

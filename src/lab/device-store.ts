@@ -1,0 +1,57 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import envPaths from 'env-paths';
+
+import { WidefieldError } from '../core/errors.ts';
+import { parseDevice } from './devices.ts';
+import type { DeviceRecord } from './devices.ts';
+
+/** Where the record of this machine is kept by default: `device.json` in the user's cache folder. */
+export function defaultDeviceFile(): string {
+  return path.join(envPaths('widefield', { suffix: '' }).cache, 'device.json');
+}
+
+/** Reads a device record. Throws `invalid-argument` or `io`, naming the file. */
+export async function readDeviceFile(file: string): Promise<DeviceRecord> {
+  const record = await readIfPresent(file);
+  if (record !== undefined) return record;
+  throw new WidefieldError('io', `There is no device record ${file}.`);
+}
+
+/** The stored record of this machine; undefined if it has not been measured. Throws as {@link readDeviceFile} does. */
+export async function loadThisDevice(file: string = defaultDeviceFile()): Promise<DeviceRecord | undefined> {
+  return readIfPresent(file);
+}
+
+/** Stores the record of this machine; the file is replaced in one step. Throws `io`, naming the file. */
+export async function saveThisDevice(
+  record: DeviceRecord,
+  file: string = defaultDeviceFile(),
+): Promise<void> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(temporary, `${JSON.stringify(record, undefined, 2)}\n`);
+    await rename(temporary, file);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new WidefieldError('io', `The device record ${file} cannot be written.`, { cause: error });
+  }
+}
+
+async function readIfPresent(file: string): Promise<DeviceRecord | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw new WidefieldError('io', `The device record ${file} cannot be read.`, { cause: error });
+  }
+  try {
+    return parseDevice(JSON.parse(text));
+  } catch (error) {
+    const reason = error instanceof WidefieldError ? error.message : 'It is not JSON.';
+    throw new WidefieldError('invalid-argument', `${file}: ${reason}`, { cause: error });
+  }
+}

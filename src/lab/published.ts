@@ -1,0 +1,273 @@
+/*
+ * What papers measured, as data: accuracies, latencies and throughputs that no computation here can give, and the
+ * figures that analyses are compared with. Nothing here enters a computation but as what it is, a measurement.
+ */
+
+/** A network's published evaluation on one device. */
+export interface PublishedLatency {
+  readonly title: string;
+  /** Its name in the zoo, if it is there. */
+  readonly model: string;
+  readonly resolution: number;
+  readonly parametersM: number;
+  readonly gmacs: number;
+  readonly latencyMs: number;
+  /** Share of the peak rate, in percent. */
+  readonly percentOfPeak: number;
+  /** Top-1 accuracy on ImageNet, in percent. */
+  readonly top1: number;
+}
+
+/** Title, model, resolution, parameters, GMAC, latency, percent of peak, top-1. */
+type LatencyRow = readonly [string, string, number, number, number, number, number, number];
+
+// Resolutions are stated for the ConvNeXts of 288 only. The others are those at which the networks have the GMAC of the table.
+// prettier-ignore
+const latencyRows: readonly LatencyRow[] = [
+  ['ConvNeXt-Femto', 'convnext-femto', 288, 5.2, 1.3, 23.4, 18.6, 78.7],
+  ['EfficientNet-B1', 'efficientnet-b1', 256, 7.8, 0.8, 49.9, 5.2, 79.1],
+  ['ConvFirst-Pico', 'convfirst-pico', 256, 5.9, 0.9, 6.1, 47.2, 79.9],
+  ['EfficientNet-B2', 'efficientnet-b2', 288, 9.1, 1.1, 66.1, 5.7, 80.1],
+  ['ConvNeXt-Pico', 'convnext-pico', 288, 9.1, 2.3, 31.7, 23.9, 80.4],
+  ['ConvNeXt-Nano', 'convnext-nano', 288, 15.6, 4.1, 46.7, 29.0, 81.5],
+  ['EfficientNet-B3', 'efficientnet-b3', 320, 12.2, 2.0, 107.5, 6.2, 81.6],
+  ['ConvFirst-Nano', 'convfirst-nano', 256, 10.2, 1.8, 13.5, 44.6, 81.8],
+  ['ConvNeXt-Tiny', 'convnext-tiny', 288, 28.6, 7.4, 80.6, 30.6, 82.7],
+  ['ConvFirst-Tiny', 'convfirst-tiny', 256, 17.2, 3.2, 24.1, 44.7, 82.8],
+  ['EfficientNet-B4', 'efficientnet-b4', 384, 19.3, 4.5, 203.7, 7.4, 82.9],
+  ['ConvFirst-Small', 'convfirst-small', 256, 28.6, 5.5, 33.2, 55.2, 83.3],
+  ['EfficientNet-B5', 'efficientnet-b5', 448, 30.4, 9.6, 385.1, 8.3, 83.6],
+  ['ConvNeXt-Small', 'convnext-small', 288, 50.2, 14.4, 138.4, 34.7, 83.7],
+  ['EfficientNetV2-S', 'efficientnet-v2-s', 384, 21.5, 8.4, 146.0, 19.3, 83.9],
+];
+
+/** A set of figures and where they are printed. */
+export interface Published<T> {
+  readonly source: string;
+  /** Under which conditions. */
+  readonly setting: string;
+  readonly rows: readonly T[];
+}
+
+const LAVIN = 'Lavin, On the Efficiency of Convolutional Neural Networks, arXiv 2404.03617';
+const SLAK =
+  'Liu et al., More ConvNets in the 2020s: Scaling up Kernels Beyond 51x51 using Sparsity, ICLR 2023';
+const REPLKNET = 'Ding et al., Scaling Up Your Kernels to 31x31, CVPR 2022';
+
+export const imageNetLatencies: Published<PublishedLatency> = {
+  source: `${LAVIN}, Table 4`,
+  setting: 'RTX A5000 at 1.17 GHz, batch 128, f16; TorchInductor, fused kernels for ConvFirst (projected)',
+  rows: latencyRows.map(
+    ([title, model, resolution, parametersM, gmacs, latencyMs, percentOfPeak, top1]): PublishedLatency => ({
+      ...{ title, model, resolution, parametersM, gmacs, latencyMs, percentOfPeak, top1 },
+    }),
+  ),
+};
+
+/** A block measured by itself. */
+export interface PublishedBlock {
+  readonly kind: 'convfirst' | 'mbconv';
+  readonly channels: number;
+  readonly expansion: number;
+  readonly size: number;
+  /** How many blocks the times are for. */
+  readonly blocks: number;
+  readonly inductorMs: number;
+  readonly fusedMs: number;
+  readonly percentOfPeak: number;
+}
+
+// prettier-ignore
+const blockRows: readonly (readonly [PublishedBlock['kind'], number, number, number, number, number, number, number])[] = [
+  ['convfirst', 16, 3, 128, 1, 5.88, 0.42, 35.1],
+  ['convfirst', 32, 3, 128, 1, 9.89, 0.99, 46.6],
+  ['convfirst', 32, 6, 64, 1, 3.94, 0.3, 66.9],
+  ['convfirst', 48, 6, 64, 1, 5.06, 0.59, 71.6],
+  ['convfirst', 64, 6, 64, 1, 6.75, 0.96, 76.2],
+  ['convfirst', 48, 6, 32, 1, 1.33, 0.16, 67.0],
+  ['convfirst', 64, 6, 32, 1, 1.7, 0.25, 74.0],
+  ['convfirst', 96, 6, 32, 1, 2.6, 0.58, 68.7],
+  ['mbconv', 128, 4, 16, 8, 11.46, 2.48, 46.2],
+  ['mbconv', 256, 4, 16, 8, 24.3, 8.01, 51.0],
+  ['mbconv', 128, 4, 8, 8, 3.43, 0.64, 45.0],
+  ['mbconv', 256, 4, 8, 8, 7.56, 1.99, 51.4],
+];
+
+export const blockLatencies: Published<PublishedBlock> = {
+  source: `${LAVIN}, Tables 1 and 2`,
+  setting: 'RTX A5000 at 1.17 GHz, batch 128, f16, measured',
+  rows: blockRows.map(
+    ([kind, channels, expansion, size, blocks, inductorMs, fusedMs, percentOfPeak]): PublishedBlock => ({
+      ...{ kind, channels, expansion, size, blocks, inductorMs, fusedMs, percentOfPeak },
+    }),
+  ),
+};
+
+/** Least latencies of a block by itself, in microseconds. */
+export interface PublishedBlockBound extends Pick<
+  PublishedBlock,
+  'kind' | 'channels' | 'expansion' | 'size'
+> {
+  readonly layerWiseUs: number;
+  readonly fusedUs: number;
+}
+
+export const blockBounds: Published<PublishedBlockBound> = {
+  source: `${LAVIN}, Figures 8 and 12`,
+  setting: 'RTX A5000 at 1.17 GHz, batch 128, f16, computed by the waterline',
+  rows: [
+    { kind: 'convfirst', channels: 16, expansion: 3, size: 128, layerWiseUs: 1538, fusedUs: 280 },
+    { kind: 'convfirst', channels: 32, expansion: 3, size: 128, layerWiseUs: 3076, fusedUs: 559 },
+    { kind: 'convfirst', channels: 48, expansion: 6, size: 64, layerWiseUs: 1783, fusedUs: 425 },
+    { kind: 'convfirst', channels: 64, expansion: 6, size: 32, layerWiseUs: 594, fusedUs: 184 },
+    { kind: 'mbconv', channels: 128, expansion: 4, size: 16, layerWiseUs: 544, fusedUs: 144 },
+    { kind: 'mbconv', channels: 256, expansion: 4, size: 16, layerWiseUs: 1150, fusedUs: 512 },
+    { kind: 'mbconv', channels: 144, expansion: 4, size: 8, layerWiseUs: 155, fusedUs: 45 },
+    { kind: 'mbconv', channels: 192, expansion: 4, size: 8, layerWiseUs: 207, fusedUs: 75 },
+  ],
+};
+
+/** Maximum efficiency of a network, in percent. */
+export interface PublishedEfficiency {
+  readonly model: string;
+  readonly resolution: number;
+  readonly fused: boolean;
+  readonly percent: number;
+}
+
+export const maxEfficiencies: Published<PublishedEfficiency> = {
+  source: `${LAVIN}, waterline plots`,
+  setting: 'RTX A5000 at 1.17 GHz, batch 128, f16',
+  rows: [
+    { model: 'resnet-101', resolution: 224, fused: false, percent: 76 },
+    { model: 'efficientnet-b5', resolution: 456, fused: false, percent: 30 },
+    { model: 'convfirst-small', resolution: 256, fused: false, percent: 36 },
+    { model: 'convfirst-small', resolution: 256, fused: true, percent: 97 },
+  ],
+};
+
+/** A speed projection's total, and the efficiencies in network order that it used, the head left out. */
+export interface PublishedProjection {
+  readonly model: string;
+  readonly latencyMs: number;
+  readonly percentOfPeak: number;
+  /** Percent; given for two networks. */
+  readonly efficiencies?: readonly number[];
+}
+
+const times = (percent: number, count: number): number[] => Array.from({ length: count }, () => percent);
+
+export const projections: Published<PublishedProjection> = {
+  source: `${LAVIN}, Tables 4 to 9`,
+  setting: 'RTX A5000 at 1.17 GHz, batch 128, f16',
+  rows: [
+    {
+      model: 'convfirst-pico',
+      latencyMs: 6.08,
+      percentOfPeak: 47.2,
+      // prettier-ignore
+      efficiencies: [75, 35.1, 53.5, 66.9, 53.6, ...times(67, 2), 37, ...times(46.2, 10), 36, ...times(45, 10)],
+    },
+    { model: 'convfirst-nano', latencyMs: 13.5, percentOfPeak: 44.6 },
+    { model: 'convfirst-tiny', latencyMs: 24.1, percentOfPeak: 44.7 },
+    {
+      model: 'convfirst-small',
+      latencyMs: 33.2,
+      percentOfPeak: 55.2,
+      // prettier-ignore
+      efficiencies: [
+        75, ...times(46.6, 2), 61, ...times(76.2, 4), 55, ...times(68.7, 5),
+        40.8, ...times(51, 17), 41.1, ...times(51.4, 17),
+      ],
+    },
+  ],
+};
+
+/** A network's size as a table prints it. */
+export interface PublishedSize {
+  /** As {@link SizeCase.name} in scaling.ts. */
+  readonly name: string;
+  readonly parametersM: number;
+  readonly gmacs: number;
+}
+
+export const slakSizes: Published<PublishedSize> = {
+  source: `${SLAK}, Tables 1, 2, 3 and 8`,
+  setting: 'one image of 224×224',
+  rows: [
+    { name: 'ConvNeXt-T 7-7-7-7', parametersM: 29, gmacs: 4.5 },
+    { name: 'full 31-29-27-13', parametersM: 32, gmacs: 6.5 },
+    { name: 'full 51-49-47-13', parametersM: 38, gmacs: 9.4 },
+    { name: 'full 61-59-57-13', parametersM: 43, gmacs: 11.6 },
+    { name: 'decomposed 31-29-27-13', parametersM: 30, gmacs: 5.0 },
+    { name: 'decomposed 51-49-47-13', parametersM: 31, gmacs: 5.4 },
+    { name: 'decomposed 61-59-57-13', parametersM: 31, gmacs: 5.6 },
+    { name: 'decomposed 31-29-27-13, sparse 0.40', parametersM: 18, gmacs: 2.9 },
+    { name: 'decomposed 51-49-47-13, sparse 0.40', parametersM: 18, gmacs: 3.1 },
+    { name: 'decomposed 61-59-57-13, sparse 0.40', parametersM: 19, gmacs: 3.2 },
+    { name: 'decomposed 31-29-27-13, sparse 0.40, ×1.3', parametersM: 30, gmacs: 4.8 },
+    { name: 'decomposed 51-49-47-13, sparse 0.40, ×1.3', parametersM: 30, gmacs: 5.0 },
+    { name: 'decomposed 61-59-57-13, sparse 0.40, ×1.3', parametersM: 31, gmacs: 5.2 },
+    { name: 'SLaK-T', parametersM: 50, gmacs: 8.7 },
+    { name: 'SLaK-T, sparse 0.40', parametersM: 30, gmacs: 5.0 },
+    { name: 'SLaK-S', parametersM: 91, gmacs: 16.7 },
+    { name: 'SLaK-S, sparse 0.40', parametersM: 55, gmacs: 9.8 },
+    { name: 'SLaK-B', parametersM: 158, gmacs: 28.5 },
+    { name: 'SLaK-B, sparse 0.40', parametersM: 95, gmacs: 17.1 },
+    { name: 'SLaK-T, sparse 0.20, ×1.1', parametersM: 29, gmacs: 5.0 },
+    { name: 'SLaK-T, sparse 0.40, ×1.3', parametersM: 30, gmacs: 5.0 },
+    { name: 'SLaK-T, sparse 0.55, ×1.5', parametersM: 30, gmacs: 4.9 },
+    { name: 'SLaK-T, sparse 0.70, ×1.9', parametersM: 32, gmacs: 5.0 },
+    { name: 'SLaK-T, sparse 0.82, ×2.5', parametersM: 32, gmacs: 5.1 },
+  ],
+};
+
+/** One depthwise layer's time for a square map, in milliseconds. */
+export interface PublishedDepthwise {
+  readonly size: number;
+  readonly fullMs: number;
+  readonly decomposedMs: number;
+}
+
+export const depthwiseLatencies: Published<PublishedDepthwise> = {
+  source: `${SLAK}, Figure 4`,
+  setting: 'A100, f32, cuDNN, (64, 384, R, R): 51×51, and 51×5 + 5×51',
+  rows: [
+    { size: 16, fullMs: 13.8, decomposedMs: 3.9 },
+    { size: 32, fullMs: 58.7, decomposedMs: 14.3 },
+    { size: 64, fullMs: 243, decomposedMs: 58.1 },
+    { size: 128, fullMs: 990, decomposedMs: 234 },
+  ],
+};
+
+export interface PublishedThroughput {
+  readonly title: string;
+  readonly imagesPerSecond: number;
+}
+
+export const throughputs: Published<PublishedThroughput> = {
+  source: `${SLAK}, Tables 11 and 12`,
+  setting: 'A100, f32',
+  rows: [
+    { title: 'ConvNeXt-T', imagesPerSecond: 1779 },
+    { title: 'SLaK-T', imagesPerSecond: 709 },
+    { title: 'ConvNeXt-B, full 51-49-47-13', imagesPerSecond: 96 },
+    { title: 'ConvNeXt-B, decomposed', imagesPerSecond: 283 },
+    { title: 'ConvNeXt-B, decomposed, sparse', imagesPerSecond: 282 },
+    { title: 'ConvNeXt-B, decomposed, sparse, ×1.3 (SLaK-B)', imagesPerSecond: 198 },
+  ],
+};
+
+/** ImageNet top-1 of RepLKNet, in percent. */
+export const replknetAccuracies: Published<{
+  readonly model: string;
+  readonly resolution: number;
+  readonly top1: number;
+}> = {
+  source: REPLKNET,
+  setting: 'ImageNet-1K only',
+  rows: [
+    { model: 'replknet-31b', resolution: 224, top1: 83.5 },
+    { model: 'replknet-31b', resolution: 384, top1: 84.8 },
+  ],
+};
