@@ -76,6 +76,18 @@ export function tileCycles(rows: number, vectors: number, lanes: number, caps: D
   return Math.max(arithmetic, loads, instructions / DISPATCH_WIDTH, latency) + 0.25;
 }
 
+/** Registers that the arithmetic of an epilogue wants beside a tile's accumulators. */
+const EPILOGUE_REGISTERS = 6;
+
+/**
+ * Expected cycles to finish a tile's outputs, with so many operations each, and to store them. Measured: the
+ * outputs' chains of operations overlap, unless accumulators leave them too few registers.
+ */
+export function finishCycles(rows: number, vectors: number, operations: number, caps: DeviceCaps): number {
+  const isCrowded = caps.vectorRegisters >= 32 && rows * vectors > caps.vectorRegisters - EPILOGUE_REGISTERS;
+  return rows * vectors * (isCrowded ? 9 + operations : 2 + 0.4 * operations);
+}
+
 /** Sets and ways of a first-level cache: 64 sets of lines of 64 bytes, 8 ways. */
 const SET_SPAN_BYTES = 4096;
 const SETS = 64;
