@@ -114,10 +114,14 @@ const CACHE_LINE = 64;
 /** What one core gets from the last-level cache or memory, on average. */
 const FAR_BYTES_PER_CYCLE = 10;
 
-/** Cycles of one vector operation: narrower vectors than the machine's use half its units, partly hidden. */
+/**
+ * Cycles of one vector operation, measured: narrower vectors than the machine's use half its units, partly hidden;
+ * without fused multiply-adds some operations are two.
+ */
 function operationCycles(lanes: number, caps: DeviceCaps): number {
   const widest = Math.max(...caps.lanes);
-  return lanes === widest ? 0.75 : 0.5;
+  if (lanes !== widest) return 0.5;
+  return caps.fma ? 0.6 : 0.75;
 }
 
 function axes(problem: DepthwiseProblem): {
