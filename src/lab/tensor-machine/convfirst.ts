@@ -37,7 +37,7 @@ function outline(sizes: FixedSizes) {
   const tensors: Record<string, Tensor> = {
     X: dram('X', [...map, 'C'], 'input'),
     ...weights({
-      F: ['C', 'G', 'kh', 'kw'],
+      F: ['C', 'T', 'kh', 'kw'],
       f: ['C'],
       U: [between, 'R'],
       a: ['R'],
@@ -135,14 +135,13 @@ export function convFirstLayerWise(sizes: FixedSizes): Machine {
 }
 
 /**
- * ConvFirst block in one kernel: a processor loads a tile of the input with its halo, convolves it, starts its
- * accumulators with the input (the shortcut), and goes over groups of hidden channels. Tensors as layer-wise.
+ * ConvFirst block in one kernel: a processor loads a tile of the input with its halo, starts its
+ * accumulators with the input (the shortcut), convolves it, and goes over groups of hidden channels. Tensors as layer-wise.
  */
 export function convFirstFused(sizes: FixedSizes): Machine {
   const { halves, map, outMap, outputs, between, tensors, axes, rows } = outline(sizes);
   const { images, rows: tileRows, hidden } = sizes.tiles;
   const spatial: Step[] = [
-    copy('X', 'x'),
     step('grouped-conv', ['x', onChip('F')], 's'),
     step('add', ['s', onChip('f')], 's'),
     ...(halves ? [step('concat', ['s', 'x'], 'd'), step('blur-pool', ['d'], 'e')] : []),
@@ -166,8 +165,9 @@ export function convFirstFused(sizes: FixedSizes): Machine {
           ...loadWeights('F', 'f', 'U', 'a', 'V', 'b'),
           onProcessors('N', images, [
             onProcessors(rows, tileRows, [
-              ...spatial,
+              copy('X', 'x'),
               sizes.residual ? copy('x', 'y') : step('zero', [], 'y'),
+              ...spatial,
               inTurn('R', hidden, [
                 step('product', [halves ? 'e' : 's', onChip('U')], 'z'),
                 step('add', ['z', onChip('a')], 'z'),
@@ -204,7 +204,7 @@ export function convFirstSplit(sizes: FixedSizes): Machine {
     axes,
     tensors: {
       ...tensors,
-      h: global('h', [...map, 'R']),
+      p: global('p', [...map, 'R']),
       x: local('x', [...map, 'C'], 1),
       s: local('s', [...map, 'C']),
       z: local('z', [...map, 'R']),
@@ -217,16 +217,16 @@ export function convFirstSplit(sizes: FixedSizes): Machine {
           ...loadWeights('F', 'f', 'U', 'a', 'V', 'b'),
           inTurn('N', images, [
             inTurn('H', rows, [
-              step('zero', [], 'h'),
+              step('zero', [], 'p'),
               onProcessors('C', channels, [
                 copy('X', 'x'),
+                copy('x', 'y'),
                 step('grouped-conv', ['x', onChip('F')], 's'),
                 step('add', ['s', onChip('f')], 's'),
-                inTurn('R', hidden, [accumulate('product', ['s', onChip('U')], 'h')]),
+                inTurn('R', hidden, [accumulate('product', ['s', onChip('U')], 'p')]),
                 BARRIER,
-                copy('x', 'y'),
                 inTurn('R', hidden, [
-                  step('add', ['h', onChip('a')], 'z'),
+                  step('add', ['p', onChip('a')], 'z'),
                   step('relu', ['z'], 'z'),
                   accumulate('product', ['z', onChip('V')], 'y'),
                 ]),

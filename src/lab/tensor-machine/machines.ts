@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
+import { nearestNames } from '../../core/nearest.ts';
 import { CONVFIRST_DEFAULTS, convFirstFused, convFirstLayerWise, convFirstSplit } from './convfirst.ts';
 import { FFN_DEFAULTS, ffn } from './ffn.ts';
 import type { Machine } from './machine.ts';
@@ -61,7 +62,8 @@ function isMachineName(name: string): name is MachineName {
  */
 export function describeMachine(name: string, sizes: BlockSizes): Machine {
   if (!isMachineName(name)) {
-    throw invalidArgument(`There is no tensor machine "${name}": use ${MACHINE_NAMES.join(', ')}.`);
+    const nearest = nearestNames(name, MACHINE_NAMES).join(' or ');
+    throw invalidArgument(`There is no tensor machine "${name}": did you mean ${nearest}?`);
   }
   const { defaults, describe } = machines[name];
   return describe(fixSizes(name, sizes, defaults));

@@ -41,7 +41,7 @@ function outline(sizes: FixedSizes) {
     ...weights({
       U: ['C', 'R'],
       a: ['R'],
-      F: ['R', 'G', 'kh', 'kw'],
+      F: ['R', 'T', 'kh', 'kw'],
       f: ['R'],
       A: ['R', 'S'],
       p: ['S'],
@@ -76,7 +76,7 @@ export function mbConvLayerWise(sizes: FixedSizes): Machine {
     name,
     steps: [...loadWeights(matrix, bias), body],
   });
-  const spatial = halves ? 'E' : 'S';
+  const spatial = halves ? 'E' : 'D';
   return {
     name: 'mbconv-layer-wise',
     title: `MBConv block with squeeze-and-excitation${halves ? ', stride 2' : ''}, layer-wise`,
@@ -85,13 +85,13 @@ export function mbConvLayerWise(sizes: FixedSizes): Machine {
       ...tensors,
       z: local('z', [...map, 'R']),
       Z: dram('Z', [...map, 'R']),
-      s: local('s', [...map, 'R']),
-      S: dram('S', [...map, 'R']),
+      d: local('d', [...map, 'R']),
+      D: dram('D', [...map, 'R']),
       ...(halves && { e: local('e', [...outMap, 'R']), E: dram('E', [...outMap, 'R']) }),
       m: local('m', ['N', 'R']),
       M: dram('M', ['N', 'R']),
-      t: local('t', ['N', 'S']),
-      T: dram('T', ['N', 'S']),
+      j: local('j', ['N', 'S']),
+      J: dram('J', ['N', 'S']),
       g: local('g', ['N', 'R']),
       G: dram('G', ['N', 'R']),
       o: local('o', [...outMap, 'R']),
@@ -117,33 +117,33 @@ export function mbConvLayerWise(sizes: FixedSizes): Machine {
         ['F', 'f'],
         tiled(
           [
-            step('grouped-conv', ['Z', onChip('F')], 's'),
-            step('add', ['s', onChip('f')], 's'),
-            step('silu', ['s'], 's'),
-            copy('s', 'S'),
+            step('grouped-conv', ['Z', onChip('F')], 'd'),
+            step('add', ['d', onChip('f')], 'd'),
+            step('silu', ['d'], 'd'),
+            copy('d', 'D'),
           ],
           'H',
         ),
       ),
       ...(halves
-        ? [{ name: 'blur and subsampling', steps: [tiled([step('blur-pool', ['S'], 'e'), copy('e', 'E')])] }]
+        ? [{ name: 'blur and subsampling', steps: [tiled([step('blur-pool', ['D'], 'e'), copy('e', 'E')])] }]
         : []),
       { name: 'global pooling', steps: [byImage([step('global-pool', [spatial], 'm'), copy('m', 'M')])] },
       layer(
         'squeeze',
         ['A', 'p'],
         byImage([
-          step('product', ['M', onChip('A')], 't'),
-          step('add', ['t', onChip('p')], 't'),
-          step('relu', ['t'], 't'),
-          copy('t', 'T'),
+          step('product', ['M', onChip('A')], 'j'),
+          step('add', ['j', onChip('p')], 'j'),
+          step('relu', ['j'], 'j'),
+          copy('j', 'J'),
         ]),
       ),
       layer(
         'excitation',
         ['B', 'q'],
         byImage([
-          step('product', ['T', onChip('B')], 'g'),
+          step('product', ['J', onChip('B')], 'g'),
           step('add', ['g', onChip('q')], 'g'),
           step('sigmoid', ['g'], 'g'),
           copy('g', 'G'),
@@ -171,7 +171,7 @@ export function mbConvLayerWise(sizes: FixedSizes): Machine {
 export function mbConvFused(sizes: FixedSizes): Machine {
   const { halves, map, outMap, outputs, tensors, axes } = outline(sizes);
   const { images, hidden } = sizes.tiles;
-  const spatial = halves ? 'e' : 's';
+  const spatial = halves ? 'e' : 'd';
   return {
     name: 'mbconv-fused',
     title: `MBConv block with squeeze-and-excitation${halves ? ', stride 2' : ''}, fused`,
@@ -180,9 +180,9 @@ export function mbConvFused(sizes: FixedSizes): Machine {
       ...tensors,
       x: global('x', [...map, 'C']),
       y: global('y', [...outMap, outputs]),
-      t: global('t', ['N', 'S']),
+      j: global('j', ['N', 'S']),
       z: local('z', [...map, 'R']),
-      s: local('s', [...map, 'R']),
+      d: local('d', [...map, 'R']),
       ...(halves && { e: local('e', [...outMap, 'R']) }),
       m: local('m', ['N', 'R']),
       u: local('u', ['N', 'S']),
@@ -196,19 +196,19 @@ export function mbConvFused(sizes: FixedSizes): Machine {
           inTurn('N', images, [
             copy('X', 'x'),
             sizes.residual ? copy('x', 'y') : step('zero', [], 'y'),
-            step('zero', [], 't'),
+            step('zero', [], 'j'),
             onProcessors('R', hidden, [
               step('product', ['x', onChip('U')], 'z'),
               step('add', ['z', onChip('a')], 'z'),
               step('silu', ['z'], 'z'),
-              step('grouped-conv', ['z', onChip('F')], 's'),
-              step('add', ['s', onChip('f')], 's'),
-              step('silu', ['s'], 's'),
-              ...(halves ? [step('blur-pool', ['s'], 'e')] : []),
+              step('grouped-conv', ['z', onChip('F')], 'd'),
+              step('add', ['d', onChip('f')], 'd'),
+              step('silu', ['d'], 'd'),
+              ...(halves ? [step('blur-pool', ['d'], 'e')] : []),
               step('global-pool', [spatial], 'm'),
-              accumulate('product', ['m', onChip('A')], 't'),
+              accumulate('product', ['m', onChip('A')], 'j'),
               BARRIER,
-              step('add', ['t', onChip('p')], 'u'),
+              step('add', ['j', onChip('p')], 'u'),
               step('relu', ['u'], 'u'),
               step('product', ['u', onChip('B')], 'g'),
               step('add', ['g', onChip('q')], 'g'),

@@ -87,7 +87,7 @@ export function blockAxes({
 /** Axes of a grouped convolution's kernels, beside its outputs. */
 export function kernelAxes(groupWidth: number): Record<string, Axis> {
   return {
-    G: { size: groupWidth, meaning: 'channels of a group' },
+    T: { size: groupWidth, meaning: 'channels of a group' },
     kh: { size: 3, meaning: 'rows of a kernel' },
     kw: { size: 3, meaning: 'columns of a kernel' },
   };

@@ -58,7 +58,7 @@ function referenceGraph(machine: Machine): Graph {
     b.conv(from, 'spatial', {
       outputs: from.shape[3],
       kernel: 3,
-      groups: from.shape[3] / size('G'),
+      groups: from.shape[3] / size('T'),
       bias: true,
     });
   const halves = machine.axes['P'] !== undefined;

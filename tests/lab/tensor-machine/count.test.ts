@@ -86,7 +86,7 @@ describe('countMachine', () => {
   });
 
   it.each([
-    ['nothing', {}, /There is no tensor machine "nothing": use ffn, /],
+    ['mbconv-fuse', {}, /There is no tensor machine "mbconv-fuse": did you mean mbconv-fused/],
     ['convfirst-fused', { channels: 12 }, /multiple of its group width, 8, got 12/],
     ['ffn', { channels: 0 }, /channels of ffn must be a whole number/],
     ['ffn', { channels: 8, stride: 2 }, /no stride/],
