@@ -195,6 +195,18 @@ exit 1
 });
 
 describe('native device, used for long and wrongly', () => {
+  test('brief runs in a row do not keep timers waiting', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const executable = await device.compile(twoStepProgram(4, device.caps.lanes[0] ?? 4));
+    let fired = false;
+    setTimeout(() => {
+      fired = true;
+    }, 20);
+    const deadline = performance.now() + 60_000;
+    while (!fired && performance.now() < deadline) await executable.run();
+    expect(fired).toBe(true);
+  });
+
   test('a run can be cancelled, and the next one works', async () => {
     await using device = await openNativeDevice({ threads: 2 });
     const rounds = 3000;

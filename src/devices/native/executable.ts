@@ -2,7 +2,7 @@ import { scratchFloats } from '../../codegen/ir.ts';
 import { WidefieldError, throwIfAborted } from '../../core/errors.ts';
 import type { Executable, Program, Region, RunOptions, Step, StepTime } from '../device.ts';
 import type { SerialQueue } from '../queue.ts';
-import type { Address, ExecutorLibrary } from './library.ts';
+import type { Address, ExecutorLibrary, RunArguments } from './library.ts';
 
 /** A kernel that is compiled and loaded. */
 export interface LoadedKernel {
@@ -38,6 +38,7 @@ export class NativeExecutable implements Executable {
   readonly #main: StepTable;
   readonly #prepare: readonly StepTable[];
   readonly #offsets: Readonly<Record<Region, number>>;
+  readonly #pace = new Pace();
   /** The device's threads do one run at a time, whichever executable asks. */
   readonly #queue: SerialQueue;
   #disposal: Promise<void> | undefined;
@@ -119,15 +120,15 @@ export class NativeExecutable implements Executable {
       };
       options.signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        const result = await this.#library.run(
-          this.#pool,
-          table.bytes,
-          table.steps.length,
-          this.#scratch.floats,
-          this.#scratchFloats,
+        const result = await this.#pace.run(this.#library, {
+          pool: this.#pool,
+          steps: table.bytes,
+          count: table.steps.length,
+          scratch: this.#scratch.floats,
+          scratchFloats: this.#scratchFloats,
           cancel,
           timed,
-        );
+        });
         if (result !== 0) throwIfAborted(options.signal);
         return timed ? this.#times(table) : [];
       } finally {
@@ -165,6 +166,29 @@ export class NativeExecutable implements Executable {
     return { steps, bytes };
   }
 }
+
+/**
+ * Decides where runs are computed. A thread of their own keeps the event loop free, but the way there and back takes
+ * some 20 µs. So brief runs are made where they are asked for, though not for long without a turn of the loop.
+ */
+class Pace {
+  #lastMs = Infinity;
+  #blockedMs = 0;
+
+  async run(library: ExecutorLibrary, what: RunArguments): Promise<number> {
+    const begin = performance.now();
+    const isBrief = this.#lastMs < BRIEF_MS && this.#blockedMs < MOST_BLOCKED_MS;
+    const result = isBrief ? library.runHere(what) : await library.run(what);
+    this.#lastMs = performance.now() - begin;
+    this.#blockedMs = isBrief ? this.#blockedMs + this.#lastMs : 0;
+    return result;
+  }
+}
+
+/** A run that took less may be made on the calling thread. */
+const BRIEF_MS = 0.4;
+/** So long may runs in a row hold up timers and input. */
+const MOST_BLOCKED_MS = 5;
 
 /** Zeroed floats at a multiple of 64 bytes. */
 class AlignedMemory {

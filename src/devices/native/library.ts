@@ -13,15 +13,20 @@ export interface ExecutorLibrary {
   load(path: string, symbol: string): { readonly address: Address; readonly handle: Address };
   unload(handle: Address): void;
   /** Runs steps on a thread of its own; resolves to 0 (done) or 1 (cancelled). */
-  run(
-    pool: unknown,
-    steps: ArrayBufferView,
-    count: number,
-    scratch: ArrayBufferView,
-    scratchFloats: number,
-    cancel: ArrayBufferView,
-    timed: boolean,
-  ): Promise<number>;
+  run(run: RunArguments): Promise<number>;
+  /** Runs steps on the calling thread and the pool's, and returns when they are done. */
+  runHere(run: RunArguments): number;
+}
+
+/** What `wf_run` takes. */
+export interface RunArguments {
+  readonly pool: unknown;
+  readonly steps: ArrayBufferView;
+  readonly count: number;
+  readonly scratch: ArrayBufferView;
+  readonly scratchFloats: number;
+  readonly cancel: ArrayBufferView;
+  readonly timed: boolean;
 }
 
 /** Binds the compiled executor at `path`. */
@@ -58,21 +63,18 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
       return { address: found, handle: handle[0] ?? 0n };
     },
     unload: (handle) => void unload(handle),
-    run: (pool, steps, count, scratch, scratchFloats, cancel, timed) =>
+    run: (what) =>
       new Promise((resolve, reject) => {
-        run.async(
-          pool,
-          steps,
-          count,
-          scratch,
-          scratchFloats,
-          cancel,
-          timed ? 1 : 0,
-          (error: Error | null, result: number) => {
-            if (error) reject(error);
-            else resolve(result);
-          },
-        );
+        run.async(...listed(what), (error: Error | null, result: number) => {
+          if (error) reject(error);
+          else resolve(result);
+        });
       }),
+    runHere: (what) => run(...listed(what)) as number,
   };
+}
+
+/** In the order of `wf_run`'s parameters. */
+function listed({ pool, steps, count, scratch, scratchFloats, cancel, timed }: RunArguments): unknown[] {
+  return [pool, steps, count, scratch, scratchFloats, cancel, timed ? 1 : 0];
 }
