@@ -130,10 +130,7 @@ function tallyKernel(machine: Machine, kernel: Kernel, counting: Counting): Tall
 }
 
 /** Axes over which an operation multiplies and accumulates, beside its output's; undefined if it does not. */
-export function reducedAxes(
-  machine: Machine,
-  { operator, inputs }: Operation,
-): readonly string[] | undefined {
+function reducedAxes(machine: Machine, { operator, inputs }: Operation): readonly string[] | undefined {
   if (operator !== 'product' && operator !== 'grouped-conv') return undefined;
   const matrix = tensorOf(machine, inputs[1] ?? '').axes;
   return operator === 'product' ? matrix.slice(0, 1) : matrix.slice(1);

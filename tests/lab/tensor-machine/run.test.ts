@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { countMachine } from '../../../src/lab/tensor-machine/count.ts';
+import type { Step } from '../../../src/lab/tensor-machine/machine.ts';
 import { MACHINE_NAMES, describeMachine } from '../../../src/lab/tensor-machine/machines.ts';
 import type { MachineName } from '../../../src/lab/tensor-machine/machines.ts';
 import { runMachine } from '../../../src/lab/tensor-machine/run.ts';
@@ -98,4 +99,50 @@ describe('runMachine', () => {
       { numRuns: 25 },
     );
   });
+
+  it('says so if a tile lacks its halo, or a tensor is used before it is defined', () => {
+    const machine = describeMachine('convfirst-fused', {
+      channels: 8,
+      expansion: 1,
+      size: 4,
+      tiles: { rows: 2 },
+    });
+    const inputs = randomInputs(machine);
+    const bare = { label: 'x', memory: 'local', axes: ['N', 'H', 'W', 'C'] } as const;
+    const withoutHalo = { ...machine, tensors: { ...machine.tensors, x: bare } };
+    expect(() => runMachine(withoutHalo, inputs)).toThrow(/larger halo/);
+    const [kernel = { name: '', steps: [] }] = machine.kernels;
+    const unloaded = { ...machine, kernels: [{ ...kernel, steps: kernel.steps.slice(1) }] };
+    expect(() => runMachine(unloaded, inputs)).toThrow(/F\.global is used before it is defined/);
+  });
+
+  it('keeps what a processor has in local memory from the others, and barriers matter', () => {
+    const machine = describeMachine('mbconv-fused', { channels: 8, size: 3, batch: 1, tiles: { hidden: 8 } });
+    const inputs = randomInputs(machine);
+    const unsynchronised = {
+      ...machine,
+      kernels: machine.kernels.map((kernel) => ({ ...kernel, steps: drop(kernel.steps) })),
+    };
+    const result = runMachine(machine, inputs).outputs['Y'];
+    expect(runMachine(unsynchronised, inputs).outputs['Y']).not.toEqual(result);
+  });
+
+  it('refuses missing tensors, wrong sizes, and what would take too long', () => {
+    const machine = describeMachine('ffn', { channels: 8, size: 2, batch: 1 });
+    const inputs = randomInputs(machine);
+    const { U: _, ...others } = inputs;
+    expect(() => runMachine(machine, others)).toThrow(/tensor U is missing/);
+    expect(() => runMachine(machine, { ...inputs, b: new Float32Array(7) })).toThrow(
+      /b must have the 8 values of \[8\], got 7/,
+    );
+    expect(() => runMachine(describeMachine('ffn', { channels: 1024 }), {})).toThrow(/choose sizes/);
+  });
 });
+
+/** Steps without barriers. */
+function drop(steps: readonly Step[]): Step[] {
+  return steps.flatMap((step): Step[] => {
+    if (step.kind === 'barrier') return [];
+    return [step.kind === 'loop' ? { ...step, body: drop(step.body) } : step];
+  });
+}
