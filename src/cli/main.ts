@@ -6,9 +6,11 @@ import { benchCommand } from './bench.ts';
 import { classifyCommand } from './classify.ts';
 import type { CommandContext } from './context.ts';
 import { convertCommand } from './convert.ts';
+import { demoCommand } from './demo.ts';
 import { describeCommand } from './describe.ts';
 import { doctorCommand } from './doctor.ts';
 import { exportCommand } from './export.ts';
+import { labCommand } from './lab.ts';
 import { runCommand } from './run.ts';
 
 const EXIT_FAILURE = 1;
@@ -62,12 +64,14 @@ function createProgram(context: CommandContext): Command {
     });
   // Commander copies these settings to subcommands that are made by `command`, not to added ones.
   const commands = [
+    demoCommand,
     classifyCommand,
     runCommand,
     describeCommand,
     convertCommand,
     exportCommand,
     benchCommand,
+    labCommand,
     doctorCommand,
   ].map((create) => create(context));
   for (const command of commands) {

@@ -3,7 +3,10 @@ import { macsOf } from '../graph/lower.ts';
 import { buildModel } from '../models/zoo.ts';
 import { defaultDtype, peakOf } from './devices.ts';
 import type { DeviceRecord, Dtype } from './devices.ts';
+import { imageNetLatencies } from './published.ts';
 import type { PublishedLatency } from './published.ts';
+
+const PAPER_BATCH = 128;
 
 /** How a measured latency relates to the peak rate (Lavin 2024, section on measures). */
 export interface Efficiency {
@@ -36,24 +39,34 @@ export function efficiencyOf(ops: number, actualMs: number, rate: number): Effic
 export interface GapPoint extends Efficiency {
   readonly title: string;
   readonly model: string;
-  readonly resolution: number;
+  readonly resolution: GapInput['resolution'];
+  readonly batch: number;
   readonly gmacs: number;
   /** Top-1 accuracy in percent. */
   readonly accuracy: number;
 }
 
 /** What a gap point is made of: a network, its accuracy and its measured latency. */
-export type GapInput = Pick<PublishedLatency, 'title' | 'model' | 'resolution' | 'latencyMs' | 'top1'>;
+export interface GapInput extends Pick<PublishedLatency, 'title' | 'model' | 'latencyMs' | 'top1'> {
+  readonly resolution: number | readonly [height: number, width: number];
+  /** Images that the latency is for. */
+  readonly batch: number;
+}
 
-/** The efficiency gap of networks of the zoo, operations counted, latencies as given for the batch. */
+/** The papers' networks, with the latencies that they state for a batch of 128. */
+export function publishedGapInputs(): GapInput[] {
+  return imageNetLatencies.rows.map((row) => ({ ...row, batch: PAPER_BATCH }));
+}
+
+/** The efficiency gap of networks of the zoo: operations counted, latencies as given. */
 export function efficiencyGap(
   networks: readonly GapInput[],
   device: DeviceRecord,
-  { batch = 128, dtype = defaultDtype(device) }: { readonly batch?: number; readonly dtype?: Dtype } = {},
+  dtype: Dtype = defaultDtype(device),
 ): GapPoint[] {
-  return networks.map(({ title, model, resolution, latencyMs, top1 }) => {
+  return networks.map(({ title, model, resolution, batch, latencyMs, top1 }) => {
     const macs = macsOf(selectOutputs(buildModel(model, { resolution }), ['logits']));
     const efficiency = efficiencyOf(2 * macs * batch, latencyMs, peakOf(device, dtype));
-    return { title, model, resolution, gmacs: macs / 1e9, accuracy: top1, ...efficiency };
+    return { title, model, resolution, batch, gmacs: macs / 1e9, accuracy: top1, ...efficiency };
   });
 }

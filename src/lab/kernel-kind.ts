@@ -1,6 +1,5 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { Node } from '../graph/graph.ts';
-import type { Op } from '../graph/op.ts';
 import { isDepthwise } from '../graph/passes/patterns.ts';
 
 /** What a kernel is, as plots colour it. */
@@ -24,7 +23,8 @@ export interface Group {
   readonly nodes: readonly Node[];
 }
 
-const KINDS: Readonly<Record<Op['type'], KernelKind | undefined>> = {
+/** By an op's type. Not checked against the list of ops: {@link checkOp} names what is missing. */
+const KINDS: Readonly<Record<string, KernelKind | undefined>> = {
   input: undefined,
   conv: 'conv',
   linear: 'pointwise',
@@ -39,6 +39,7 @@ const KINDS: Readonly<Record<Op['type'], KernelKind | undefined>> = {
   'blur-pool': 'pool',
   resize: 'resize',
   concat: 'cat',
+  ffn: 'fused',
 };
 
 /** What kind of kernel computes a node alone; undefined for the network's input. */

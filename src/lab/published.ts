@@ -52,6 +52,7 @@ export interface Published<T> {
 const LAVIN = 'Lavin, On the Efficiency of Convolutional Neural Networks, arXiv 2404.03617';
 const SLAK =
   'Liu et al., More ConvNets in the 2020s: Scaling up Kernels Beyond 51x51 using Sparsity, ICLR 2023';
+const CONVNEXT = 'Liu et al., A ConvNet for the 2020s, CVPR 2022';
 const REPLKNET = 'Ding et al., Scaling Up Your Kernels to 31x31, CVPR 2022';
 
 export const imageNetLatencies: Published<PublishedLatency> = {
@@ -258,16 +259,31 @@ export const throughputs: Published<PublishedThroughput> = {
   ],
 };
 
-/** ImageNet top-1 of RepLKNet, in percent. */
-export const replknetAccuracies: Published<{
+/** Top-1 accuracy on ImageNet, in percent, of a network of the zoo at a resolution. */
+export interface PublishedAccuracy {
   readonly model: string;
   readonly resolution: number;
   readonly top1: number;
-}> = {
-  source: REPLKNET,
-  setting: 'ImageNet-1K only',
-  rows: [
-    { model: 'replknet-31b', resolution: 224, top1: 83.5 },
-    { model: 'replknet-31b', resolution: 384, top1: 84.8 },
-  ],
-};
+  readonly source: string;
+}
+
+const TORCHVISION = "torchvision's weights IMAGENET1K_V1";
+
+/** Networks trained on ImageNet-1K alone, beside those of {@link imageNetLatencies}. */
+export const accuracies: readonly PublishedAccuracy[] = [
+  ...imageNetLatencies.rows.map(({ model, resolution, top1 }) => ({
+    ...{ model, resolution, top1 },
+    source: imageNetLatencies.source,
+  })),
+  { model: 'replknet-31b', resolution: 224, top1: 83.5, source: REPLKNET },
+  { model: 'replknet-31b', resolution: 384, top1: 84.8, source: REPLKNET },
+  { model: 'slak-tiny', resolution: 224, top1: 82.5, source: SLAK },
+  { model: 'slak-small', resolution: 224, top1: 83.8, source: SLAK },
+  { model: 'slak-base', resolution: 224, top1: 84.0, source: SLAK },
+  { model: 'convnext-tiny', resolution: 224, top1: 82.1, source: CONVNEXT },
+  { model: 'convnext-small', resolution: 224, top1: 83.1, source: CONVNEXT },
+  { model: 'convnext-base', resolution: 224, top1: 83.8, source: CONVNEXT },
+  { model: 'resnet-50', resolution: 224, top1: 76.1, source: TORCHVISION },
+  { model: 'resnet-101', resolution: 224, top1: 77.4, source: TORCHVISION },
+  { model: 'mobilenet-v2', resolution: 224, top1: 71.9, source: TORCHVISION },
+];

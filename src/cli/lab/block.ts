@@ -1,0 +1,101 @@
+import { Argument, Command } from 'commander';
+
+import { BLOCK_KINDS, blockGraph, blockName } from '../../lab/block-case.ts';
+import type { BlockCase, BlockKind } from '../../lab/block-case.ts';
+import { kernelCosts } from '../../lab/costs.ts';
+import { defaultDtype } from '../../lab/devices.ts';
+import { waterline } from '../../lab/waterline.ts';
+import type { CommandContext } from '../context.ts';
+import { parseCount } from '../options.ts';
+import { formatNumber, formatTable } from '../table.ts';
+import { formatPercent, resolveDevice, withBatchOption, withDeviceOptions } from './lab-options.ts';
+import type { DeviceOptions } from './lab-options.ts';
+
+interface BlockOptions extends DeviceOptions {
+  readonly channels: number;
+  readonly expansion: number;
+  readonly size: number;
+  readonly stride: number;
+  readonly outputs?: number;
+  readonly batch: number;
+}
+
+/** `widefield lab block`: what fusing one block buys. */
+export function blockCommand({ print }: CommandContext): Command {
+  const count = (text: string): number => parseCount(text, 2 ** 16);
+  const command = new Command('block')
+    .description('the least time of a block, layer by layer and fused into one kernel')
+    .addArgument(new Argument('<kind>', 'which block').choices(BLOCK_KINDS))
+    .requiredOption('--channels <count>', "of the block's input", count)
+    .requiredOption('--expansion <factor>', 'hidden channels for each channel', count)
+    .requiredOption('--size <pixels>', "height and width of the block's input", count)
+    .option('--stride <pixels>', '1, or 2 without a shortcut', (text) => parseCount(text, 2), 1)
+    .option('--outputs <count>', 'output channels (default: as many as input channels)', count);
+  return withDeviceOptions(withBatchOption(command))
+    .addHelpText(
+      'after',
+      '\nExample:\n  widefield lab block convfirst --channels 16 --expansion 3 --size 128',
+    )
+    .action(async (kind: BlockKind, options: BlockOptions) => {
+      const result = await compareBlock({ kind, ...options }, options);
+      print(options.json === true ? JSON.stringify(result, undefined, 2) : format(result));
+    });
+}
+
+async function compareBlock(
+  { kind, channels, expansion, size, stride, outputs = channels, batch }: BlockCase,
+  options: DeviceOptions,
+) {
+  const device = await resolveDevice(options.device);
+  const { dtype = defaultDtype(device) } = options;
+  const block = { kind, channels, expansion, size, stride: stride ?? 1, outputs, batch: batch ?? 1 };
+  const graph = blockGraph(block);
+  const layerWise = waterline(kernelCosts(graph, { dtype }), device, dtype);
+  const fused = waterline(kernelCosts(graph, { dtype, fused: true }), device, dtype);
+  return {
+    device,
+    block: blockName(block),
+    ...block,
+    dtype,
+    opByte: layerWise.opByte,
+    layerWiseUs: 1e3 * layerWise.minLatencyMs,
+    fusedUs: 1e3 * fused.minLatencyMs,
+    speedup: layerWise.minLatencyMs / fused.minLatencyMs,
+    layerWise: layerWise.kernels,
+    fused: fused.kernels,
+    layerWiseMaxEfficiency: layerWise.maxEfficiency,
+    fusedMaxEfficiency: fused.maxEfficiency,
+  };
+}
+
+function format(result: Awaited<ReturnType<typeof compareBlock>>): string {
+  const rows = [
+    ...result.layerWise.map((kernel) => ['layer-wise', kernel] as const),
+    ...result.fused.map((kernel) => ['fused', kernel] as const),
+  ].map(([how, kernel]) => [
+    how,
+    kernel.name,
+    kernel.kind,
+    formatNumber(kernel.intensity),
+    formatNumber(kernel.timeUs),
+    kernel.underwater ? 'memory' : '',
+  ]);
+  return [
+    `${result.kind} ${result.block}, stride ${result.stride}, batch ${result.batch}, ${result.dtype}, on ${result.device.title}`,
+    '',
+    formatTable(
+      [
+        { title: '' },
+        { title: 'kernel' },
+        { title: 'kind' },
+        { title: 'op/byte', align: 'right' },
+        { title: 'least µs', align: 'right' },
+        { title: 'bound' },
+      ],
+      rows,
+    ),
+    '',
+    `layer-wise ${formatNumber(result.layerWiseUs)} µs, at most ${formatPercent(result.layerWiseMaxEfficiency)} of the peak`,
+    `fused ${formatNumber(result.fusedUs)} µs, at most ${formatPercent(result.fusedMaxEfficiency)} of the peak: ×${formatNumber(result.speedup)}`,
+  ].join('\n');
+}

@@ -1,0 +1,111 @@
+import { availableParallelism } from 'node:os';
+
+import { Command } from 'commander';
+
+import { defaultDeviceFile, saveThisDevice } from '../../lab/device-store.ts';
+import { deviceRecords } from '../../lab/device-records.ts';
+import type { DeviceMeasurement, DeviceRecord } from '../../lab/devices.ts';
+import { THIS_DEVICE, measureDevice, thisDevice } from '../../lab/measure-device.ts';
+import { openDevice } from '../../runtime/open.ts';
+import type { CommandContext } from '../context.ts';
+import { openProgress } from '../progress.ts';
+import { formatNumber, formatTable } from '../table.ts';
+import { resolveDevice } from './lab-options.ts';
+
+interface DeviceCommandOptions {
+  readonly list?: boolean;
+  readonly json?: boolean;
+}
+
+/** `widefield lab device`: measure this machine, or show a record. */
+export function deviceCommand({ print, warn, signal }: CommandContext): Command {
+  return new Command('device')
+    .description('measure this machine and keep its record, or show the record of a device')
+    .argument('[name]', 'a device on record, "this" as it was measured, or a .json file')
+    .option('--list', 'all devices on record')
+    .option('--json', 'print JSON')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  widefield lab device\n  widefield lab device a5000\n  widefield lab device --list',
+    )
+    .action(async (name: string | undefined, { list, json }: DeviceCommandOptions) => {
+      if (list === true) {
+        print(json === true ? JSON.stringify(deviceRecords, undefined, 2) : formatList(deviceRecords));
+        return;
+      }
+      const record = name === undefined ? await measureThis(signal) : await resolveDevice(name);
+      if (name === undefined) {
+        await saveThisDevice(record);
+        warn(`Kept in ${defaultDeviceFile()}; analyses know it as --device ${THIS_DEVICE}.`);
+      }
+      print(json === true ? JSON.stringify(record, undefined, 2) : formatRecord(record));
+    });
+}
+
+/** With one thread and with all. */
+async function measureThis(signal: AbortSignal): Promise<DeviceRecord> {
+  const counts = [...new Set([1, availableParallelism()])];
+  const measurements: DeviceMeasurement[] = [];
+  const progress = openProgress();
+  let how = '';
+  try {
+    for (const [done, threads] of counts.entries()) {
+      progress.update(
+        `measuring with ${threads} ${threads === 1 ? 'thread' : 'threads'}`,
+        done / counts.length,
+      );
+      const device = await openDevice('auto', { threads, signal });
+      try {
+        how = device.note;
+        measurements.push(await measureDevice(device, { signal }));
+      } finally {
+        await device.dispose();
+      }
+    }
+  } finally {
+    progress.clear();
+  }
+  return thisDevice(measurements, how);
+}
+
+function formatList(records: readonly DeviceRecord[]): string {
+  const right = (title: string) => ({ title, align: 'right' }) as const;
+  const rate = (value: number | undefined): string => (value === undefined ? '' : formatNumber(value / 1e12));
+  return formatTable(
+    [{ title: 'name' }, { title: 'device' }, right('f32 TFLOP/s'), right('f16 TFLOP/s'), right('GB/s')],
+    records.map(({ name, title, peak, bandwidth }) => [
+      name,
+      title,
+      rate(peak.f32),
+      rate(peak.f16),
+      formatNumber(bandwidth / 1e9),
+    ]),
+  );
+}
+
+function formatRecord(record: DeviceRecord): string {
+  const { title, peak, bandwidth, units, clock, caches = [], sources, measurements = [] } = record;
+  const gb = (value: number): string => `${formatNumber(value / 1e9)} GB/s`;
+  const rows = [
+    ...Object.entries(peak).map(([dtype, rate]) => [
+      `peak ${dtype}`,
+      `${formatNumber(rate / 1e9)} GFLOP/s`,
+      sources.peak,
+    ]),
+    ['bandwidth', gb(bandwidth), sources.bandwidth],
+    ...Object.entries(peak).map(([dtype, rate]) => [`op:byte ${dtype}`, formatNumber(rate / bandwidth), '']),
+    ...(units === undefined ? [] : [['units', String(units), sources.units]]),
+    ...(clock === undefined ? [] : [['clock', `${formatNumber(clock / 1e9)} GHz`, sources.clock]]),
+    ...caches.map((cache) => [
+      cache.name,
+      `${formatNumber(cache.bytes / 2 ** 20)} MiB${cache.bandwidth === undefined ? '' : `, ${gb(cache.bandwidth)}`}`,
+      sources.caches,
+    ]),
+    ...measurements.map((each) => [
+      `${each.threads} ${each.threads === 1 ? 'thread' : 'threads'}`,
+      `${formatNumber(each.peak / 1e9)} GFLOP/s`,
+      `read ${gb(each.readBandwidth)}, copy ${gb(each.copyBandwidth)}, triad ${gb(each.triadBandwidth)}`,
+    ]),
+  ].map((cells) => cells.map((cell) => cell ?? ''));
+  return `${title}\n\n${formatTable([{ title: '' }, { title: '' }, { title: '' }], rows).trimStart()}`;
+}

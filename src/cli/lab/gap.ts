@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+
+import { Command } from 'commander';
+
+import { WidefieldError } from '../../core/errors.ts';
+import { efficiencyGap, publishedGapInputs } from '../../lab/efficiency.ts';
+import type { GapPoint } from '../../lab/efficiency.ts';
+import { measuredGap } from '../../lab/measured.ts';
+import { imageNetLatencies } from '../../lab/published.ts';
+import type { CommandContext } from '../context.ts';
+import { formatNumber, formatTable } from '../table.ts';
+import { formatPercent, resolveDevice, withDeviceOptions } from './lab-options.ts';
+import type { DeviceOptions } from './lab-options.ts';
+
+interface GapOptions extends DeviceOptions {
+  readonly measured?: string;
+  readonly engine?: string;
+}
+
+/** `widefield lab gap`: accuracy against ideal and actual latency. */
+export function gapCommand({ print, warn }: CommandContext): Command {
+  const command = new Command('gap')
+    .description('accuracy against ideal and actual latency: where the time goes')
+    .option('--measured <file>', 'what "bench model … --json" printed, instead of published latencies')
+    .option('--engine <name>', 'whose measurements (default: widefield native)');
+  return withDeviceOptions(command)
+    .addHelpText(
+      'after',
+      '\nExample:\n  widefield bench model resnet-50 --json > bench.json && widefield lab gap --device this --measured bench.json',
+    )
+    .action(async (options: GapOptions) => {
+      const device = await resolveDevice(options.device);
+      const { measured, engine, dtype } = options;
+      const own = measured === undefined ? undefined : measuredGap(await readJson(measured), engine);
+      own?.withoutAccuracy.forEach((model) => {
+        warn(`${model} is left out: no accuracy of it at this resolution is on record.`);
+      });
+      const points = efficiencyGap(own?.inputs ?? publishedGapInputs(), device, dtype);
+      const source = measured ?? `${imageNetLatencies.source}: ${imageNetLatencies.setting}`;
+      print(
+        options.json === true
+          ? JSON.stringify({ device, source, points }, undefined, 2)
+          : `${source}\n\n${format(points)}`,
+      );
+    });
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new WidefieldError('io', `${file} cannot be read as JSON.`, { cause: error });
+  }
+}
+
+function format(points: readonly GapPoint[]): string {
+  const rows = points.map((point) => [
+    point.title,
+    point.accuracy.toFixed(1),
+    formatNumber(point.gmacs),
+    formatNumber(point.idealMs),
+    formatNumber(point.actualMs),
+    formatPercent(point.efficiency),
+    point.gap.toFixed(2),
+  ]);
+  const columns = [
+    { title: 'network' },
+    { title: 'top-1 %', align: 'right' },
+    { title: 'GMAC', align: 'right' },
+    { title: 'ideal ms', align: 'right' },
+    { title: 'actual ms', align: 'right' },
+    { title: 'efficiency', align: 'right' },
+    { title: 'gap, decades', align: 'right' },
+  ] as const;
+  return formatTable(columns, rows);
+}

@@ -1,0 +1,128 @@
+import { InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
+
+import { WidefieldError } from '../../core/errors.ts';
+import { kernelCosts } from '../../lab/costs.ts';
+import type { KernelCost } from '../../lab/costs.ts';
+import { loadThisDevice, readDeviceFile } from '../../lab/device-store.ts';
+import { DTYPES, defaultDtype, findDevice } from '../../lab/devices.ts';
+import type { DeviceRecord, Dtype } from '../../lab/devices.ts';
+import { SQUEEZE_EXCITE } from '../../lab/gates.ts';
+import type { SqueezeExcite } from '../../lab/gates.ts';
+import { THIS_DEVICE } from '../../lab/measure-device.ts';
+import { findModel } from '../../models/zoo.ts';
+import { resolutionOption } from '../model-options.ts';
+import { parseBatch } from '../options.ts';
+import type { Resolution } from '../options.ts';
+
+/** On what. */
+export interface DeviceOptions {
+  readonly device: string;
+  readonly dtype?: Dtype;
+  readonly json?: boolean;
+}
+
+/** Which kernels of which networks. */
+export interface KernelOptions extends DeviceOptions {
+  readonly batch: number;
+  readonly resolution?: Resolution;
+  readonly fused?: boolean;
+  readonly squeezeExcite: SqueezeExcite;
+}
+
+/** The paper's batch. */
+const DEFAULT_BATCH = 128;
+/** The paper's device. */
+const DEFAULT_DEVICE = 'a5000';
+
+/** `--device`, `--dtype`, `--json`. */
+export function withDeviceOptions(command: Command, device: string = DEFAULT_DEVICE): Command {
+  return command
+    .option('--device <name>', 'a device on record, "this" machine, or a .json file', device)
+    .addOption(
+      new Option('--dtype <type>', 'of operations and data (default: f16, or what the device has)').choices(
+        DTYPES,
+      ),
+    )
+    .option('--json', 'print JSON');
+}
+
+/** The options of {@link withDeviceOptions}, `--batch`, `--resolution`, `--fused`, `--squeeze-excite`. */
+export function withKernelOptions(command: Command): Command {
+  return withDeviceOptions(withBatchOption(command))
+    .addOption(resolutionOption())
+    .option('--fused', 'one kernel for each fusible block instead of each layer')
+    .addOption(
+      new Option('--squeeze-excite <how>', 'where its pooling and product happen, layer-wise')
+        .choices(SQUEEZE_EXCITE)
+        .default('auto'),
+    );
+}
+
+export function withBatchOption(command: Command): Command {
+  return command.addOption(
+    new Option('--batch <count>', 'images').argParser(parseBatch).default(DEFAULT_BATCH),
+  );
+}
+
+/** The record that `--device` names. Throws `invalid-argument` or `io`. */
+export async function resolveDevice(name: string): Promise<DeviceRecord> {
+  if (name.endsWith('.json')) return readDeviceFile(name);
+  if (name !== THIS_DEVICE) return findDevice(name);
+  const record = await loadThisDevice();
+  if (record !== undefined) return record;
+  throw new WidefieldError(
+    'invalid-argument',
+    'This machine has not been measured: run `widefield lab device` first.',
+  );
+}
+
+/** A network's kernels on a device. */
+export interface ModelKernels {
+  readonly model: string;
+  readonly resolution: Resolution;
+  readonly batch: number;
+  readonly dtype: Dtype;
+  readonly fused: boolean;
+  readonly device: DeviceRecord;
+  readonly kernels: readonly KernelCost[];
+}
+
+/** The kernels of each network, as {@link KernelOptions} say. */
+export async function modelKernels(
+  models: readonly string[],
+  options: KernelOptions,
+): Promise<ModelKernels[]> {
+  const device = await resolveDevice(options.device);
+  const { batch, squeezeExcite, fused = false, dtype = defaultDtype(device) } = options;
+  return models.map((model) => {
+    const variant = findModel(model);
+    const { resolution = variant.resolution } = options;
+    const kernels = kernelCosts(variant.build({ batch, resolution }), { dtype, fused, squeezeExcite });
+    return { model, resolution, batch, dtype, fused, device, kernels };
+  });
+}
+
+/** One result as an object, several as a list. */
+export function toJson(results: readonly unknown[]): string {
+  return JSON.stringify(results.length === 1 ? results[0] : results, undefined, 2);
+}
+
+/** `convfirst-small at 256×256, batch 128, f16, layer-wise, on NVIDIA …`. */
+export function titleOf({ model, resolution, batch, dtype, fused, device }: ModelKernels): string {
+  const [height, width] = typeof resolution === 'number' ? [resolution, resolution] : resolution;
+  const how = fused ? 'blocks fused' : 'layer-wise';
+  return `${model} at ${height}×${width}, batch ${batch}, ${dtype}, ${how}, on ${device.title}`;
+}
+
+export function formatPercent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+/** A positive number. */
+export function parsePositive(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('Use a number above 0.');
+  return value;
+}

@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+
+import { nearestNames } from '../../src/core/nearest.ts';
+
+test.each([
+  ['A5000', ['a5000']],
+  ['a100 80gb', ['a100-80gb']],
+  ['h10', ['h100']],
+])('%s means %j', (name, expected) => {
+  expect(nearestNames(name, ['a5000', 'a100', 'a100-80gb', 'h100'])).toEqual(expected);
+});
+
+test('at most three of those that are equally near', () => {
+  expect(nearestNames('x', ['a', 'b', 'c', 'd'])).toEqual(['a', 'b', 'c']);
+});
