@@ -1,5 +1,6 @@
 import { KernelBuilder } from '../codegen/builder.ts';
 import type { Kernel } from '../codegen/ir.ts';
+import { WidefieldError, throwIfAborted } from '../core/errors.ts';
 import { describeMachine } from '../bench/machine.ts';
 import { measurePeak } from '../bench/peak.ts';
 import type { Device } from '../devices/device.ts';
@@ -34,7 +35,7 @@ export async function measureDevice(
 ): Promise<DeviceMeasurement> {
   const { signal, arrayFloats = ARRAY_FLOATS } = options;
   const peak = 1e9 * (await measurePeak(device));
-  signal?.throwIfAborted();
+  throwIfAborted(signal);
   const tasks = Math.floor(arrayFloats / TASK_FLOATS);
   const array = (index: number) => ({ region: 'arena', offset: index * arrayFloats }) as const;
   const [lanes = 4] = device.caps.lanes;
@@ -59,6 +60,7 @@ export async function measureDevice(
         best.set(label, Math.min(best.get(label) ?? Infinity, milliseconds));
       }
     }
+    checkWork(executable.view('arena'), arrayFloats, lanes);
     const bandwidth = (label: string, arrays: number): number =>
       (1e3 * arrays * FLOAT_BYTES * tasks * TASK_FLOATS) / (best.get(label) ?? Infinity);
     return {
@@ -93,6 +95,16 @@ export function thisDevice(measurements: readonly DeviceMeasurement[], how: stri
     },
     measurements,
   };
+}
+
+/** Times of work that was not done mean nothing: of ones, y = 1 + ½·1 at the end, and each lane of a task's sum is its share. */
+function checkWork(arena: Float32Array, arrayFloats: number, lanes: number): void {
+  const last = Math.floor(arrayFloats / TASK_FLOATS) * TASK_FLOATS - 1;
+  if (arena[arrayFloats + last] === 1.5 && arena[2 * arrayFloats] === TASK_FLOATS / lanes) return;
+  throw new WidefieldError(
+    'device-lost',
+    'The kernels that measure memory gave wrong results: measure again.',
+  );
 }
 
 /** Sums an array; what each task found goes to an element of y, so that compilers must read all of it. */

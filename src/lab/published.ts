@@ -241,7 +241,9 @@ export const depthwiseLatencies: Published<PublishedDepthwise> = {
   ],
 };
 
+/** Images a second, measured. */
 export interface PublishedThroughput {
+  /** As in throughput.ts. */
   readonly title: string;
   readonly imagesPerSecond: number;
 }

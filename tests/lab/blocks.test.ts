@@ -15,7 +15,7 @@ describe('least latencies of blocks are the published ones', () => {
     const layerWise = 1e3 * waterline(kernelCosts(graph), a5000).minLatencyMs;
     const fused = 1e3 * waterline(kernelCosts(graph, { fused: true }), a5000).minLatencyMs;
     expect(Math.abs(layerWise / row.layerWiseUs - 1)).toBeLessThan(0.005);
-    // 45 µs is printed for 144 channels, but the operations of D7 take 44.45 at the peak rate: 1.2%.
+    // 45 µs is printed for 144 channels, but its operations, counted as in the paper's tables, take 44.45 at the peak: 1.2%.
     const printed = row.kind === 'mbconv' && row.channels === 144 ? 44.45 : row.fusedUs;
     expect(Math.abs(fused / printed - 1)).toBeLessThan(0.005);
   });

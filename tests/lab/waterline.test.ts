@@ -3,7 +3,6 @@ import { describe, expect, it, test } from 'vitest';
 
 import { amdahl, amdahlByKind } from '../../src/lab/amdahl.ts';
 import { kernelCosts } from '../../src/lab/costs.ts';
-import type { KernelCost } from '../../src/lab/costs.ts';
 import { findDevice } from '../../src/lab/devices.ts';
 import type { DeviceRecord } from '../../src/lab/devices.ts';
 import { efficiencyAt, mediantCurve } from '../../src/lab/mediant.ts';

@@ -2,14 +2,20 @@ import { Command } from 'commander';
 
 import { kernelScaling, slakTables } from '../../lab/scaling.ts';
 import type { Size } from '../../lab/scaling.ts';
+import { findDevice } from '../../lab/devices.ts';
+import { depthwiseBounds, throughputBounds } from '../../lab/throughput.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCounts } from '../options.ts';
-import { formatTable } from '../table.ts';
+import { formatNumber, formatTable } from '../table.ts';
+import { formatPercent } from './lab-options.ts';
 
 interface ScalingOptions {
   readonly kernels?: readonly number[];
   readonly json?: boolean;
 }
+
+/** Where SLaK's speeds were measured. */
+const PUBLISHED_DEVICE = 'a100';
 
 /** `widefield lab scaling`: what kernel size costs. */
 export function scalingCommand({ print }: CommandContext): Command {
@@ -20,8 +26,11 @@ export function scalingCommand({ print }: CommandContext): Command {
     .action(({ kernels, json }: ScalingOptions) => {
       const sweep = kernelScaling(kernels);
       const tables = slakTables();
+      const a100 = findDevice(PUBLISHED_DEVICE);
+      const throughput = throughputBounds(a100);
+      const depthwise = depthwiseBounds(a100);
       if (json === true) {
-        print(JSON.stringify({ sweep, tables }, undefined, 2));
+        print(JSON.stringify({ sweep, tables, throughput, depthwise }, undefined, 2));
         return;
       }
       const size = ({ parameters, macs }: Size): string[] => [
@@ -56,6 +65,28 @@ export function scalingCommand({ print }: CommandContext): Command {
               published.gmacs.toFixed(1),
               `${(100 * difference.parameters).toFixed(1)}%`,
               `${(100 * difference.macs).toFixed(1)}%`,
+            ]),
+          ),
+          formatTable(
+            [{ title: 'A100, f32' }, right('images/s'), right('at most'), right('share')],
+            throughput.map(({ title, measured, bound, share }) => [
+              title,
+              formatNumber(measured),
+              formatNumber(bound),
+              formatPercent(share),
+            ]),
+          ),
+          formatTable(
+            [
+              { title: 'depthwise 51×51 on (64, 384, R, R)' },
+              ...[right('cuDNN ms'), right('at least'), right('51×5 + 5×51 ms'), right('at least')],
+            ],
+            depthwise.map((row) => [
+              `R = ${row.size}`,
+              formatNumber(row.fullMs),
+              formatNumber(row.fullBoundMs),
+              formatNumber(row.decomposedMs),
+              formatNumber(row.decomposedBoundMs),
             ]),
           ),
         ].join('\n\n'),
