@@ -103,6 +103,8 @@ export interface Model {
    * Throws what decoding throws, and `unsupported` if the input is not square.
    */
   prepareImage(image: ImageInput, options?: DecodeOptions): Promise<Float32Array>;
+  /** The best classes by the logits of one image, most probable first. */
+  rank(logits: Float32Array, top?: number): Promise<Classification[]>;
   /**
    * Logits [N, classes] for an input [N, H, W, 3], normalised; any N: it runs in batches.
    * Throws `invalid-argument` for a length that is not a multiple of one image.
@@ -219,20 +221,22 @@ class LoadedModel implements Model {
     images: readonly ImageInput[],
     options: ClassifyOptions = {},
   ): Promise<Classification[][]> {
-    const { top = 5 } = options;
-    const labels = this.#labels ?? (await labelsFor(this.classes));
     const [batch] = this.inputShape;
     const results: Classification[][] = [];
     for (let first = 0; first < images.length; first += batch) {
       const some = images.slice(first, first + batch);
       const prepared = await Promise.all(some.map((image) => this.prepareImage(image, options)));
       const logits = await this.run(concatenate(prepared), options);
-      some.forEach((_, i) => {
+      for (let i = 0; i < some.length; i++) {
         const own = logits.subarray(i * this.classes, (i + 1) * this.classes);
-        results.push(classify(own, labels, top));
-      });
+        results.push(await this.rank(own, options.top));
+      }
     }
     return results;
+  }
+
+  async rank(logits: Float32Array, top = 5): Promise<Classification[]> {
+    return classify(logits, this.#labels ?? (await labelsFor(this.classes)), top);
   }
 
   async prepareImage(image: ImageInput, options?: DecodeOptions): Promise<Float32Array> {
