@@ -9,6 +9,7 @@ import { mediantCommand } from './lab/mediant.ts';
 import { projectCommand } from './lab/project.ts';
 import { rooflineCommand } from './lab/roofline.ts';
 import { scalingCommand } from './lab/scaling.ts';
+import { tensorMachineCommand } from './lab/tensor-machine.ts';
 import { waterlineCommand } from './lab/waterline.ts';
 
 const commands = [
@@ -21,6 +22,7 @@ const commands = [
   gapCommand,
   projectCommand,
   scalingCommand,
+  tensorMachineCommand,
 ];
 
 /** `widefield lab`: why a network is fast or slow on a device. */
