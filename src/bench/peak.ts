@@ -2,7 +2,7 @@ import { KernelBuilder } from '../codegen/builder.ts';
 import type { Device } from '../devices/device.ts';
 
 /** Independent sums: enough to hide the latency of a multiply-add, few enough for the registers. */
-const accumulators = (registers: number): number => (registers >= 32 ? 24 : 10);
+const accumulators = (registers: number): number => (registers >= 32 ? 24 : 13);
 const TURNS = 2000;
 const TASKS_PER_THREAD = 16;
 /** Long enough for engines that first run unoptimised code. */
