@@ -18,7 +18,7 @@ export interface KernelTime {
   readonly milliseconds: number;
 }
 
-const KINDS = ['depthwise', 'pointwise', 'conv', 'norm', 'other'] as const;
+const KINDS = ['depthwise', 'pointwise', 'ffn', 'conv', 'norm', 'other'] as const;
 
 /** What a layer's time is spent on. */
 export type Kind = (typeof KINDS)[number];
@@ -141,7 +141,8 @@ export function kernelTimes({ nodes }: Plan, steps: readonly StepTime[]): Kernel
     return {
       kernel: own[0]?.kernel ?? candidate.family,
       kind: kindOf(problem),
-      dense: problem.op === 'pointwise' || (problem.op === 'conv' && problem.groups === 1),
+      dense:
+        problem.op === 'pointwise' || problem.op === 'ffn' || (problem.op === 'conv' && problem.groups === 1),
       macs: signature.cost.macs,
       bytes: signature.cost.bytes,
       milliseconds: sum(own.map((step) => step.milliseconds)),
@@ -153,6 +154,7 @@ function kindOf({ op }: Problem): Kind {
   switch (op) {
     case 'depthwise':
     case 'pointwise':
+    case 'ffn':
     case 'conv':
       return op;
     case 'layer-norm':

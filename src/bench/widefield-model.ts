@@ -7,7 +7,7 @@ import type { Problem } from '../kernels/problem.ts';
 import { encode } from '../kernels/signature.ts';
 import { createModel } from '../runtime/model.ts';
 import type { Model } from '../runtime/model.ts';
-import { isWorthMerging, planGraph } from '../runtime/plan.ts';
+import { optimizeFor, planGraph } from '../runtime/plan.ts';
 import { recordKey } from '../runtime/tuning-file.ts';
 import type { TuningRecord } from '../runtime/tuning-file.ts';
 import { timer } from './engine.ts';
@@ -105,7 +105,7 @@ function untuned(
   const { precision, deploy = true } = request;
   const optimized = optimize(selectOutputs(graph, ['logits']), {
     deploy,
-    worthwhile: isWorthMerging(caps, tuning),
+    ...optimizeFor(caps, { tuning, ...(precision && { precision }) }),
   });
   const { nodes } = planGraph(optimized, caps, { tuning, ...(precision && { precision }) });
   const problems = new Map(nodes.map(({ problem }) => [encode(problem), problem]));

@@ -31,6 +31,11 @@ export function describeOp(op: Op): string {
     }
     case 'linear':
       return `linear${describeEpilogue(op.epilogue)}`;
+    case 'ffn': {
+      const bias = op.hiddenBias ? ', bias' : '';
+      const activation = op.activation === 'none' ? '' : `, ${op.activation}`;
+      return `${op.norm ? 'layer-norm, ' : ''}ffn ${op.hidden}${bias}${activation}; linear${describeEpilogue(op.epilogue)}`;
+    }
     case 'batch-norm':
       return op.activation === 'none' ? 'batch-norm' : `batch-norm, ${op.activation}`;
     case 'layer-norm':

@@ -30,6 +30,21 @@ export interface LinearOp {
   readonly epilogue: Epilogue;
 }
 
+/**
+ * Two linear layers with an activation between them, behind a layer norm without weights, if any, as one kernel.
+ * Parameters `up` [hidden, inputs], `up_bias` [hidden], `down` [outputs, hidden], and `bias`, `scale` [outputs] as the
+ * epilogue says; with a residual, the second input.
+ */
+export interface FfnOp {
+  readonly type: 'ffn';
+  readonly hidden: number;
+  readonly outputs: number;
+  readonly norm?: { readonly epsilon: number };
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  readonly epilogue: Epilogue;
+}
+
 /** Batch norm with its running statistics. Parameters `weight`, `bias`, `running_mean`, `running_var` [C], `num_batches_tracked`. */
 export interface BatchNormOp {
   readonly type: 'batch-norm';
@@ -106,6 +121,7 @@ export type Op =
   | InputOp
   | ConvOp
   | LinearOp
+  | FfnOp
   | BatchNormOp
   | LayerNormOp
   | ElementwiseOp

@@ -8,6 +8,7 @@ import { concat } from './ops/concat.ts';
 import { conv } from './ops/conv.ts';
 import { depthwise } from './ops/depthwise.ts';
 import { elementwise } from './ops/elementwise.ts';
+import { ffn } from './ops/ffn.ts';
 import { globalPool } from './ops/global-pool.ts';
 import { layerNorm } from './ops/layer-norm.ts';
 import { pointwise } from './ops/pointwise.ts';
@@ -39,6 +40,8 @@ function dispatch(problem: Problem, inputs: Tensors, weights: Tensors): Float64A
       return depthwise(problem, inputs, weights);
     case 'pointwise':
       return pointwise(problem, inputs, weights);
+    case 'ffn':
+      return ffn(problem, inputs, weights);
     case 'conv':
       return conv(problem, inputs, weights);
     case 'layer-norm':

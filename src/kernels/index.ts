@@ -10,6 +10,7 @@ import { depthwiseFft } from './depthwise-fft.ts';
 import { elementwise } from './elementwise.ts';
 import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
+import { ffnFused } from './ffn-fused.ts';
 import { globalPool } from './global-pool.ts';
 import { layerNorm } from './layer-norm.ts';
 import { pointwiseBf16 } from './pointwise-bf16.ts';
@@ -36,6 +37,8 @@ function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
       const rounded = candidatesOf(pointwiseBf16, problem, caps);
       return rounded.length > 0 ? rounded : candidatesOf(pointwise, problem, caps);
     }
+    case 'ffn':
+      return candidatesOf(ffnFused, problem, caps);
     case 'conv':
       return [
         ...candidatesOf(convDense, problem, caps),

@@ -21,9 +21,10 @@ export const layerNorm: KernelFamily<LayerNormProblem, LayerNormConfig> = {
 
   configs(problem: LayerNormProblem, caps: DeviceCaps): readonly LayerNormConfig[] {
     const span = spanFor(caps, problem.pitch);
-    const spans = Math.ceil(problem.channels / spanFloats(span));
-    const fits = spans <= caps.vectorRegisters - 6;
-    return (fits ? [true, false] : [false]).map((held) => ({ ...span, held }));
+    return (canHold(problem.channels, span, caps) ? [true, false] : [false]).map((held) => ({
+      ...span,
+      held,
+    }));
   },
 
   estimate(problem: LayerNormProblem, config: LayerNormConfig, caps: DeviceCaps): number {
@@ -47,6 +48,11 @@ export const layerNorm: KernelFamily<LayerNormProblem, LayerNormConfig> = {
     };
   },
 };
+
+/** Whether a row fits into registers beside what is computed with it. */
+export function canHold(channels: number, span: Span, caps: DeviceCaps): boolean {
+  return Math.ceil(channels / spanFloats(span)) <= caps.vectorRegisters - 6;
+}
 
 /** Fills `packed`, zeroed before, with weight [pitch] and bias [pitch]. */
 function emitPrepare({ channels, pitch }: LayerNormProblem): Kernel {
@@ -84,11 +90,41 @@ function emitMain(problem: LayerNormProblem, config: LayerNormConfig): Kernel {
   const x = b.input('x');
   const packed = affine ? b.input('packed') : undefined;
   const y = b.output('y');
-  const mask = partialMask(b, config, channels);
+  const normalize = rowNormalizer(b, problem, config);
 
   forTaskRows(b, b.task, rows, perTask, (row) => {
     const index = b.mul(row, pitch);
-    const walk = rowWalk(b, problem, config, (c, offset) => loadSpan(b, config, x, b.add(index, c), offset));
+    const load = (c: Value, offset: number): Value => loadSpan(b, config, x, b.add(index, c), offset);
+    normalize(load, (normal, c, offset) => {
+      const result = packed
+        ? b.fma(
+            normal,
+            loadSpan(b, config, packed, c, offset),
+            loadSpan(b, config, packed, c, offset + pitch),
+          )
+        : normal;
+      b.store(y, b.add(index, c), result, offset);
+    });
+    storeZeros(b, config, y, index, Math.ceil(channels / spanFloats(config)) * spanFloats(config), pitch);
+  });
+  return b.build();
+}
+
+/** Reads a row, span by span, and gives out (x − mean) / √(variance + ε); what shares a span with padding is 0. */
+type RowNormalizer = (
+  load: (c: Value, offset: number) => Value,
+  put: (normal: Value, c: Value, offset: number) => void,
+) => void;
+
+/** What normalises rows of `channels` channels, whose padding is zero, one at a time. */
+export function rowNormalizer(
+  b: KernelBuilder,
+  { channels, epsilon }: Pick<LayerNormProblem, 'channels' | 'epsilon'>,
+  config: LayerNormConfig,
+): RowNormalizer {
+  const mask = partialMask(b, config, channels);
+  return (load, put) => {
+    const walk = rowWalk(b, channels, config, load);
     const sum = walk.sum((value, total) => b.add(total, value));
     const mean = fillSpan(b, config, b.div(sum, channels));
     // Padding is zero in x, so that the mean needs no mask; the differences do.
@@ -103,19 +139,9 @@ function emitMain(problem: LayerNormProblem, config: LayerNormConfig): Kernel {
     const deviation = b.sqrt(b.add(b.div(squares, channels), epsilon));
     const inverse = fillSpan(b, config, b.div(b.f32(1), deviation));
     walk.each((value, c, offset, isPartial) => {
-      const normal = b.mul(difference(value, isPartial), inverse);
-      const result = packed
-        ? b.fma(
-            normal,
-            loadSpan(b, config, packed, c, offset),
-            loadSpan(b, config, packed, c, offset + pitch),
-          )
-        : normal;
-      b.store(y, b.add(index, c), result, offset);
+      put(b.mul(difference(value, isPartial), inverse), c, offset);
     });
-    storeZeros(b, config, y, index, Math.ceil(channels / spanFloats(config)) * spanFloats(config), pitch);
-  });
-  return b.build();
+  };
 }
 
 /** Ones for the channels of the span that the last channel shares with padding, and zeros; undefined if there is none. */
@@ -138,7 +164,7 @@ const TOTALS = 4;
 
 function rowWalk(
   b: KernelBuilder,
-  { channels }: LayerNormProblem,
+  channels: number,
   config: LayerNormConfig,
   load: (c: Value, offset: number) => Value,
 ): RowWalk {

@@ -4,12 +4,20 @@ import type { DeviceCaps } from '../core/caps.ts';
 import { applyEpilogue, epilogueLayout, epilogueOperations, loadEpilogue, packEpilogue } from './epilogue.ts';
 import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
-import { emitPacking, panelCount, panelFloats, panelStride, panelsOf } from './gemm/panels.ts';
+import {
+  DEPTH_UNIT,
+  emitPacking,
+  paddedDepth,
+  panelCount,
+  panelFloats,
+  panelStride,
+  panelsOf,
+} from './gemm/panels.ts';
 import type { Panels } from './gemm/panels.ts';
 import { makespan, partition } from './gemm/partition.ts';
 import type { TileGrid } from './gemm/partition.ts';
 import { accumulate, newTile } from './gemm/tile.ts';
-import { conflictFactor, tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
+import { conflictFactor, finishCycles, tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { PointwiseProblem } from './problem.ts';
 
 /** A register tile of tileRows × tileVectors; a task computes rowTiles × panels of them, depthBlock deep at a time. */
@@ -65,17 +73,9 @@ function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseConfig[]
   return found;
 }
 
-/** Depths are multiples of this where the input's padding allows it, so that the innermost loop unrolls. */
-const DEPTH_UNIT = 4;
-
-/** Products behind an output, those with the padding included that rounds them up. */
-function depthOf({ inputs, inputPitch }: PointwiseProblem): number {
-  return Math.min(inputPitch, Math.ceil(inputs / DEPTH_UNIT) * DEPTH_UNIT);
-}
-
 /** All of the depth, if a panel leaves room in the second-level cache, and blocks of it, if it is large. */
 function depthBlocks(problem: PointwiseProblem, panelWidth: number, caps: DeviceCaps): number[] {
-  const depth = depthOf(problem);
+  const depth = paddedDepth(problem.inputs, problem.inputPitch);
   const block = blockOf(depth);
   if (4 * depth * panelWidth > caps.l2Bytes / 2) return [block];
   return depth > 1024 ? [...new Set([0, block])] : [0];
@@ -104,7 +104,7 @@ function tileGrid(
   caps: DeviceCaps,
 ): TileGrid {
   const { rows, inputPitch, epilogue } = problem;
-  const depth = depthOf(problem);
+  const depth = paddedDepth(problem.inputs, problem.inputPitch);
   const panels = panelsOf(depth, problem.outputPitch, lanes, tileVectors);
   const block = depthBlock || depth;
   const blocks = depth / block;
@@ -112,7 +112,7 @@ function tileGrid(
   const lastVectors = panels.lastVectors || tileVectors;
   const cycles = (tileRows: number, vectors: number): number =>
     depth * tileCycles(tileRows, vectors, lanes, caps) * conflictFactor(tileRows, 4 * inputPitch) +
-    tileRows * vectors * (2 + epilogueOperations(epilogue)) +
+    finishCycles(tileRows, vectors, epilogueOperations(epilogue), caps) +
     blocks * (TILE_CYCLES + (blocks > 1 ? 2 * tileRows * vectors : 0));
   const costs = [
     [cycles(tileRows, tileVectors), cycles(tileRows, lastVectors)],
@@ -134,7 +134,12 @@ function estimate(problem: PointwiseProblem, config: PointwiseConfig, caps: Devi
 
 function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
   const { rows, inputs, outputs, outputPitch, epilogue } = problem;
-  const panels = panelsOf(depthOf(problem), outputPitch, config.lanes, config.tileVectors);
+  const panels = panelsOf(
+    paddedDepth(problem.inputs, problem.inputPitch),
+    outputPitch,
+    config.lanes,
+    config.tileVectors,
+  );
   const weightFloats = panelFloats(panels);
   const layout = epilogueLayout(epilogue, outputPitch, weightFloats);
   const suffix = kernelName(

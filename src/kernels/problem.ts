@@ -75,6 +75,28 @@ export interface PointwiseProblem {
   readonly precision?: 'bf16';
 }
 
+/**
+ * Two matrix products with an activation between them, of whose hidden channels nothing reaches memory:
+ * `y = epilogue(φ(n(x) · upᵀ + up_bias) · downᵀ)`, where n is a layer norm without weights, or nothing.
+ * Weights `up` [hidden, inputs], `up_bias` [hidden], `down` [outputs, hidden].
+ */
+export interface FfnProblem {
+  readonly op: 'ffn';
+  readonly rows: number;
+  readonly inputs: number;
+  readonly hidden: number;
+  readonly outputs: number;
+  readonly inputPitch: number;
+  readonly outputPitch: number;
+  /** Normalises each row first; absent: rows are taken as they are. */
+  readonly norm?: { readonly epsilon: number };
+  /** Whether hidden channels have a bias. */
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  /** Of the second product. */
+  readonly epilogue: Epilogue;
+}
+
 /** Dense (groups = 1) and grouped convolution: weight [outputs, inputs / groups, kernelHeight, kernelWidth]. */
 export interface ConvProblem extends Window {
   readonly op: 'conv';
@@ -193,6 +215,7 @@ export interface ConcatProblem {
 export type Problem =
   | DepthwiseProblem
   | PointwiseProblem
+  | FfnProblem
   | ConvProblem
   | LayerNormProblem
   | BatchNormProblem

@@ -69,6 +69,22 @@ function tensors(problem: Problem): Parts {
         depth: inputs,
       };
     }
+    case 'ffn': {
+      const { rows, inputs, hidden, outputs, inputPitch, outputPitch, hiddenBias, epilogue } = problem;
+      const output = tensor('y', rows, outputs, outputPitch);
+      return {
+        inputs: [tensor('x', rows, inputs, inputPitch), ...epilogueInputs(epilogue, output)],
+        output,
+        weights: [
+          { name: 'up', shape: [hidden, inputs] },
+          ...(hiddenBias ? vectors(hidden, 'up_bias') : []),
+          { name: 'down', shape: [outputs, hidden] },
+          ...epilogueWeights(epilogue, outputs),
+        ],
+        macs: rows * hidden * (inputs + outputs),
+        depth: inputs + hidden,
+      };
+    }
     case 'conv': {
       const { batch, height, width, inputs, outputs, groups, kernelHeight, kernelWidth } = problem;
       const { inputPitch, outputPitch, epilogue } = problem;

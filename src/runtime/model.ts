@@ -17,7 +17,7 @@ import { fitModel } from './fit.ts';
 import type { Fitted } from './fit.ts';
 import { openDevice } from './open.ts';
 import type { DeviceName } from './open.ts';
-import { isWorthMerging } from './plan.ts';
+import { optimizeFor } from './plan.ts';
 import type { Plan, Precision } from './plan.ts';
 import { createSession } from './session.ts';
 import type { Session } from './session.ts';
@@ -140,7 +140,7 @@ export async function createModel(name: string, options: CreateModelOptions): Pr
     const outputs = ['logits', ...(options.features === true ? FEATURES : [])];
     const graph = optimize(selectOutputs(fitted.graph, outputs), {
       deploy: options.deploy !== false,
-      worthwhile: isWorthMerging(device.caps, options.tuning),
+      ...optimizeFor(device.caps, options),
     });
     const session = await createSession(device, graph, fitted.weights, {
       ...(options.tuning && { tuning: options.tuning }),

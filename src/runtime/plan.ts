@@ -2,6 +2,7 @@ import type { DeviceCaps } from '../core/caps.ts';
 import { nodesOf } from '../graph/graph.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { lower } from '../graph/lower.ts';
+import type { OptimizeOptions } from '../graph/passes/index.ts';
 import type { LoweredNode } from '../graph/lower.ts';
 import { planMemory } from '../graph/passes/plan-memory.ts';
 import type { Candidate } from '../kernels/family.ts';
@@ -138,18 +139,23 @@ function withPrecision(problem: Problem, precision: Precision | undefined): Prob
 }
 
 /**
- * Whether one merged kernel is expected to take less time than its branches and their sum: what
- * `reparameterize` asks.
+ * Layers one after the other take this much longer than the estimates of each alone: they wait for the slowest thread,
+ * and for hidden channels that do not stay in the second-level cache. Measured: 1.02 to 1.06 beside fused blocks.
  */
-export function isWorthMerging(
+const BETWEEN_LAYERS = 1.02;
+
+/** What `optimize` asks about merging and fusing, answered by the estimates of the kernels that would be chosen. */
+export function optimizeFor(
   caps: DeviceCaps,
-  tuning?: TuningRecords,
-): (merged: Problem, branches: readonly Problem[]) => boolean {
-  const pitch = pitchOf(caps);
+  { tuning, precision }: PlanOptions = {},
+): Required<Pick<OptimizeOptions, 'worthwhile' | 'worthFusing' | 'pitch'>> {
   const choose = candidateChooser(caps, tuning);
-  const cycles = (problem: Problem): number => {
-    const pitched = problem.op === 'depthwise' ? { ...problem, pitch: pitch(problem.channels) } : problem;
-    return choose(pitched).estimate;
+  const cycles = (problem: Problem): number => choose(withPrecision(problem, precision)).estimate;
+  const total = (problems: readonly Problem[]): number =>
+    problems.reduce((sum, problem) => sum + cycles(problem), 0);
+  return {
+    pitch: pitchOf(caps),
+    worthwhile: (merged, branches) => cycles(merged) <= total(branches),
+    worthFusing: (fused, layers) => cycles(fused) <= BETWEEN_LAYERS * total(layers),
   };
-  return (merged, branches) => cycles(merged) <= branches.reduce((sum, branch) => sum + cycles(branch), 0);
 }

@@ -1,7 +1,7 @@
 import { Random } from '../../src/core/random.ts';
 import { GraphBuilder, makeNode } from '../../src/graph/builder.ts';
-import type { Graph, Node, Shape } from '../../src/graph/graph.ts';
-import type { Op } from '../../src/graph/op.ts';
+import type { Graph, Node, Parameter, Shape } from '../../src/graph/graph.ts';
+import type { FfnOp, Op } from '../../src/graph/op.ts';
 import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
 import type { Activation, ElementwiseStep, Epilogue } from '../../src/kernels/problem.ts';
 
@@ -50,6 +50,33 @@ export function poolNode(x: Node, changes: Partial<Extract<Op, { type: 'pool' }>
     ...changes,
   };
   return makeNode('pool', op, [x]);
+}
+
+/** What `fuseFfn` makes of two layers, with `window` as the rest of their weights' shapes. */
+function ffnNode(x: Node, changes: Partial<FfnOp>, window: readonly number[] = []): Node {
+  const channels = x.shape[3];
+  const op: FfnOp = {
+    type: 'ffn',
+    hidden: 10,
+    outputs: channels,
+    hiddenBias: true,
+    activation: 'gelu',
+    epilogue,
+    ...changes,
+  };
+  const parameter = (name: string, ...shape: number[]): Parameter => ({
+    key: `f.${name}`,
+    shape,
+    buffer: false,
+  });
+  const parameters = {
+    up: parameter('up', 10, channels, ...window),
+    ...(op.hiddenBias && { up_bias: parameter('up_bias', 10) }),
+    down: parameter('down', channels, 10, ...window),
+    bias: parameter('bias', channels),
+    scale: parameter('scale', channels),
+  };
+  return makeNode('f', op, [x, x], parameters);
 }
 
 const activations: readonly Activation[] = ['relu', 'relu6', 'gelu', 'silu', 'sigmoid', 'tanh'];
@@ -149,6 +176,9 @@ export const graphCases: Readonly<Record<string, Build>> = {
     const z = b.linear(b.activation(b.linear(y, 'pwconv1', 24), 'gelu'), 'pwconv2', 6);
     return b.add(x, b.layerScale(z, 'gamma'));
   },
+  'fused ConvNeXt block': (b, x) => ffnNode(b.layerNorm(x, 'ln'), { norm: { epsilon: 1e-6 } }),
+  'fused block of 1×1 convolutions': (_, x) => ffnNode(x, { hiddenBias: false }, [1, 1]),
+  'fused block on a vector': (b, x) => ffnNode(b.globalPool(x), {}),
   'the input itself': (_, x) => x,
 };
 

@@ -1,7 +1,13 @@
 import { reference } from '../../src/graph/reference.ts';
 import type { Tensors } from '../../src/graph/tensors.ts';
 import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
-import type { ElementwiseStep, Epilogue, LayerNormProblem, Problem } from '../../src/kernels/problem.ts';
+import type {
+  ElementwiseStep,
+  Epilogue,
+  FfnProblem,
+  LayerNormProblem,
+  Problem,
+} from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
 
 /** Half the distance from 1 to the next float32. */
@@ -44,6 +50,14 @@ export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): 
     }
     case 'layer-norm':
       return rounding * layerNormMagnitude(problem, inputs, weights);
+    case 'ffn': {
+      // Behind a layer norm, the problem is that of the normalised rows, each of them off by the norm's own error.
+      const { norm: _, ...plain } = problem;
+      const x = problem.norm ? normalizedMagnitude(problem, inputs) : inputs.x;
+      const size = magnitude(plain, { ...inputs, ...(x && { x }) }, weights);
+      const hidden = problem.activation === 'none' ? 0 : ACTIVATION_ERROR * Math.max(1, size);
+      return STEEPEST ** 3 * (rounding * size + 2 * hidden + 2 * ACTIVATION_ERROR * Math.max(1, size));
+    }
     case 'pool':
       if (problem.kind === 'max') return 0;
       return rounding * magnitude(problem, inputs, weights);
@@ -92,7 +106,7 @@ function linear(problem: Problem): Problem {
   if (problem.op === 'elementwise') return { ...problem, steps: problem.steps.flatMap(linearStep) };
   if (!('epilogue' in problem)) return problem;
   const epilogue: Epilogue = { ...problem.epilogue, activation: 'none', finalActivation: 'none' };
-  return { ...problem, epilogue };
+  return problem.op === 'ffn' ? { ...problem, activation: 'none', epilogue } : { ...problem, epilogue };
 }
 
 function linearStep(step: ElementwiseStep): ElementwiseStep[] {
@@ -101,6 +115,25 @@ function linearStep(step: ElementwiseStep): ElementwiseStep[] {
   return step.kind === 'affine'
     ? [{ kind: 'affine', scale: Math.abs(step.scale), shift: Math.abs(step.shift) }]
     : [step];
+}
+
+/** The values that a block's layer norm gives, each with what it may be off by, as a multiple of the rounding error. */
+function normalizedMagnitude(
+  { rows, inputs: channels, inputPitch, norm }: FfnProblem,
+  inputs: Tensors,
+): Float64Array {
+  const problem: LayerNormProblem = {
+    op: 'layer-norm',
+    rows,
+    channels,
+    pitch: inputPitch,
+    epsilon: norm?.epsilon ?? 0,
+    affine: false,
+  };
+  const size = layerNormMagnitude(problem, inputs, {});
+  return Float64Array.from(reference(problem, inputs, {}), (value, i) =>
+    i % inputPitch < channels ? Math.abs(value) + size : 0,
+  );
 }
 
 /** max|x| / deviation · max|weight| + max|bias|, for the row where the first factor is largest. */

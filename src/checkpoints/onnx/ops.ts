@@ -5,12 +5,14 @@ import type {
   BlurPoolOp,
   ConvOp,
   ElementwiseOp,
+  FfnOp,
   LayerNormOp,
   LinearOp,
   Op,
   PoolOp,
   ResizeOp,
 } from '../../graph/op.ts';
+import { layersOfFfn } from '../../graph/passes/fuse-ffn.ts';
 import type { Activation, Epilogue, Padding } from '../../kernels/problem.ts';
 import type { Layout, OnnxEmitter, Value } from './emitter.ts';
 import type { OnnxAttribute } from './model.ts';
@@ -50,6 +52,8 @@ class NodeTranslation {
         return this.#conv(op);
       case 'linear':
         return this.#linear(op);
+      case 'ffn':
+        return this.#ffn(op);
       case 'batch-norm':
         return this.#batchNorm(op);
       case 'layer-norm':
@@ -107,6 +111,18 @@ class NodeTranslation {
     const product = emitter.emit('MatMul', [this.#input(0, 'nhwc'), emitter.transposed(weight)]);
     const y = bias.reduce((sum, term) => this.#add(sum, term), product);
     return this.#epilogue(epilogue, 'nhwc', y);
+  }
+
+  /** Its layers, one by one: fused blocks are for devices. */
+  #ffn(op: FfnOp): Value {
+    const [x, ...others] = this.#inputs;
+    if (x === undefined) throw invalidArgument(`${this.#node.name} needs an input.`);
+    const layers = layersOfFfn({ ...this.#node, op });
+    return layers.reduce(
+      (value, layer) =>
+        translateNode(this.#emitter, layer, [value, ...others.slice(0, layer.inputs.length - 1)]),
+      x,
+    );
   }
 
   /** finalActivation(scale · activation(y) + residual), the bias being in y already. */

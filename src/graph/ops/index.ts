@@ -6,6 +6,7 @@ import { channelScaleDefinition } from './channel-scale.ts';
 import { concatDefinition } from './concat.ts';
 import { convDefinition } from './conv.ts';
 import { elementwiseDefinition } from './elementwise.ts';
+import { ffnDefinition } from './ffn.ts';
 import { globalPoolDefinition } from './global-pool.ts';
 import { layerNormDefinition } from './layer-norm.ts';
 import { layerScaleDefinition } from './layer-scale.ts';
@@ -21,6 +22,7 @@ type Definitions = { readonly [T in Computing['type']]: OpDefinition<Extract<Com
 const definitions: Definitions = {
   conv: convDefinition,
   linear: linearDefinition,
+  ffn: ffnDefinition,
   'batch-norm': batchNormDefinition,
   'layer-norm': layerNormDefinition,
   elementwise: elementwiseDefinition,

@@ -2,12 +2,14 @@ import type { Graph } from '../graph.ts';
 import { foldBatchNorm } from './fold-batch-norm.ts';
 import { foldLayerNorm } from './fold-layer-norm.ts';
 import { foldLayerScale } from './fold-layer-scale.ts';
+import { fuseFfn } from './fuse-ffn.ts';
+import type { FuseFfnOptions } from './fuse-ffn.ts';
 import { fuseElementwise } from './fuse-elementwise.ts';
 import { fuseEpilogues } from './fuse-epilogues.ts';
 import { reparameterize } from './reparameterize.ts';
 import type { ReparameterizeOptions } from './reparameterize.ts';
 
-export interface OptimizeOptions extends ReparameterizeOptions {
+export interface OptimizeOptions extends ReparameterizeOptions, Partial<FuseFfnOptions> {
   /** Whether to merge parallel depthwise convolutions. Default: true. */
   readonly deploy?: boolean;
 }
@@ -23,6 +25,9 @@ export function optimize(graph: Graph, { deploy = true, ...options }: OptimizeOp
   const withoutScale = foldLayerScale(withoutLayerNorm);
   // After all folding, which only goes through layers whose epilogues are affine.
   const fused = fuseEpilogues(withoutScale);
-  // Last: chains whose first steps became epilogues are shorter, or gone.
-  return fuseElementwise(fused);
+  // Chains whose first steps became epilogues are shorter, or gone.
+  const layerwise = fuseElementwise(fused);
+  // Last, once residuals are where blocks can take them.
+  const { worthFusing, pitch } = options;
+  return worthFusing ? fuseFfn(layerwise, { worthFusing, ...(pitch && { pitch }) }) : layerwise;
 }

@@ -21,6 +21,14 @@ export function panelsOf(depth: number, pitch: number, lanes: number, vectors: n
   return { depth, lanes, vectors, fullPanels: Math.floor(total / vectors), lastVectors: total % vectors };
 }
 
+/** Depths are multiples of this where the input's padding allows it, so that the innermost loop unrolls. */
+export const DEPTH_UNIT = 4;
+
+/** Products behind an output of `inputs` inputs, those with the padding included that rounds them up. */
+export function paddedDepth(inputs: number, inputPitch: number): number {
+  return Math.min(inputPitch, Math.ceil(inputs / DEPTH_UNIT) * DEPTH_UNIT);
+}
+
 export function panelCount(panels: Panels): number {
   return panels.fullPanels + (panels.lastVectors > 0 ? 1 : 0);
 }
@@ -42,6 +50,7 @@ const DEPTH_BLOCK = 16;
  *
  * @param source the index in `weight` of element (output, k); by default output · inputs + k
  * @param inputs rows of the panels that have weights; those beyond stay zero
+ * @param offset where the panels begin in `packed`
  */
 export function emitPacking(
   b: KernelBuilder,
@@ -51,6 +60,7 @@ export function emitPacking(
   outputs: number,
   source: (output: Value, k: Value) => Value = (output, k) => b.add(b.mul(output, inputs), k),
   inputs = panels.depth,
+  offset = 0,
 ): void {
   const { lanes, vectors, fullPanels, lastVectors } = panels;
   const width = vectors * lanes;
@@ -65,7 +75,7 @@ export function emitPacking(
       const output = b.add(firstOutput, j);
       b.for(k0, k1, 1, (k) => {
         const to = b.add(b.add(base, b.mul(k, thisWidth)), j);
-        b.store(packed, to, b.loadScalar(weight, source(output, k)));
+        b.store(packed, to, b.loadScalar(weight, source(output, k)), offset);
       });
     });
   });

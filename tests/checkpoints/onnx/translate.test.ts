@@ -139,6 +139,7 @@ test('every op is exported in some case', () => {
     'concat',
     'conv',
     'elementwise',
+    'ffn',
     'global-pool',
     'input',
     'layer-norm',

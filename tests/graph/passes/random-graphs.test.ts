@@ -36,6 +36,7 @@ describe('random networks keep their outputs', () => {
     fuseEpilogues,
     fuseElementwise,
     optimize,
+    'optimize, with fused blocks': (graph) => optimize(graph, { worthFusing: () => true }),
     'optimize without merging': (graph) => optimize(graph, { deploy: false }),
     // In an order that no one would choose, passes may do less, but nothing wrong.
     'all in reverse': (graph) =>

@@ -1,0 +1,121 @@
+import { KernelBuilder } from '../../codegen/builder.ts';
+import type { Kernel } from '../../codegen/ir.ts';
+import { epilogueLayout, packEpilogue } from '../epilogue.ts';
+import type { EpilogueLayout } from '../epilogue.ts';
+import type { Config } from '../family.ts';
+import { kernelName } from '../family.ts';
+import { emitPacking, panelCount, panelFloats, panelsOf } from '../gemm/panels.ts';
+import type { Panels } from '../gemm/panels.ts';
+import type { Activation, Epilogue } from '../problem.ts';
+
+/** Two products one after the other, with an activation between them. */
+export interface TwoProducts {
+  readonly inputs: number;
+  readonly hidden: number;
+  readonly outputs: number;
+  readonly outputPitch: number;
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  readonly epilogue: Epilogue;
+}
+
+/** How a block of rows is computed: in register tiles, a chunk of hidden channels at a time. */
+export interface BlockConfig extends Config {
+  readonly lanes: number;
+  readonly tileRows: number;
+  readonly tileVectors: number;
+  /** Weight panels of the first product whose results are kept at a time. */
+  readonly chunkPanels: number;
+  /** Steps of the innermost loops' bodies. */
+  readonly unroll: number;
+}
+
+/** Everything about weights and chunks that follows from products and configuration. */
+export interface BlockPlan {
+  /** Panels of the first product's weights; they lie at the beginning of `packed`. */
+  readonly up: Panels;
+  /** Panels of the second product's weights. Its depth is hidden channels, rounded up to whole vectors. */
+  readonly down: Panels;
+  readonly downOffset: number;
+  /** Where the first product's bias lies, rounded up with zeros; undefined if there is none. */
+  readonly biasOffset: number | undefined;
+  readonly epilogue: EpilogueLayout;
+  readonly packedFloats: number;
+  /** Chunks before the last one, which may be smaller than they are. */
+  readonly fullChunks: number;
+  readonly lastChunkPanels: number;
+  /** Floats from row to row of the hidden channels of a chunk. */
+  readonly hiddenStride: number;
+}
+
+/** @param depth steps of the first product's sums: `inputs`, or somewhat more, of which what exceeds them is zero. */
+export function planBlock(products: TwoProducts, depth: number, config: BlockConfig): BlockPlan {
+  const { lanes, tileVectors, chunkPanels } = config;
+  const { hidden, outputPitch, hiddenBias } = products;
+  const hiddenFloats = Math.ceil(hidden / lanes) * lanes;
+  const up = panelsOf(depth, hiddenFloats, lanes, tileVectors);
+  const down = panelsOf(hiddenFloats, outputPitch, lanes, tileVectors);
+  const biasStart = panelFloats(up);
+  const downOffset = align(biasStart + (hiddenBias ? hiddenFloats : 0));
+  const weightsEnd = downOffset + panelFloats(down);
+  const epilogue = epilogueLayout(products.epilogue, outputPitch, weightsEnd);
+  const fullChunks = Math.ceil(panelCount(up) / chunkPanels) - 1;
+  return {
+    up,
+    down,
+    downOffset,
+    biasOffset: hiddenBias ? biasStart : undefined,
+    epilogue,
+    packedFloats: weightsEnd + epilogue.floats,
+    fullChunks,
+    lastChunkPanels: panelCount(up) - fullChunks * chunkPanels,
+    hiddenStride: oddLines(Math.min(hiddenFloats, chunkPanels * tileVectors * lanes)),
+  };
+}
+
+/** Floats of at least as many whole cache lines, an odd number of them, so that rows use all sets of a cache. */
+export function oddLines(floats: number): number {
+  return (Math.ceil(floats / LINE) | 1) * LINE;
+}
+
+/** Floats of a cache line. */
+const LINE = 16;
+
+function align(floats: number): number {
+  return Math.ceil(floats / LINE) * LINE;
+}
+
+/** The kernels that pack `up`, `up_bias`, `down`, `bias` and `scale`. */
+export function packBlock(products: TwoProducts, plan: BlockPlan): Kernel[] {
+  const { inputs, hidden, outputs, epilogue } = products;
+  return [
+    packProduct('up', plan.up, 0, hidden, inputs),
+    ...(plan.biasOffset === undefined ? [] : [packBias(hidden, plan.biasOffset)]),
+    packProduct('down', plan.down, plan.downOffset, outputs, hidden),
+    ...packEpilogue(epilogue, plan.epilogue, outputs),
+  ];
+}
+
+function packProduct(name: string, panels: Panels, offset: number, outputs: number, inputs: number): Kernel {
+  const b = new KernelBuilder({
+    name: kernelName('ffn_pack', name, `${inputs}x${outputs}`, `v${panels.vectors}`, `l${panels.lanes}`),
+    description: `packs weights [${outputs}, ${inputs}] into panels of ${panels.vectors} vectors`,
+    lanes: panels.lanes,
+    tasks: panelCount(panels),
+  });
+  emitPacking(b, b.input(name), b.output('packed'), panels, outputs, undefined, inputs, offset);
+  return b.build();
+}
+
+function packBias(hidden: number, offset: number): Kernel {
+  const b = new KernelBuilder({
+    name: kernelName('ffn_pack_bias', hidden),
+    description: `copies the bias [${hidden}] of hidden channels into packed`,
+    lanes: 4,
+    tasks: 1,
+  });
+  const bias = b.input('up_bias');
+  const packed = b.output('packed');
+  b.for(0, hidden, 1, (c) => b.store(packed, c, b.loadScalar(bias, c), offset));
+  return b.build();
+}

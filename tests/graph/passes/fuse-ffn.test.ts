@@ -1,0 +1,110 @@
+import { describe, expect, it } from 'vitest';
+import { GraphBuilder } from '../../../src/graph/builder.ts';
+import { dump } from '../../../src/graph/dump.ts';
+import { nodesOf } from '../../../src/graph/graph.ts';
+import type { Graph, Node } from '../../../src/graph/graph.ts';
+import { macsOf } from '../../../src/graph/lower.ts';
+import { fuseFfn, layersOfFfn } from '../../../src/graph/passes/fuse-ffn.ts';
+import { optimize } from '../../../src/graph/passes/index.ts';
+import type { FfnOp } from '../../../src/graph/op.ts';
+import type { NodeOf } from '../../../src/graph/passes/patterns.ts';
+import type { Problem } from '../../../src/kernels/problem.ts';
+import { convnextBlock, replkBlocks } from '../../support/blocks.ts';
+import { countOps, expectSameOutputs } from '../../support/graph-values.ts';
+
+function graphOf(build: (b: GraphBuilder, x: Node) => Node): Graph {
+  const b = new GraphBuilder('test');
+  b.output('y', build(b, b.input([2, 6, 5, 3])));
+  return b.build();
+}
+
+const always = { worthFusing: () => true };
+
+describe('fuseFfn', () => {
+  it('ConvNeXt: layer norm, two linear layers and the residual become one', () => {
+    const graph = graphOf((b, x) => convnextBlock(b, x, 'stages.0.0'));
+    const fused = optimize(graph, always);
+    expectSameOutputs(fused, graph);
+    expect(macsOf(fused)).toBe(macsOf(graph));
+    expect(dump(fused)).toMatchInlineSnapshot(`
+      "test
+      %0 [2, 6, 5, 3] = input ()  input
+      %1 [2, 6, 5, 3] = conv 7×7 groups 3, bias (%0)  stages.0.0.dwconv
+      %2 [2, 6, 5, 3] = layer-norm, ffn 12, bias, gelu; linear, bias, residual (%1, %0)  stages.0.0.pwconv2
+      y = %2
+      "
+    `);
+  });
+
+  it('RepLKNet: 1×1 convolutions without a norm between', () => {
+    const graph = graphOf((b, x) => replkBlocks(b, x, 'stages.0', 9, 5));
+    const fused = optimize(graph, always);
+    expectSameOutputs(fused, graph);
+    expect(dump(fused)).toMatchInlineSnapshot(`
+      "test
+      %0 [2, 6, 5, 3] = input ()  input
+      %1 [2, 6, 5, 3] = conv 1×1, bias, relu (%0)  stages.0.blocks.0.pw1.conv
+      %2 [2, 6, 5, 3] = conv 9×9 groups 3, bias, relu (%1)  stages.0.blocks.0.large_kernel.lkb_reparam
+      %3 [2, 6, 5, 3] = conv 1×1, bias, residual (%2, %0)  stages.0.blocks.0.pw2.conv
+      %4 [2, 6, 5, 3] = ffn 12, bias, gelu; linear, bias, residual (%3, %3)  stages.0.blocks.1.pw2.conv
+      y = %4
+      "
+    `);
+  });
+
+  it('asks about the block with its norm, then about the layers alone, at the pitches of the device', () => {
+    const asked: { fused: Problem; layers: readonly string[] }[] = [];
+    const graph = graphOf((b, x) => convnextBlock(b, x, 'block'));
+    const fused = optimize(graph, {
+      pitch: (channels) => 16 * Math.ceil(channels / 16),
+      worthFusing: (problem, layers) => {
+        asked.push({ fused: problem, layers: layers.map(({ op }) => op) });
+        return asked.length === 2;
+      },
+    });
+    expect(asked.map(({ layers }) => layers)).toEqual([
+      ['layer-norm', 'pointwise', 'pointwise'],
+      ['pointwise', 'pointwise'],
+    ]);
+    expect(asked[0]?.fused).toMatchObject({ norm: { epsilon: 1e-6 }, inputPitch: 16, outputPitch: 16 });
+    expect(asked[1]?.fused).not.toHaveProperty('norm');
+    expectSameOutputs(fused, graph);
+    expect(countOps(fused)).toMatchObject({ 'layer-norm': 1, ffn: 1 });
+  });
+
+  it('leaves layers alone whose hidden channels somebody else reads, and those that it is told to', () => {
+    const shared = graphOf((b, x) => {
+      const hidden = b.relu(b.linear(x, 'up', 8));
+      b.output('hidden', hidden);
+      return b.linear(hidden, 'down', 3);
+    });
+    expect(countOps(optimize(shared, always))).toEqual({ linear: 2 });
+    const alone = graphOf((b, x) => b.linear(b.relu(b.linear(x, 'up', 8)), 'down', 3));
+    expect(countOps(optimize(alone, { worthFusing: () => false }))).toEqual({ linear: 2 });
+    expect(countOps(optimize(alone, always))).toEqual({ ffn: 1 });
+  });
+
+  it.each([
+    ['strided', { kernel: 1, stride: 2 }],
+    ['grouped', { kernel: 1, groups: 3 }],
+    ['of more than a pixel', { kernel: 3 }],
+  ])('a convolution that is %s is no linear layer', (_, options) => {
+    const graph = graphOf((b, x) => b.linear(b.relu(b.conv(x, 'up', { outputs: 6, ...options })), 'down', 3));
+    expect(countOps(optimize(graph, always))).toEqual({ conv: 1, linear: 1 });
+  });
+
+  it('a hidden layer with a residual stays', () => {
+    const graph = graphOf((b, x) => b.linear(b.relu(b.add(x, b.linear(x, 'up', 3))), 'down', 3));
+    expect(countOps(optimize(graph, always))).toEqual({ linear: 2 });
+  });
+
+  it('layersOfFfn gives back what was fused', () => {
+    const graph = graphOf((b, x) => convnextBlock(b, x, 'block'));
+    const apart = optimize(graph);
+    const block = nodesOf(fuseFfn(apart, always)).find(
+      (node): node is NodeOf<FfnOp> => node.op.type === 'ffn',
+    );
+    const layers = nodesOf(apart).slice(-3);
+    expect(block && layersOfFfn(block).map(({ op }) => op)).toEqual(layers.map(({ op }) => op));
+  });
+});
