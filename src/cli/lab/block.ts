@@ -7,9 +7,11 @@ import { defaultDtype } from '../../lab/devices.ts';
 import { waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCount } from '../options.ts';
-import { formatNumber, formatTable } from '../table.ts';
+import { formatNumber } from '../table.ts';
 import { formatPercent, resolveDevice, withBatchOption, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
+import { present } from './present.ts';
+import type { LabTable } from './present.ts';
 
 interface BlockOptions extends DeviceOptions {
   readonly channels: number;
@@ -21,7 +23,7 @@ interface BlockOptions extends DeviceOptions {
 }
 
 /** `widefield lab block`: what fusing one block buys. */
-export function blockCommand({ print }: CommandContext): Command {
+export function blockCommand(context: CommandContext): Command {
   const count = (text: string): number => parseCount(text, 2 ** 16);
   const command = new Command('block')
     .description('the least time of a block, layer by layer and fused into one kernel')
@@ -37,8 +39,16 @@ export function blockCommand({ print }: CommandContext): Command {
       '\nExample:\n  widefield lab block convfirst --channels 16 --expansion 3 --size 128',
     )
     .action(async (kind: BlockKind, options: BlockOptions) => {
-      const result = await compareBlock({ kind, ...options }, options);
-      print(options.json === true ? JSON.stringify(result, undefined, 2) : format(result));
+      const { lines, ...result } = await compareBlock({ kind, ...options }, options);
+      await present(context, options, {
+        json: result,
+        tables: [tableOf(result)],
+        plot: async () => {
+          const { plotWaterlines } = await import('../../lab/plots/waterline.ts');
+          const title = `${result.kind} ${result.block}: fused ×${formatNumber(result.speedup)} faster at best`;
+          return plotWaterlines(lines, { title, subtitle: [settingOf(result)], sameTime: true });
+        },
+      });
     });
 }
 
@@ -65,10 +75,20 @@ async function compareBlock(
     fused: fused.kernels,
     layerWiseMaxEfficiency: layerWise.maxEfficiency,
     fusedMaxEfficiency: fused.maxEfficiency,
+    lines: [
+      { title: 'layer-wise', line: layerWise },
+      { title: 'fused', line: fused },
+    ],
   };
 }
 
-function format(result: Awaited<ReturnType<typeof compareBlock>>): string {
+type BlockResult = Omit<Awaited<ReturnType<typeof compareBlock>>, 'lines'>;
+
+function settingOf({ stride, batch, dtype, device }: BlockResult): string {
+  return `stride ${stride}, batch ${batch}, ${dtype}, on ${device.title}`;
+}
+
+function tableOf(result: BlockResult): LabTable {
   const rows = [
     ...result.layerWise.map((kernel) => ['layer-wise', kernel] as const),
     ...result.fused.map((kernel) => ['fused', kernel] as const),
@@ -80,22 +100,21 @@ function format(result: Awaited<ReturnType<typeof compareBlock>>): string {
     formatNumber(kernel.timeUs),
     kernel.underwater ? 'memory' : '',
   ]);
-  return [
-    `${result.kind} ${result.block}, stride ${result.stride}, batch ${result.batch}, ${result.dtype}, on ${result.device.title}`,
-    '',
-    formatTable(
-      [
-        { title: '' },
-        { title: 'kernel' },
-        { title: 'kind' },
-        { title: 'op/byte', align: 'right' },
-        { title: 'least µs', align: 'right' },
-        { title: 'bound' },
-      ],
-      rows,
-    ),
-    '',
-    `layer-wise ${formatNumber(result.layerWiseUs)} µs, at most ${formatPercent(result.layerWiseMaxEfficiency)} of the peak`,
-    `fused ${formatNumber(result.fusedUs)} µs, at most ${formatPercent(result.fusedMaxEfficiency)} of the peak: ×${formatNumber(result.speedup)}`,
-  ].join('\n');
+  const columns = [
+    { title: '' },
+    { title: 'kernel' },
+    { title: 'kind' },
+    { title: 'op/byte', align: 'right' },
+    { title: 'least µs', align: 'right' },
+    { title: 'bound' },
+  ] as const;
+  return {
+    title: `${result.kind} ${result.block}, ${settingOf(result)}`,
+    columns,
+    rows,
+    notes: [
+      `layer-wise ${formatNumber(result.layerWiseUs)} µs, at most ${formatPercent(result.layerWiseMaxEfficiency)} of the peak`,
+      `fused ${formatNumber(result.fusedUs)} µs, at most ${formatPercent(result.fusedMaxEfficiency)} of the peak: ×${formatNumber(result.speedup)}`,
+    ],
+  };
 }

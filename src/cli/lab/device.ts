@@ -9,28 +9,38 @@ import { THIS_DEVICE, measureDevice, thisDevice } from '../../lab/measure-device
 import { openDevice } from '../../runtime/open.ts';
 import type { CommandContext } from '../context.ts';
 import { openProgress } from '../progress.ts';
-import { formatNumber, formatTable } from '../table.ts';
+import { formatNumber } from '../table.ts';
 import { resolveDevice } from './lab-options.ts';
+import { present, withOutputOptions } from './present.ts';
+import type { LabTable, OutputOptions } from './present.ts';
 
-interface DeviceCommandOptions {
+interface DeviceCommandOptions extends OutputOptions {
   readonly list?: boolean;
-  readonly json?: boolean;
 }
 
 /** `widefield lab device`: measure this machine, or show a record. */
-export function deviceCommand({ print, warn, signal }: CommandContext): Command {
-  return new Command('device')
+export function deviceCommand(context: CommandContext): Command {
+  const { warn, signal } = context;
+  const command = new Command('device')
     .description('measure this machine and keep its record, or show the record of a device')
     .argument('[name]', 'a device on record, "this" as it was measured, or a .json file')
-    .option('--list', 'all devices on record')
-    .option('--json', 'print JSON')
+    .option('--list', 'all devices on record');
+  return withOutputOptions(command)
     .addHelpText(
       'after',
       '\nExamples:\n  widefield lab device\n  widefield lab device a5000\n  widefield lab device --list',
     )
-    .action(async (name: string | undefined, { list, json }: DeviceCommandOptions) => {
-      if (list === true) {
-        print(json === true ? JSON.stringify(deviceRecords, undefined, 2) : formatList(deviceRecords));
+    .action(async (name: string | undefined, options: DeviceCommandOptions) => {
+      if (options.list === true) {
+        await present(context, options, {
+          json: deviceRecords,
+          tables: [listTable(deviceRecords)],
+          plot: async () => {
+            const { plotDevices } = await import('../../lab/plots/devices.ts');
+            const source = 'Sources of all figures: widefield lab device --list --json';
+            return plotDevices(deviceRecords, { title: 'Devices on record', source });
+          },
+        });
         return;
       }
       const record = name === undefined ? await measureThis(signal) : await resolveDevice(name);
@@ -38,7 +48,16 @@ export function deviceCommand({ print, warn, signal }: CommandContext): Command 
         await saveThisDevice(record);
         warn(`Kept in ${defaultDeviceFile()}; analyses know it as --device ${THIS_DEVICE}.`);
       }
-      print(json === true ? JSON.stringify(record, undefined, 2) : formatRecord(record));
+      await present(context, options, {
+        json: record,
+        tables: [recordTable(record)],
+        plot: async () => {
+          const { plotDevice } = await import('../../lab/plots/devices.ts');
+          const bandwidth = `DRAM ${formatNumber(record.bandwidth / 1e9)} GB/s`;
+          const source = Object.entries(record.sources).map(([figure, from]) => `${figure}: ${from}`);
+          return plotDevice(record, { title: record.title, subtitle: [bandwidth, ...source] });
+        },
+      });
     });
 }
 
@@ -68,22 +87,28 @@ async function measureThis(signal: AbortSignal): Promise<DeviceRecord> {
   return thisDevice(measurements, how);
 }
 
-function formatList(records: readonly DeviceRecord[]): string {
+function listTable(records: readonly DeviceRecord[]): LabTable {
   const right = (title: string) => ({ title, align: 'right' }) as const;
   const rate = (value: number | undefined): string => (value === undefined ? '' : formatNumber(value / 1e12));
-  return formatTable(
-    [{ title: 'name' }, { title: 'device' }, right('f32 TFLOP/s'), right('f16 TFLOP/s'), right('GB/s')],
-    records.map(({ name, title, peak, bandwidth }) => [
+  return {
+    columns: [
+      { title: 'name' },
+      { title: 'device' },
+      right('f32 TFLOP/s'),
+      right('f16 TFLOP/s'),
+      right('GB/s'),
+    ],
+    rows: records.map(({ name, title, peak, bandwidth }) => [
       name,
       title,
       rate(peak.f32),
       rate(peak.f16),
       formatNumber(bandwidth / 1e9),
     ]),
-  );
+  };
 }
 
-function formatRecord(record: DeviceRecord): string {
+function recordTable(record: DeviceRecord): LabTable {
   const { title, peak, bandwidth, units, clock, caches = [], sources, measurements = [] } = record;
   const gb = (value: number): string => `${formatNumber(value / 1e9)} GB/s`;
   const rows = [
@@ -107,5 +132,5 @@ function formatRecord(record: DeviceRecord): string {
       `read ${gb(each.readBandwidth)}, copy ${gb(each.copyBandwidth)}, triad ${gb(each.triadBandwidth)}`,
     ]),
   ].map((cells) => cells.map((cell) => cell ?? ''));
-  return `${title}\n\n${formatTable([{ title: '' }, { title: '' }, { title: '' }], rows).trimStart()}`;
+  return { title, columns: [{ title: '' }, { title: '' }, { title: '' }], rows };
 }

@@ -8,9 +8,11 @@ import type { GapPoint } from '../../lab/efficiency.ts';
 import { measuredGap } from '../../lab/measured.ts';
 import { imageNetLatencies } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
-import { formatNumber, formatTable } from '../table.ts';
+import { formatNumber } from '../table.ts';
 import { formatPercent, resolveDevice, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
+import { present } from './present.ts';
+import type { LabTable } from './present.ts';
 
 interface GapOptions extends DeviceOptions {
   readonly measured?: string;
@@ -18,7 +20,7 @@ interface GapOptions extends DeviceOptions {
 }
 
 /** `widefield lab gap`: accuracy against ideal and actual latency. */
-export function gapCommand({ print, warn }: CommandContext): Command {
+export function gapCommand(context: CommandContext): Command {
   const command = new Command('gap')
     .description('accuracy against ideal and actual latency: where the time goes')
     .option('--measured <file>', 'what "bench model … --json" printed, instead of published latencies')
@@ -33,15 +35,19 @@ export function gapCommand({ print, warn }: CommandContext): Command {
       const { measured, engine, dtype } = options;
       const own = measured === undefined ? undefined : measuredGap(await readJson(measured), engine);
       own?.withoutAccuracy.forEach((model) => {
-        warn(`${model} is left out: no accuracy of it at this resolution is on record.`);
+        context.warn(`${model} is left out: no accuracy of it at this resolution is on record.`);
       });
       const points = efficiencyGap(own?.inputs ?? publishedGapInputs(), device, dtype);
       const source = measured ?? `${imageNetLatencies.source}: ${imageNetLatencies.setting}`;
-      print(
-        options.json === true
-          ? JSON.stringify({ device, source, points }, undefined, 2)
-          : `${source}\n\n${format(points)}`,
-      );
+      await present(context, options, {
+        json: { device, source, points },
+        tables: [tableOf(source, points)],
+        plot: async () => {
+          const { plotGap } = await import('../../lab/plots/gap.ts');
+          const peak = `ideal: all operations at the peak rate of ${device.title}`;
+          return plotGap(points, { title: 'The efficiency gap', subtitle: [peak], source });
+        },
+      });
     });
 }
 
@@ -53,7 +59,7 @@ async function readJson(file: string): Promise<unknown> {
   }
 }
 
-function format(points: readonly GapPoint[]): string {
+function tableOf(title: string, points: readonly GapPoint[]): LabTable {
   const rows = points.map((point) => [
     point.title,
     point.accuracy.toFixed(1),
@@ -72,5 +78,5 @@ function format(points: readonly GapPoint[]): string {
     { title: 'efficiency', align: 'right' },
     { title: 'gap, decades', align: 'right' },
   ] as const;
-  return formatTable(columns, rows);
+  return { title, columns, rows };
 }

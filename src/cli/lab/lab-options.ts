@@ -14,12 +14,13 @@ import { findModel } from '../../models/zoo.ts';
 import { resolutionOption } from '../model-options.ts';
 import { parseBatch } from '../options.ts';
 import type { Resolution } from '../options.ts';
+import { withOutputOptions } from './present.ts';
+import type { OutputOptions } from './present.ts';
 
 /** On what. */
-export interface DeviceOptions {
+export interface DeviceOptions extends OutputOptions {
   readonly device: string;
   readonly dtype?: Dtype;
-  readonly json?: boolean;
 }
 
 /** Which kernels of which networks. */
@@ -35,16 +36,17 @@ const DEFAULT_BATCH = 128;
 /** The paper's device. */
 const DEFAULT_DEVICE = 'a5000';
 
-/** `--device`, `--dtype`, `--json`. */
+/** `--device`, `--dtype`, `--json`, `--out`. */
 export function withDeviceOptions(command: Command, device: string = DEFAULT_DEVICE): Command {
-  return command
-    .option('--device <name>', 'a device on record, "this" machine, or a .json file', device)
-    .addOption(
-      new Option('--dtype <type>', 'of operations and data (default: f16, or what the device has)').choices(
-        DTYPES,
+  return withOutputOptions(
+    command
+      .option('--device <name>', 'a device on record, "this" machine, or a .json file', device)
+      .addOption(
+        new Option('--dtype <type>', 'of operations and data (default: f16, or what the device has)').choices(
+          DTYPES,
+        ),
       ),
-    )
-    .option('--json', 'print JSON');
+  );
 }
 
 /** The options of {@link withDeviceOptions}, `--batch`, `--resolution`, `--fused`, `--squeeze-excite`. */
@@ -104,15 +106,29 @@ export async function modelKernels(
 }
 
 /** One result as an object, several as a list. */
-export function toJson(results: readonly unknown[]): string {
-  return JSON.stringify(results.length === 1 ? results[0] : results, undefined, 2);
+export function oneOrList(results: readonly unknown[]): unknown {
+  return results.length === 1 ? results[0] : results;
 }
 
 /** `convfirst-small at 256×256, batch 128, f16, layer-wise, on NVIDIA …`. */
-export function titleOf({ model, resolution, batch, dtype, fused, device }: ModelKernels): string {
+export function titleOf(facts: ModelKernels): string {
+  return `${networkOf(facts)}, ${settingOf(facts)}`;
+}
+
+/** `convfirst-small at 256×256`. */
+export function networkOf({ model, resolution }: ModelKernels): string {
   const [height, width] = typeof resolution === 'number' ? [resolution, resolution] : resolution;
-  const how = fused ? 'blocks fused' : 'layer-wise';
-  return `${model} at ${height}×${width}, batch ${batch}, ${dtype}, ${how}, on ${device.title}`;
+  return `${model} at ${height}×${width}`;
+}
+
+/** `batch 128, f16, layer-wise, on NVIDIA …`: the same for all networks of a command. */
+export function settingOf({
+  batch,
+  dtype,
+  fused,
+  device,
+}: Omit<ModelKernels, 'model' | 'resolution'>): string {
+  return `batch ${batch}, ${dtype}, ${fused ? 'blocks fused' : 'layer-wise'}, on ${device.title}`;
 }
 
 export function formatPercent(share: number): string {

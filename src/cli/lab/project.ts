@@ -5,16 +5,24 @@ import type { Projection } from '../../lab/project.ts';
 import { projections } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
-import { formatNumber, formatTable } from '../table.ts';
-import { formatPercent, resolveDevice, toJson, withBatchOption, withDeviceOptions } from './lab-options.ts';
+import { formatNumber } from '../table.ts';
+import {
+  formatPercent,
+  oneOrList,
+  resolveDevice,
+  withBatchOption,
+  withDeviceOptions,
+} from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
+import { present } from './present.ts';
+import type { LabTable } from './present.ts';
 
 interface ProjectOptions extends DeviceOptions {
   readonly batch: number;
 }
 
 /** `widefield lab project`: a network's latency from its blocks' efficiencies. */
-export function projectCommand({ print }: CommandContext): Command {
+export function projectCommand(context: CommandContext): Command {
   const command = new Command('project')
     .description("a ConvFirst network's latency from the published efficiencies of its blocks")
     .argument(
@@ -23,7 +31,8 @@ export function projectCommand({ print }: CommandContext): Command {
       (text: string, previous: readonly string[] = []) => [...previous, parseModel(text)],
     );
   return withDeviceOptions(withBatchOption(command)).action(
-    async (models: readonly string[], { device: name, dtype = 'f16', batch, json }: ProjectOptions) => {
+    async (models: readonly string[], options: ProjectOptions) => {
+      const { device: name, dtype = 'f16', batch } = options;
       const device = await resolveDevice(name);
       const chosen = models.length > 0 ? models : projections.rows.map(({ model }) => model);
       const results = chosen.map((model) => {
@@ -38,14 +47,27 @@ export function projectCommand({ print }: CommandContext): Command {
           }),
         };
       });
-      print(json === true ? toJson(results) : results.map(format).join('\n\n'));
+      await present(context, options, {
+        json: oneOrList(results),
+        tables: results.map(tableOf),
+        plot: async () => {
+          const { plotProjections } = await import('../../lab/plots/projection.ts');
+          const projections = results.map(({ model, published, ...projection }) => ({
+            ...projection,
+            title: model,
+            ...(published && { publishedMs: published.latencyMs }),
+          }));
+          const setting = `batch ${batch}, ${dtype}, on ${device.title}`;
+          return plotProjections(projections, { title: 'Speed projection', subtitle: [setting] });
+        },
+      });
     },
   );
 }
 
-function format(
+function tableOf(
   result: Projection & { readonly model: string; readonly published?: { readonly latencyMs: number } },
-): string {
+): LabTable {
   const rows = result.layers.map((layer) => [
     layer.name,
     formatNumber(layer.megaOpsPerImage),
@@ -61,5 +83,6 @@ function format(
     { title: 'ms', align: 'right' },
   ] as const;
   const published = result.published === undefined ? '' : ` (published: ${result.published.latencyMs} ms)`;
-  return `${formatTable(columns, rows)}\n\n${formatNumber(result.latencyMs)} ms${published}, ${formatPercent(result.efficiency)} of the peak`;
+  const total = `${formatNumber(result.latencyMs)} ms${published}, ${formatPercent(result.efficiency)} of the peak`;
+  return { columns, rows, notes: [total] };
 }

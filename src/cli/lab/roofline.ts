@@ -5,9 +5,11 @@ import type { LargeKernelStudy } from '../../lab/large-kernels.ts';
 import type { RooflinePoint } from '../../lab/roofline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCounts } from '../options.ts';
-import { formatNumber, formatTable } from '../table.ts';
+import { formatNumber } from '../table.ts';
 import { resolveDevice, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
+import { present } from './present.ts';
+import type { LabTable } from './present.ts';
 
 interface RooflineOptions extends DeviceOptions {
   readonly kernels?: readonly number[];
@@ -15,7 +17,7 @@ interface RooflineOptions extends DeviceOptions {
 }
 
 /** `widefield lab roofline`: why large depthwise kernels can cost almost nothing. */
-export function rooflineCommand({ print }: CommandContext): Command {
+export function rooflineCommand(context: CommandContext): Command {
   const command = new Command('roofline')
     .description('dense and depthwise convolutions under the roofline, as kernels grow')
     .option('--kernels <sizes>', 'kernel sizes, such as 3,7,31 (default: 3 to 31)', (text) =>
@@ -27,18 +29,28 @@ export function rooflineCommand({ print }: CommandContext): Command {
     );
   return withDeviceOptions(command, 'rtx-2080-ti')
     .addHelpText('after', '\nExample:\n  widefield lab roofline --device rtx-2080-ti')
-    .action(async ({ device: name, dtype, kernels, memory, json }: RooflineOptions) => {
+    .action(async (options: RooflineOptions) => {
+      const { device: name, dtype, kernels, memory } = options;
       const device = await resolveDevice(name);
       const study = largeKernelStudy(device, {
         ...(dtype && { dtype }),
         ...(kernels && { kernels }),
         ...(memory !== undefined && { memory }),
       });
-      print(json === true ? JSON.stringify({ device, ...study }, undefined, 2) : format(device.title, study));
+      const setting = `${device.title}, ${study.dtype}: ${formatNumber(study.peak / 1e12)} TFLOP/s, ${study.memory} ${formatNumber(study.bandwidth / 1e9)} GB/s, ridge ${study.ridge.toFixed(3)} op/byte`;
+      await present(context, options, {
+        json: { device, ...study },
+        tables: [tableOf(setting, study)],
+        plot: async () => {
+          const { plotLargeKernels } = await import('../../lab/plots/roofline.ts');
+          const title = 'Dense and depthwise convolutions under the roofline';
+          return plotLargeKernels(study, { title, subtitle: [setting] });
+        },
+      });
     });
 }
 
-function format(title: string, study: LargeKernelStudy): string {
+function tableOf(title: string, study: LargeKernelStudy): LabTable {
   const row = (point: RooflinePoint, times: readonly string[]): string[] => [
     point.name,
     formatNumber(point.intensity),
@@ -59,9 +71,5 @@ function format(title: string, study: LargeKernelStudy): string {
     { title: 'least µs', align: 'right' },
     { title: 'im2col µs', align: 'right' },
   ] as const;
-  return [
-    `${title}, ${study.dtype}: ${formatNumber(study.peak / 1e12)} TFLOP/s, ${study.memory} ${formatNumber(study.bandwidth / 1e9)} GB/s, ridge ${study.ridge.toFixed(3)} op/byte`,
-    '',
-    formatTable(columns, rows),
-  ].join('\n');
+  return { title, columns, rows };
 }

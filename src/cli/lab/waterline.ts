@@ -1,15 +1,29 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 
 import { waterline } from '../../lab/waterline.ts';
 import type { Waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
-import { formatNumber, formatTable } from '../table.ts';
-import { formatPercent, modelKernels, titleOf, toJson, withKernelOptions } from './lab-options.ts';
+import { formatNumber } from '../table.ts';
+import {
+  formatPercent,
+  modelKernels,
+  networkOf,
+  oneOrList,
+  settingOf,
+  titleOf,
+  withKernelOptions,
+} from './lab-options.ts';
 import type { KernelOptions, ModelKernels } from './lab-options.ts';
+import { present } from './present.ts';
+import type { LabTable } from './present.ts';
+
+interface WaterlineOptions extends KernelOptions {
+  readonly scale: 'log' | 'linear';
+}
 
 /** `widefield lab waterline`: each kernel's least time, and what the whole can attain. */
-export function waterlineCommand({ print }: CommandContext): Command {
+export function waterlineCommand(context: CommandContext): Command {
   const command = new Command('waterline')
     .description(
       "each kernel's intensity and least time, and the network's least latency and highest efficiency",
@@ -20,24 +34,36 @@ export function waterlineCommand({ print }: CommandContext): Command {
       (text: string, previous: readonly string[] = []) => [...previous, parseModel(text)],
     );
   return withKernelOptions(command)
+    .addOption(
+      new Option('--scale <type>', "of the drawing's intensities").choices(['log', 'linear']).default('log'),
+    )
     .addHelpText(
       'after',
       '\nExample:\n  widefield lab waterline efficientnet-b5 convfirst-small --device a5000',
     )
-    .action(async (models: readonly string[], options: KernelOptions) => {
+    .action(async (models: readonly string[], options: WaterlineOptions) => {
       const results = (await modelKernels(models, options)).map((facts) => ({
         facts,
         line: waterline(facts.kernels, facts.device, facts.dtype),
       }));
-      print(
-        options.json === true
-          ? toJson(results.map(({ facts, line }) => ({ ...facts, ...line })))
-          : results.map(({ facts, line }) => format(facts, line)).join('\n\n'),
-      );
+      await present(context, options, {
+        json: oneOrList(results.map(({ facts, line }) => ({ ...facts, ...line }))),
+        tables: results.flatMap(({ facts, line }) => tablesOf(facts, line)),
+        plot: async () => {
+          const { plotWaterlines } = await import('../../lab/plots/waterline.ts');
+          const lines = results.map(({ facts, line }) => ({ title: networkOf(facts), line }));
+          const [first] = results;
+          return plotWaterlines(lines, {
+            title: 'Waterline',
+            subtitle: first === undefined ? [] : [settingOf(first.facts)],
+            scale: options.scale,
+          });
+        },
+      });
     });
 }
 
-function format(facts: ModelKernels, line: Waterline): string {
+function tablesOf(facts: ModelKernels, line: Waterline): LabTable[] {
   const rows = line.kernels.map((kernel) => [
     kernel.name,
     kernel.kind,
@@ -48,10 +74,9 @@ function format(facts: ModelKernels, line: Waterline): string {
     kernel.underwater ? 'memory' : '',
   ]);
   return [
-    titleOf(facts),
-    '',
-    formatTable(
-      [
+    {
+      title: titleOf(facts),
+      columns: [
         { title: 'kernel' },
         { title: 'kind' },
         { title: 'Gop', align: 'right' },
@@ -61,16 +86,15 @@ function format(facts: ModelKernels, line: Waterline): string {
         { title: 'bound' },
       ],
       rows,
-    ),
-    '',
-    formatTable(
-      [{ title: '' }, { title: '', align: 'right' }],
-      [
+    },
+    {
+      columns: [{ title: '' }, { title: '', align: 'right' }],
+      rows: [
         ['op:byte of the device', formatNumber(line.opByte)],
         ['least latency, ms', formatNumber(line.minLatencyMs)],
         ['highest efficiency', formatPercent(line.maxEfficiency)],
         ['time bound by memory', formatPercent(line.underwaterShare)],
       ],
-    ).trimStart(),
-  ].join('\n');
+    },
+  ];
 }

@@ -66,7 +66,7 @@ describe('widefield lab tensor-machine', () => {
 
   it.each([
     [['fnn'], /There is no tensor machine "fnn": did you mean ffn/],
-    [['ffn', '--out', 'machine.gif'], /ends in \.svg or \.png/],
+    [['ffn', '--out', 'machine.gif'], /ends in \.svg, \.png or \.html/],
     [['convfirst-fused', '--stride', '3'], /Use 1 or 2/],
     [['convfirst-fused', '--channels', '20'], /multiple of its group width, 8/],
   ])('refuses %j', async (args, message) => {
