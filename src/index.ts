@@ -42,6 +42,11 @@ export { loadCheckpoint } from './checkpoints/load.ts';
 export type { Checkpoint, TensorEntry, WeightSource } from './checkpoints/source.ts';
 export { blobSource, bytesSource } from './checkpoints/byte-source.ts';
 export type { ByteSource } from './checkpoints/byte-source.ts';
+export { writeSafetensors } from './checkpoints/safetensors-writer.ts';
+export { exportOnnx, exportOnnxBytes } from './checkpoints/onnx/export.ts';
+export type { OnnxOptions } from './checkpoints/onnx/export.ts';
+export { memorySink } from './checkpoints/byte-sink.ts';
+export type { ByteSink } from './checkpoints/byte-sink.ts';
 export { syntheticInput, syntheticWeights } from './checkpoints/synthetic.ts';
 export { describeMatch, matchWeights } from './checkpoints/match.ts';
 
