@@ -263,12 +263,25 @@ export class KernelBuilder {
 
   /** Stores an f32, or a vec to the `lanes` floats from `buffer[index + offset]` on. */
   store(buffer: Buffer, index: Operand, value: Value, offset = 0): void {
-    this.#declarations.checkAccess('store', buffer, offset);
-    if (buffer.access === 'read') this.#fail('store', `${buffer.name} is an input`);
     if (value.type !== 'f32' && value.type !== 'vec') {
       this.#fail('store', `the value must be f32 or vec, got ${value.type}`);
     }
-    this.#blocks.push({ kind: 'store', buffer, index: this.#index('store', index), offset, value });
+    this.#store('store', buffer, index, value, offset);
+  }
+
+  /**
+   * Stores a vec to an output so large that nobody will find it in the caches: past them, where the target
+   * can. Memory is then written without being read first, if a vec fills a cache line.
+   */
+  stream(buffer: Buffer, index: Operand, value: Value, offset = 0): void {
+    if (value.type !== 'vec') this.#fail('stream', `the value must be a vec, got ${value.type}`);
+    this.#store('stream', buffer, index, value, offset);
+  }
+
+  /** Hints that `buffer[index + offset]` will be read soon. Any index will do, even one outside the buffer. */
+  prefetch(buffer: Buffer, index: Operand, offset = 0): void {
+    this.#declarations.checkAccess('prefetch', buffer, offset);
+    this.#blocks.push({ kind: 'prefetch', buffer, index: this.#index('prefetch', index), offset });
   }
 
   // ---- control ----------------------------------------------------------------------------------
@@ -359,6 +372,13 @@ export class KernelBuilder {
       offset,
       broadcast,
     });
+  }
+
+  #store(op: 'store' | 'stream', buffer: Buffer, index: Operand, value: Value, offset: number): void {
+    this.#declarations.checkAccess(op, buffer, offset);
+    if (buffer.access === 'read') this.#fail(op, `${buffer.name} is an input`);
+    const streams = op === 'stream';
+    this.#blocks.push({ kind: 'store', buffer, index: this.#index(op, index), offset, value, streams });
   }
 
   #unary(op: UnaryOp, a: Value, types: readonly Type[], result: Type = a.type): Value {

@@ -1,4 +1,5 @@
 import { bf16Helpers } from './c-bf16.ts';
+import { streamHelpers } from './c-stream.ts';
 import { placeValues } from './inline.ts';
 import type { Placement } from './inline.ts';
 import { alignedLength } from './ir.ts';
@@ -35,6 +36,7 @@ class CEmitter {
   emit(): string {
     const { name, description, lanes, buffers, scratch } = this.#kernel;
     this.#block(this.#kernel.body);
+    const end = this.#helpers.has('wf_stream') ? [`  ${this.#helper('wf_stream_end')};`] : [];
     let offset = 0;
     const scratchLines = scratch.map((buffer) => {
       const line = `  float *const ${buffer.name} = scratch + ${offset};`;
@@ -58,6 +60,7 @@ class CEmitter {
       '  (void)buffers, (void)scratch, (void)task;',
       ...this.#locals.map((local) => `  ${C_TYPES[local.type]} ${localName(local)};`),
       ...this.#lines,
+      ...end,
       '}',
       '',
     ].join('\n');
@@ -81,8 +84,9 @@ class CEmitter {
         return this.#line(`${localName(local)} = ${this.#use(value)};`);
       }
       case 'store': {
-        const { buffer, index, offset, value } = statement;
+        const { buffer, index, offset, value, streams } = statement;
         const place = this.#place(buffer, index, offset);
+        if (streams) return this.#line(`${this.#helper('wf_stream', place, this.#use(value))};`);
         const target = value.type === 'vec' ? `*(uvec *)(${place})` : `*(${place})`;
         return this.#line(`${target} = ${this.#use(value)};`);
       }
@@ -104,6 +108,10 @@ class CEmitter {
           this.#nested(statement.otherwise);
         }
         return this.#line('}');
+      case 'prefetch': {
+        const { buffer, index, offset } = statement;
+        return this.#line(`__builtin_prefetch(${this.#place(buffer, index, offset)}, 0, 2);`);
+      }
       case 'comment':
         return this.#line(`/* ${statement.text} */`);
     }
@@ -275,7 +283,7 @@ function prelude(lanes: number, helpers: ReadonlySet<string>): string[] {
     `typedef float uvec __attribute__((vector_size(${bytes}), aligned(4), may_alias)); /* in memory: any alignment */`,
     `typedef int32_t mask __attribute__((vector_size(${bytes})));`,
   ];
-  const definitions = { ...helperDefinitions(lanes), ...bf16Helpers(lanes) };
+  const definitions = { ...helperDefinitions(lanes), ...bf16Helpers(lanes), ...streamHelpers(lanes) };
   for (const [name, definition] of Object.entries(definitions)) {
     if (helpers.has(name)) lines.push(definition);
   }

@@ -46,6 +46,8 @@ export function directOperands(statement: Statement): readonly Value[] {
       return [statement.value];
     case 'store':
       return [statement.index, statement.value];
+    case 'prefetch':
+      return [statement.index];
     case 'for':
       return [statement.start, statement.end];
     case 'if':
@@ -116,12 +118,14 @@ function placeBlock(
   }
 }
 
+const WITHOUT_EFFECT: ReadonlySet<Statement['kind']> = new Set(['let', 'prefetch', 'comment']);
+
 /** effects[p]: the number of statements before p that may change memory or a variable. */
 function prefixEffects(block: readonly Statement[]): number[] {
   const counts = [0];
   for (const statement of block) {
     const before = counts[counts.length - 1] ?? 0;
-    counts.push(before + (statement.kind === 'let' || statement.kind === 'comment' ? 0 : 1));
+    counts.push(before + (WITHOUT_EFFECT.has(statement.kind) ? 0 : 1));
   }
   return counts;
 }

@@ -90,6 +90,7 @@ class Task {
       case 'if':
         this.run(this.#value(statement.condition) === true ? statement.then : statement.otherwise);
         return;
+      case 'prefetch':
       case 'comment':
         return;
     }

@@ -150,6 +150,15 @@ export type Statement =
       readonly index: Value;
       readonly offset: number;
       readonly value: Value;
+      /** A vec that nobody reads soon: past the caches, where the target can. */
+      readonly streams: boolean;
+    }
+  | {
+      /** A hint that `buffer[index + offset]` is read soon. No effect on results; any index will do. */
+      readonly kind: 'prefetch';
+      readonly buffer: Buffer;
+      readonly index: Value;
+      readonly offset: number;
     }
   | {
       /** for (local = start; local < end; local += step) */

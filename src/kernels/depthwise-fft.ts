@@ -6,9 +6,9 @@ import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
 import { axisPlans, planAxis, realFrequencies, twiddleTable } from './fft/axis.ts';
 import type { AxisPlan, AxisProblem } from './fft/axis.ts';
-import { dftOperations } from './fft/dft.ts';
+import { outgrowsCaches, planCycles } from './fft/cost.ts';
 import { emitSpectra } from './fft/spectra.ts';
-import { TileTransforms } from './fft/transforms.ts';
+import { TileTransforms, columnSteps } from './fft/transforms.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 
@@ -21,6 +21,11 @@ export interface DepthwiseFftConfig extends Config {
   readonly widthP: number;
   readonly widthQ: number;
   readonly widthTile: number;
+  /**
+   * 0 if the maps may stay in the caches. Else a task fetches the pixels of the task that follows after so many
+   * others, most likely the next of its thread, and outputs are stored past the caches.
+   */
+  readonly ahead: number;
 }
 
 /**
@@ -54,6 +59,7 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
   const verticalPlans = axisPlans(vertical);
   const horizontalPlans = axisPlans(horizontal);
   for (const lanes of caps.lanes.filter((l) => problem.pitch % l === 0)) {
+    const ahead = outgrowsCaches(problem, lanes) ? caps.threads : 0;
     const ranked: { readonly config: DepthwiseFftConfig; readonly cost: number }[] = [];
     for (const v of verticalPlans) {
       for (const h of horizontalPlans) {
@@ -65,6 +71,7 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
           widthP: h.p,
           widthQ: h.q,
           widthTile: h.tiles === 1 ? 0 : h.tile,
+          ahead,
         };
         ranked.push({ config, cost: planCycles(problem, lanes, v, h, caps) });
       }
@@ -78,50 +85,6 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
 function estimate(problem: DepthwiseProblem, config: DepthwiseFftConfig, caps: DeviceCaps): number {
   const { vertical, horizontal } = plan(problem, config);
   return planCycles(problem, config.lanes, vertical, horizontal, caps);
-}
-
-function planCycles(
-  problem: DepthwiseProblem,
-  lanes: number,
-  v: AxisPlan,
-  h: AxisPlan,
-  caps: DeviceCaps,
-): number {
-  const columns = realFrequencies(h).length;
-  const complexLine = (axis: AxisPlan): number =>
-    axis.q * dftOperations(axis.p) + axis.p * dftOperations(axis.q) + 4 * axis.n;
-  const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (complexLine(h) / 2 + 2 * h.n);
-  const copies = h.tiles > 1 || h.stride > 1 ? (v.loads + v.tile) * 2 * h.n : 0;
-  const operations = rows + copies + columns * (2 * complexLine(v) + 6 * v.n);
-  const tasks = problem.batch * (problem.pitch / lanes) * v.tiles * h.tiles;
-  const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
-  return rounds * (operations * operationCycles(lanes, caps) + memoryCycles(lanes, v, h, caps));
-}
-
-/** Cycles that a tile waits for memory beyond the second-level cache. */
-function memoryCycles(lanes: number, v: AxisPlan, h: AxisPlan, caps: DeviceCaps): number {
-  const columns = realFrequencies(h).length;
-  // A pixel's vector takes a whole cache line from memory, even if it is narrower.
-  const pixelBytes = Math.max(CACHE_LINE, 4 * lanes) * (v.loads * h.loads + v.tile * h.tile);
-  const spectrumBytes = 8 * columns * v.n * lanes;
-  const planeBytes = 8 * columns * Math.max(v.loads, v.tile) * lanes;
-  // Each of the three passes reads or writes the plane, the middle one both.
-  const spilledBytes = planeBytes > 0.7 * caps.l2Bytes ? 4 * planeBytes : 0;
-  return (pixelBytes + spectrumBytes + spilledBytes) / FAR_BYTES_PER_CYCLE;
-}
-
-const CACHE_LINE = 64;
-/** What one core gets from the last-level cache or memory, on average. */
-const FAR_BYTES_PER_CYCLE = 10;
-
-/**
- * Cycles of one vector operation, measured: narrower vectors than the machine's use half its units, partly hidden;
- * without fused multiply-adds some operations are two.
- */
-function operationCycles(lanes: number, caps: DeviceCaps): number {
-  const widest = Math.max(...caps.lanes);
-  if (lanes !== widest) return 0.5;
-  return caps.fma ? 0.6 : 0.75;
 }
 
 function axes(problem: DepthwiseProblem): {
@@ -224,10 +187,7 @@ function emitMain(
   const rows = new TileTransforms(b, memory, h, horizontalTwiddles);
   const columnTransforms = new TileTransforms(b, memory, v, verticalTwiddles);
 
-  const tileX = b.rem(b.task, h.tiles);
-  const tileY = b.rem(b.div(b.task, h.tiles), v.tiles);
-  const image = b.rem(b.div(b.task, h.tiles * v.tiles), batch);
-  const block = b.div(b.task, h.tiles * v.tiles * batch);
+  const { tileX, tileY, image, block } = locateTask(b, b.task, tilePlan, batch);
   const channel = b.mul(block, lanes);
   const layout = epilogueLayout(epilogue, pitch, blocks * columns * v.n * 2 * lanes);
   const vectors = loadEpilogue(b, layout, packed, channel);
@@ -251,21 +211,30 @@ function emitMain(
     const from = rowOf(b.add(firstRow, row));
     if (pixels !== undefined && h.tiles > 1) {
       loadWindow(b, x, from, pitch, problem.width, firstColumn, h.loads, pixels);
-      rows.forwardRow((j, i) => b.loadVec(pixels, b.mul(j, lanes), i * lanes), row);
+      rows.forwardRow((j, i) => {
+        if (config.ahead > 0) {
+          const below = b.add(from, b.mul(b.add(firstColumn, problem.width), pitch));
+          b.prefetch(x, b.add(below, b.mul(j, pitch)), i * pitch);
+        }
+        return b.loadVec(pixels, b.mul(j, lanes), i * lanes);
+      }, row);
     } else {
       rows.forwardRow((j, i) => b.loadVec(x, b.add(from, b.mul(j, pitch)), i * pitch), row);
     }
   });
 
+  const fetch = config.ahead === 0 ? undefined : fetchAhead(b, x, problem, config, tilePlan);
   const blockSpectra = b.mul(block, columns * v.n * 2 * lanes);
   b.for(0, columns, 1, (column) => {
     const spectrum = b.add(blockSpectra, b.mul(column, v.n * 2 * lanes));
-    columnTransforms.convolveColumn(column, packed, spectrum);
+    columnTransforms.convolveColumn(column, packed, spectrum, fetch && ((step) => fetch(column, step)));
   });
 
   const finish = (at: Value, offset: number, value: Value): void => {
     const added = residual && b.loadVec(residual, at, offset);
-    b.store(y, at, applyEpilogue(b, epilogue, vectors, value, added), offset);
+    const result = applyEpilogue(b, epilogue, vectors, value, added);
+    if (config.ahead === 0) b.store(y, at, result, offset);
+    else b.stream(y, at, result, offset);
   };
   const span = (out.height - 1) * v.stride + 1;
   const wanted = v.tiles === 1 ? b.i32(v.tile) : b.min(b.sub(span, b.mul(tileY, v.tile)), v.tile);
@@ -285,6 +254,64 @@ function emitMain(
     });
   });
   return b.build();
+}
+
+interface TaskPlace {
+  readonly tileX: Value;
+  readonly tileY: Value;
+  readonly image: Value;
+  readonly block: Value;
+}
+
+function locateTask(
+  b: KernelBuilder,
+  task: Value,
+  { vertical: v, horizontal: h }: Plan,
+  batch: number,
+): TaskPlace {
+  return {
+    tileX: b.rem(task, h.tiles),
+    tileY: b.rem(b.div(task, h.tiles), v.tiles),
+    image: b.rem(b.div(task, h.tiles * v.tiles), batch),
+    block: b.div(task, h.tiles * v.tiles * batch),
+  };
+}
+
+/**
+ * Spreads hints for the pixels of a later task over the steps of all columns: a core waits for few cache lines
+ * at a time (24 or so), and drops hints beyond those.
+ */
+function fetchAhead(
+  b: KernelBuilder,
+  x: Buffer,
+  problem: DepthwiseProblem,
+  config: DepthwiseFftConfig,
+  tilePlan: Plan,
+): (column: Value, step: Value) => void {
+  const { vertical: v, horizontal: h } = tilePlan;
+  const { height, width, pitch, batch } = problem;
+  const stepsOfColumn = columnSteps(v);
+  const steps = realFrequencies(h).length * stepsOfColumn;
+  const pixelsOfStep = Math.ceil((v.loads * h.loads) / steps);
+  const stepsOfRow = Math.ceil(h.loads / pixelsOfStep);
+  const task = b.add(b.task, config.ahead);
+  const { tileX, tileY, image, block } = locateTask(b, task, tilePlan, batch);
+  const top = v.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileY, v.tile), v.padding);
+  const left = h.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileX, h.tile), h.padding);
+  const firstRow = b.max(top, 0);
+  const lastTask = (problem.pitch / config.lanes) * batch * v.tiles * h.tiles - 1;
+  const end = b.select(b.lt(lastTask, task), 0, b.min(b.add(top, v.loads), height));
+  return (column, step) => {
+    const at = b.add(b.mul(column, stepsOfColumn), step);
+    const row = b.add(firstRow, b.div(at, stepsOfRow));
+    b.if(b.lt(row, end), () => {
+      const first = b.add(left, b.mul(b.rem(at, stepsOfRow), pixelsOfStep));
+      const inside = b.max(b.min(first, width - pixelsOfStep), 0);
+      const line = b.add(b.mul(b.add(b.mul(image, height), row), width), inside);
+      const from = b.add(b.mul(line, pitch), b.mul(block, config.lanes));
+      for (let i = 0; i < pixelsOfStep; i++) b.prefetch(x, from, i * pitch);
+    });
+  };
 }
 
 function clearRow(b: KernelBuilder, plane: Buffer, planeRows: number, columns: number, row: Value): void {

@@ -41,6 +41,7 @@ const kernels: Readonly<Record<string, () => readonly Kernel[]>> = {
       widthP: 3,
       widthQ: 2,
       widthTile: 0,
+      ahead: 0,
     }).main,
   'depthwise-direct': () =>
     depthwiseDirect.emit(depthwise, { lanes: 4, tile: 2, order: 'tap', allChannels: false, rows: 2 }).main,

@@ -1,7 +1,11 @@
+import { expect, test } from 'vitest';
+
+import { depthwiseFft } from '../../src/kernels/depthwise-fft.ts';
+import type { DepthwiseFftConfig } from '../../src/kernels/depthwise-fft.ts';
 import type { Candidate } from '../../src/kernels/family.ts';
 import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
 import type { DepthwiseProblem, Epilogue, Padding } from '../../src/kernels/problem.ts';
-import { allButNative, bestOfEach, describeKernels } from '../support/kernel-harness.ts';
+import { allButNative, bestOfEach, describeKernels, interpreterCaps } from '../support/kernel-harness.ts';
 import type { KernelCase } from '../support/kernel-harness.ts';
 
 interface Shape {
@@ -130,3 +134,55 @@ describeKernels(
     depthwise('tiles both ways, dilated', { map: [90, 161], channels: 4, kernel: [5, 7], dilation: 4 }),
   ].map((test) => ({ ...test, onDevices: bestOfFamilies })),
 );
+
+type Transforms = Pick<
+  DepthwiseFftConfig,
+  'heightP' | 'heightQ' | 'heightTile' | 'widthP' | 'widthQ' | 'widthTile'
+>;
+
+/** The FFT as for maps that outgrow the caches: pixels are fetched ahead, and outputs stored past the caches. */
+function fetchingAhead(test: KernelCase, transforms: Transforms): KernelCase {
+  const withHints = (candidate: Candidate): Candidate => ({
+    ...candidate,
+    emit: () => {
+      const lanes = Number(candidate.config['lanes']);
+      const problem = test.problem((channels) => channels);
+      if (problem.op !== 'depthwise') throw new TypeError('a depthwise problem is needed');
+      return depthwiseFft.emit(problem, { ...transforms, lanes, ahead: 2 });
+    },
+  });
+  const fft = (all: readonly Candidate[]): readonly Candidate[] =>
+    all.filter((candidate) => candidate.family === 'depthwise-fft').slice(0, 1);
+  return { ...test, onDevices: (all) => fft(all).map(withHints) };
+}
+
+describeKernels('depthwise: fetching ahead', [
+  fetchingAhead(
+    depthwise('tiles one way', { map: [20, 150], channels: 64, kernel: [9, 13], epilogue: everything }),
+    { heightP: 4, heightQ: 6, heightTile: 0, widthP: 6, widthQ: 8, widthTile: 36 },
+  ),
+  fetchingAhead(depthwise('no tiles', { map: [20, 22], channels: 32, kernel: [5, 3], batch: 3 }), {
+    heightP: 4,
+    heightQ: 6,
+    heightTile: 0,
+    widthP: 6,
+    widthQ: 4,
+    widthTile: 0,
+  }),
+  fetchingAhead(
+    depthwise('tiles both ways, stride 2', { map: [40, 42], channels: 32, kernel: [7, 5], stride: 2 }),
+    { heightP: 4, heightQ: 6, heightTile: 18, widthP: 4, widthQ: 5, widthTile: 16 },
+  ),
+]);
+
+test('only maps that outgrow the caches are fetched ahead, and only vectors that fill a cache line', () => {
+  const aheadOf = (lanes: number, map: readonly [number, number]): number[] => {
+    const problem = depthwise('', { map, channels: 128, kernel: [31, 31] }).problem((channels) => channels);
+    if (problem.op !== 'depthwise') throw new TypeError('a depthwise problem is needed');
+    const caps = { ...interpreterCaps([lanes]), threads: 3 };
+    return [...new Set(depthwiseFft.configs(problem, caps).map((config) => config.ahead))];
+  };
+  expect(aheadOf(16, [56, 56])).toEqual([0]);
+  expect(aheadOf(16, [128, 256])).toEqual([3]);
+  expect(aheadOf(8, [128, 256])).toEqual([0]);
+});

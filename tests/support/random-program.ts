@@ -131,6 +131,7 @@ class Generator {
       );
     } else {
       b.comment('a remark with */ in it');
+      b.prefetch(this.#x, this.#pick('i32'), this.#choose(3));
       const variables = this.#variables.flat();
       const variable = variables[this.#choose(Math.max(1, variables.length))];
       if (variable !== undefined) this.#remember(variable.get());
@@ -258,7 +259,10 @@ class Generator {
 
   #store(): void {
     const [buffer, index, offset] = this.#place([this.#y, this.#z, ...this.#scratch]);
-    this.#b.store(buffer, index, this.#pick(this.#choose(2) === 0 ? 'vec' : 'f32'), offset);
+    const kind = this.#choose(3);
+    if (kind === 0) this.#b.store(buffer, index, this.#pick('vec'), offset);
+    else if (kind === 1) this.#b.store(buffer, index, this.#pick('f32'), offset);
+    else this.#b.stream(buffer, index, this.#pick('vec'), offset);
   }
 
   /** A place in bounds for vectors of up to 16 lanes, sometimes with an index that is negative without its offset. */

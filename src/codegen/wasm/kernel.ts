@@ -115,6 +115,7 @@ class KernelWriter implements OperandWriter {
               },
         );
         return;
+      case 'prefetch': // There is no such hint.
       case 'comment':
         return;
     }

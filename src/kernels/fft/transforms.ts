@@ -125,14 +125,16 @@ export class TileTransforms {
    * Circular convolution of one column of the plane with a kernel's spectrum, in place.
    *
    * @param spectrum the float index in `spectra` of this column's spectrum [k1][k2][re, im]
+   * @param meanwhile emits what else is to be done at each step 0 … `columnSteps(plan)` − 1
    */
-  convolveColumn(column: Value, spectra: Buffer, spectrum: Value): void {
+  convolveColumn(column: Value, spectra: Buffer, spectrum: Value, meanwhile?: (step: Value) => void): void {
     const b = this.#b;
     const { p, q, loads, tile } = this.#plan;
     const columnBase = b.mul(column, 2 * this.#memory.planeRows * b.lanes);
     const active = Math.min(q, loads);
     for (const group of positionGroups(this.#plan, loads)) {
       b.for(group.from, group.to, 1, (j) => {
+        meanwhile?.(j);
         const from = b.add(columnBase, b.mul(j, 2 * b.lanes));
         const x = indices(p).map((i) =>
           i < group.count ? this.#loadComplex(this.#memory.plane, from, 2 * q * i * b.lanes) : ZERO,
@@ -142,6 +144,7 @@ export class TileTransforms {
       });
     }
     b.for(0, p, 1, (k1) => {
+      meanwhile?.(b.add(k1, active));
       const x = indices(q).map((j) => (j < active ? this.#loadLine(k1, j, false) : ZERO));
       const factors = b.add(spectrum, b.mul(k1, 2 * q * b.lanes));
       const products = dft(this.#algebra, x, -1).map((value, k2) => {
@@ -155,6 +158,7 @@ export class TileTransforms {
     });
     for (const group of positionGroups(this.#plan, tile)) {
       b.for(group.from, group.to, 1, (j) => {
+        meanwhile?.(b.add(j, active + p));
         const x = indices(p).map((k1) => {
           const value = this.#loadLine(k1, j, false);
           return k1 === 0 ? value : this.#twiddle(value, j, k1, true);
@@ -244,6 +248,11 @@ export class TileTransforms {
     b.store(buffer, index, this.#algebra.value(value.re), offset);
     b.store(buffer, index, this.#algebra.value(value.im), offset + b.lanes);
   }
+}
+
+/** How many steps `convolveColumn` takes, as equal as may be. */
+export function columnSteps({ p, q, loads, tile }: AxisPlan): number {
+  return Math.min(q, loads) + p + Math.min(q, tile);
 }
 
 function real(value: Value): Complex {

@@ -1,0 +1,68 @@
+import type { DeviceCaps } from '../../core/caps.ts';
+import { outputMap } from '../problem.ts';
+import type { DepthwiseProblem } from '../problem.ts';
+import { realFrequencies } from './axis.ts';
+import type { AxisPlan } from './axis.ts';
+import { dftOperations } from './dft.ts';
+
+/** Whether input and output are so large that a vector, a whole cache line, is best fetched early and stored past the caches. */
+export function outgrowsCaches(problem: DepthwiseProblem, lanes: number): boolean {
+  const out = outputMap(problem);
+  const pixels = problem.batch * (problem.height * problem.width + out.height * out.width);
+  return 4 * lanes === CACHE_LINE && 4 * pixels * problem.pitch > LAST_CACHE_BYTES;
+}
+
+/** What of a last-level cache one program can count on, as a rule. */
+const LAST_CACHE_BYTES = 12 * 2 ** 20;
+
+/** Estimated cycles, of all threads together, of a depthwise convolution by the transforms v × h. */
+export function planCycles(
+  problem: DepthwiseProblem,
+  lanes: number,
+  v: AxisPlan,
+  h: AxisPlan,
+  caps: DeviceCaps,
+): number {
+  const columns = realFrequencies(h).length;
+  const complexLine = (axis: AxisPlan): number =>
+    axis.q * dftOperations(axis.p) + axis.p * dftOperations(axis.q) + 4 * axis.n;
+  const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (complexLine(h) / 2 + 2 * h.n);
+  const copies = h.tiles > 1 || h.stride > 1 ? (v.loads + v.tile) * 2 * h.n : 0;
+  const operations = rows + copies + columns * (2 * complexLine(v) + 6 * v.n);
+  const tasks = problem.batch * (problem.pitch / lanes) * v.tiles * h.tiles;
+  const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
+  return (
+    rounds *
+    (operations * operationCycles(lanes, caps) +
+      memoryCycles(lanes, v, h, caps, outgrowsCaches(problem, lanes)))
+  );
+}
+
+/** Cycles that a tile waits for memory beyond the second-level cache. */
+function memoryCycles(lanes: number, v: AxisPlan, h: AxisPlan, caps: DeviceCaps, far: boolean): number {
+  const columns = realFrequencies(h).length;
+  // A pixel's vector takes a whole cache line from memory, even if it is narrower.
+  const pixelBytes = Math.max(CACHE_LINE, 4 * lanes) * (v.loads * h.loads + v.tile * h.tile);
+  const spectrumBytes = 8 * columns * v.n * lanes;
+  const planeBytes = 8 * columns * Math.max(v.loads, v.tile) * lanes;
+  // Each of the three passes reads or writes the plane, the middle one both.
+  const spilledBytes = 4 * Math.max(0, planeBytes - 0.7 * caps.l2Bytes);
+  const pixelCycles = pixelBytes / (far ? MEMORY_PIXELS_BYTES_PER_CYCLE : FAR_BYTES_PER_CYCLE);
+  return pixelCycles + (spectrumBytes + spilledBytes) / FAR_BYTES_PER_CYCLE;
+}
+
+const CACHE_LINE = 64;
+/** What one core gets from the last-level cache or memory, on average. */
+const FAR_BYTES_PER_CYCLE = 10;
+/** What it gets of single cache lines of memory, fetched ahead and stored past the caches. */
+const MEMORY_PIXELS_BYTES_PER_CYCLE = 6;
+
+/**
+ * Cycles of one vector operation, measured: narrower vectors than the machine's use half its units, partly hidden;
+ * without fused multiply-adds some operations are two.
+ */
+function operationCycles(lanes: number, caps: DeviceCaps): number {
+  const widest = Math.max(...caps.lanes);
+  if (lanes !== widest) return 0.5;
+  return caps.fma ? 0.6 : 0.75;
+}
