@@ -157,6 +157,8 @@ function kindOf({ op }: Problem): Kind {
     case 'ffn':
     case 'conv':
       return op;
+    case 'convfirst':
+      return 'ffn';
     case 'layer-norm':
     case 'batch-norm':
       return 'norm';

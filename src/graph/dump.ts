@@ -31,6 +31,11 @@ export function describeOp(op: Op): string {
     }
     case 'linear':
       return `linear${describeEpilogue(op.epilogue)}`;
+    case 'convfirst': {
+      const { groups, kernelHeight, kernelWidth, ...rest } = op;
+      const spatial = `conv ${kernelHeight}×${kernelWidth} groups ${groups}${op.spatialBias ? ', bias' : ''}`;
+      return `${spatial}; ${describeOp({ ...rest, type: 'ffn' })}`;
+    }
     case 'ffn': {
       const bias = op.hiddenBias ? ', bias' : '';
       const activation = op.activation === 'none' ? '' : `, ${op.activation}`;

@@ -45,6 +45,24 @@ export interface FfnOp {
   readonly epilogue: Epilogue;
 }
 
+/**
+ * A grouped convolution that keeps the map's size, then two linear layers with an activation between them, as one
+ * kernel. Parameters `spatial` [channels, channels / groups, kernelHeight, kernelWidth], `spatial_bias` [channels], and
+ * those of {@link FfnOp}.
+ */
+export interface ConvFirstOp {
+  readonly type: 'convfirst';
+  readonly groups: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly hidden: number;
+  readonly outputs: number;
+  readonly spatialBias: boolean;
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  readonly epilogue: Epilogue;
+}
+
 /** Batch norm with its running statistics. Parameters `weight`, `bias`, `running_mean`, `running_var` [C], `num_batches_tracked`. */
 export interface BatchNormOp {
   readonly type: 'batch-norm';
@@ -122,6 +140,7 @@ export type Op =
   | ConvOp
   | LinearOp
   | FfnOp
+  | ConvFirstOp
   | BatchNormOp
   | LayerNormOp
   | ElementwiseOp

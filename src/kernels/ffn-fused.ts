@@ -1,20 +1,18 @@
 import { KernelBuilder } from '../codegen/builder.ts';
 import type { Buffer, Kernel, Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { epilogueOperations } from './epilogue.ts';
 import { kernelName } from './family.ts';
 import type { Emission, KernelFamily } from './family.ts';
 import { emitBlock } from './ffn/block.ts';
 import { oddLines, packBlock, planBlock } from './ffn/plan.ts';
 import type { BlockConfig, BlockPlan } from './ffn/plan.ts';
-import { paddedDepth, panelCount } from './gemm/panels.ts';
-import type { Panels } from './gemm/panels.ts';
+import { chunkSizes, rereadBytes, tileRowCycles } from './ffn/search.ts';
+import { paddedDepth } from './gemm/panels.ts';
 import { makespan } from './gemm/partition.ts';
 import type { TileGrid } from './gemm/partition.ts';
-import { conflictFactor, tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
+import { conflictFactor, tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { LeftOperand } from './gemm/tile.ts';
 import { canHold, rowNormalizer } from './layer-norm.ts';
-import { activationOperations } from './math.ts';
 import type { FfnProblem } from './problem.ts';
 
 export interface FfnConfig extends BlockConfig {
@@ -77,20 +75,12 @@ function tilings(problem: FfnProblem, lanes: number, caps: DeviceCaps): FfnConfi
   return found;
 }
 
-/** All panels, and the fewest that make chunks of about so many channels, of equal size where that is possible. */
-function chunkSizes(panels: number, width: number): number[] {
-  const sizes = [128, 256, 512].map((channels) => {
-    const chunks = Math.max(1, Math.round((panels * width) / channels));
-    return Math.ceil(panels / chunks);
-  });
-  return [...new Set([panels, ...sizes])];
-}
-
 /** Tiles a task, so that tasks are about equal for each thread. */
 function rowShares(tiles: number, threads: number): number[] {
   const sizes = new Set<number>([1, 2, 4].filter((size) => size <= tiles));
-  for (let parts = threads; parts <= 32 * threads && parts <= tiles; parts += threads)
-    sizes.add(Math.ceil(tiles / parts));
+  for (let share = 1; share <= 32 && share * threads <= tiles; share += Math.max(1, share >> 2)) {
+    sizes.add(Math.ceil(tiles / (share * threads)));
+  }
   return [...sizes];
 }
 
@@ -105,31 +95,15 @@ function scratchBytes(problem: FfnProblem, config: FfnConfig): number {
   return 4 * config.rowTiles * config.tileRows * (problem.inputPitch + hiddenStride + sums);
 }
 
-/** Cycles before and after a register tile's inner loop. */
-const TILE_CYCLES = 60;
-
 function estimate(problem: FfnProblem, config: FfnConfig, caps: DeviceCaps): number {
   const { rows, inputPitch, outputPitch } = problem;
   const { tileRows, lanes } = config;
   const plan = planOf(problem, config);
-  const chunks = plan.fullChunks + 1;
-  const tile = (panels: Panels, rows: number, vectors: number): number =>
-    panels.depth * tileCycles(rows, vectors, lanes, caps) + TILE_CYCLES;
-  const row = (panels: Panels, rows: number, around: number): number => {
-    const { vectors, fullPanels, lastVectors } = panels;
-    const narrow = lastVectors > 0 ? tile(panels, rows, lastVectors) : 0;
-    return (
-      fullPanels * tile(panels, rows, vectors) + narrow + rows * (fullPanels * vectors + lastVectors) * around
-    );
+  const ofRows = (rows: number): number => {
+    const { up, down } = tileRowCycles(problem, plan, config, caps, rows);
+    const conflicts = problem.norm ? 1 : conflictFactor(rows, 4 * inputPitch);
+    return up * conflicts + down + (problem.norm ? rows * (60 + (6 * inputPitch) / lanes) : 0);
   };
-  const setAside = chunks > 1 ? 2 * chunks : 0;
-  const between = 1 + activationOperations(problem.activation);
-  const conflicts = (rows: number): number => (problem.norm ? 1 : conflictFactor(rows, 4 * inputPitch));
-  const ofRows = (rows: number): number =>
-    row(plan.up, rows, between) * conflicts(rows) +
-    row(plan.down, rows, 2 + epilogueOperations(problem.epilogue) + setAside) +
-    (chunks - 1) * panelCount(plan.down) * TILE_CYCLES +
-    (problem.norm ? rows * (60 + (6 * inputPitch) / lanes) : 0);
   const weightBytes = 4 * plan.packedFloats;
   const [full, last] = [ofRows(tileRows), ofRows(rows % tileRows || tileRows)];
   const grid: TileGrid = {
@@ -138,10 +112,9 @@ function estimate(problem: FfnProblem, config: FfnConfig, caps: DeviceCaps): num
     cycles: (lastRow) => (lastRow ? last : full),
     rowBytes: 4 * tileRows * (inputPitch + outputPitch),
     rowBlockBytes: 0,
-    // Weights that do not stay in the second-level cache come from the last-level one, four times as quick as memory.
-    panelBytes: weightBytes > 0.75 * caps.l2Bytes ? weightBytes / 4 : 0,
+    panelBytes: rereadBytes(weightBytes, caps),
   };
-  // From memory they come once, shared by all threads.
+  // From memory weights come once, shared by all threads.
   return caps.threads * makespan(grid, { rowTiles: config.rowTiles, panels: 1 }, caps) + weightBytes / 8;
 }
 

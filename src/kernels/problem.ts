@@ -97,6 +97,33 @@ export interface FfnProblem {
   readonly epilogue: Epilogue;
 }
 
+/**
+ * A ConvFirst block (Lavin 2024): a grouped convolution that keeps the map's size, and two matrix products with an
+ * activation between them, `y = epilogue(φ((spatial ∗ x + spatial_bias) · upᵀ + up_bias) · downᵀ)`.
+ * Weights `spatial` [channels, channels / groups, kernelHeight, kernelWidth], `spatial_bias` [channels], and those of
+ * an `ffn`.
+ */
+export interface ConvFirstProblem {
+  readonly op: 'convfirst';
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly groups: number;
+  /** Odd; zeros around the map keep its size. */
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly hidden: number;
+  readonly outputs: number;
+  readonly inputPitch: number;
+  readonly outputPitch: number;
+  readonly spatialBias: boolean;
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  /** Of the second product. */
+  readonly epilogue: Epilogue;
+}
+
 /** Dense (groups = 1) and grouped convolution: weight [outputs, inputs / groups, kernelHeight, kernelWidth]. */
 export interface ConvProblem extends Window {
   readonly op: 'conv';
@@ -216,6 +243,7 @@ export type Problem =
   | DepthwiseProblem
   | PointwiseProblem
   | FfnProblem
+  | ConvFirstProblem
   | ConvProblem
   | LayerNormProblem
   | BatchNormProblem

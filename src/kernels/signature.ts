@@ -85,6 +85,27 @@ function tensors(problem: Problem): Parts {
         depth: inputs + hidden,
       };
     }
+    case 'convfirst': {
+      const { batch, height, width, channels, groups, kernelHeight, kernelWidth, hidden, outputs } = problem;
+      const { inputPitch, outputPitch, spatialBias, hiddenBias, epilogue } = problem;
+      const rows = batch * height * width;
+      const output = tensor('y', rows, outputs, outputPitch);
+      const taps = (channels / groups) * kernelHeight * kernelWidth;
+      return {
+        inputs: [tensor('x', rows, channels, inputPitch), ...epilogueInputs(epilogue, output)],
+        output,
+        weights: [
+          { name: 'spatial', shape: [channels, channels / groups, kernelHeight, kernelWidth] },
+          ...(spatialBias ? vectors(channels, 'spatial_bias') : []),
+          { name: 'up', shape: [hidden, channels] },
+          ...(hiddenBias ? vectors(hidden, 'up_bias') : []),
+          { name: 'down', shape: [outputs, hidden] },
+          ...epilogueWeights(epilogue, outputs),
+        ],
+        macs: rows * (channels * taps + hidden * (channels + outputs)),
+        depth: taps + channels + hidden,
+      };
+    }
     case 'conv': {
       const { batch, height, width, inputs, outputs, groups, kernelHeight, kernelWidth } = problem;
       const { inputPitch, outputPitch, epilogue } = problem;
@@ -240,6 +261,18 @@ function validate(problem: Problem): void {
     throw invalidArgument(
       `The groups of a conv must divide its channels: ${problem.groups} does not divide ${problem.inputs} and ${problem.outputs}.`,
     );
+  }
+  if (problem.op === 'convfirst') {
+    if (problem.channels % problem.groups) {
+      throw invalidArgument(
+        `The groups of a convfirst must divide its channels: ${problem.groups} does not divide ${problem.channels}.`,
+      );
+    }
+    if (problem.kernelHeight % 2 === 0 || problem.kernelWidth % 2 === 0) {
+      throw invalidArgument(
+        `The kernel of a convfirst must be odd, got ${problem.kernelHeight}×${problem.kernelWidth}.`,
+      );
+    }
   }
   if (problem.op === 'concat' && problem.channels.length !== problem.pitches.length) {
     throw invalidArgument('A concat needs one pitch for each input.');

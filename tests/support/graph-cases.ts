@@ -52,7 +52,7 @@ export function poolNode(x: Node, changes: Partial<Extract<Op, { type: 'pool' }>
   return makeNode('pool', op, [x]);
 }
 
-/** What `fuseFfn` makes of two layers, with `window` as the rest of their weights' shapes. */
+/** What `fuseBlocks` makes of two layers, with `window` as the rest of their weights' shapes. */
 function ffnNode(x: Node, changes: Partial<FfnOp>, window: readonly number[] = []): Node {
   const channels = x.shape[3];
   const op: FfnOp = {
@@ -77,6 +77,19 @@ function ffnNode(x: Node, changes: Partial<FfnOp>, window: readonly number[] = [
     scale: parameter('scale', channels),
   };
   return makeNode('f', op, [x, x], parameters);
+}
+
+/** What `fuseBlocks` makes of a ConvFirst block. */
+function convFirstNode(x: Node): Node {
+  const channels = x.shape[3];
+  const { op, parameters } = ffnNode(x, {}, [1, 1]);
+  if (op.type !== 'ffn') throw new Error('no ffn');
+  const kernel = { groups: 3, kernelHeight: 3, kernelWidth: 5, spatialBias: true };
+  return makeNode('f', { ...op, ...kernel, type: 'convfirst' }, [x, x], {
+    ...parameters,
+    spatial: { key: 'f.spatial', shape: [channels, channels / 3, 3, 5], buffer: false },
+    spatial_bias: { key: 'f.spatial_bias', shape: [channels], buffer: false },
+  });
 }
 
 const activations: readonly Activation[] = ['relu', 'relu6', 'gelu', 'silu', 'sigmoid', 'tanh'];
@@ -179,6 +192,7 @@ export const graphCases: Readonly<Record<string, Build>> = {
   'fused ConvNeXt block': (b, x) => ffnNode(b.layerNorm(x, 'ln'), { norm: { epsilon: 1e-6 } }),
   'fused block of 1×1 convolutions': (_, x) => ffnNode(x, { hiddenBias: false }, [1, 1]),
   'fused block on a vector': (b, x) => ffnNode(b.globalPool(x), {}),
+  'fused ConvFirst block': (_, x) => convFirstNode(x),
   'the input itself': (_, x) => x,
 };
 

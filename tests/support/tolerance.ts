@@ -50,10 +50,12 @@ export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): 
     }
     case 'layer-norm':
       return rounding * layerNormMagnitude(problem, inputs, weights);
+    case 'convfirst':
     case 'ffn': {
       // Behind a layer norm, the problem is that of the normalised rows, each of them off by the norm's own error.
-      const { norm: _, ...plain } = problem;
-      const x = problem.norm ? normalizedMagnitude(problem, inputs) : inputs.x;
+      const normed = problem.op === 'ffn' && problem.norm !== undefined;
+      const { norm: _, ...plain } = { norm: undefined, ...problem };
+      const x = normed ? normalizedMagnitude(problem, inputs) : inputs.x;
       const size = magnitude(plain, { ...inputs, ...(x && { x }) }, weights);
       const hidden = problem.activation === 'none' ? 0 : ACTIVATION_ERROR * Math.max(1, size);
       return STEEPEST ** 3 * (rounding * size + 2 * hidden + 2 * ACTIVATION_ERROR * Math.max(1, size));
@@ -106,7 +108,9 @@ function linear(problem: Problem): Problem {
   if (problem.op === 'elementwise') return { ...problem, steps: problem.steps.flatMap(linearStep) };
   if (!('epilogue' in problem)) return problem;
   const epilogue: Epilogue = { ...problem.epilogue, activation: 'none', finalActivation: 'none' };
-  return problem.op === 'ffn' ? { ...problem, activation: 'none', epilogue } : { ...problem, epilogue };
+  return problem.op === 'ffn' || problem.op === 'convfirst'
+    ? { ...problem, activation: 'none', epilogue }
+    : { ...problem, epilogue };
 }
 
 function linearStep(step: ElementwiseStep): ElementwiseStep[] {

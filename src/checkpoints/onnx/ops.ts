@@ -3,6 +3,7 @@ import type { Node, Parameter, Shape } from '../../graph/graph.ts';
 import type {
   BatchNormOp,
   BlurPoolOp,
+  ConvFirstOp,
   ConvOp,
   ElementwiseOp,
   FfnOp,
@@ -12,7 +13,7 @@ import type {
   PoolOp,
   ResizeOp,
 } from '../../graph/op.ts';
-import { layersOfFfn } from '../../graph/passes/fuse-ffn.ts';
+import { layersOfBlock } from '../../graph/passes/fuse-blocks.ts';
 import type { Activation, Epilogue, Padding } from '../../kernels/problem.ts';
 import type { Layout, OnnxEmitter, Value } from './emitter.ts';
 import type { OnnxAttribute } from './model.ts';
@@ -53,7 +54,8 @@ class NodeTranslation {
       case 'linear':
         return this.#linear(op);
       case 'ffn':
-        return this.#ffn(op);
+      case 'convfirst':
+        return this.#block(op);
       case 'batch-norm':
         return this.#batchNorm(op);
       case 'layer-norm':
@@ -114,10 +116,10 @@ class NodeTranslation {
   }
 
   /** Its layers, one by one: fused blocks are for devices. */
-  #ffn(op: FfnOp): Value {
+  #block(op: FfnOp | ConvFirstOp): Value {
     const [x, ...others] = this.#inputs;
     if (x === undefined) throw invalidArgument(`${this.#node.name} needs an input.`);
-    const layers = layersOfFfn({ ...this.#node, op });
+    const layers = layersOfBlock({ ...this.#node, op });
     return layers.reduce(
       (value, layer) =>
         translateNode(this.#emitter, layer, [value, ...others.slice(0, layer.inputs.length - 1)]),

@@ -27,7 +27,7 @@ export function ffn(problem: FfnProblem, inputTensors: Tensors, weights: Tensors
   );
 }
 
-/** What `fuseFfn` makes of two layers and the layer norm before them. */
+/** What `fuseBlocks` makes of two layers and the layer norm before them. */
 export const ffnDefinition: OpDefinition<FfnOp> = {
   shape(op, inputs) {
     const [batch, height, width] = onlyInput('ffn', inputs, op.epilogue.residual);

@@ -5,6 +5,7 @@ import { blurPoolDefinition } from './blur-pool.ts';
 import { channelScaleDefinition } from './channel-scale.ts';
 import { concatDefinition } from './concat.ts';
 import { convDefinition } from './conv.ts';
+import { convFirstDefinition } from './convfirst.ts';
 import { elementwiseDefinition } from './elementwise.ts';
 import { ffnDefinition } from './ffn.ts';
 import { globalPoolDefinition } from './global-pool.ts';
@@ -23,6 +24,7 @@ const definitions: Definitions = {
   conv: convDefinition,
   linear: linearDefinition,
   ffn: ffnDefinition,
+  convfirst: convFirstDefinition,
   'batch-norm': batchNormDefinition,
   'layer-norm': layerNormDefinition,
   elementwise: elementwiseDefinition,

@@ -2,14 +2,14 @@ import type { Graph } from '../graph.ts';
 import { foldBatchNorm } from './fold-batch-norm.ts';
 import { foldLayerNorm } from './fold-layer-norm.ts';
 import { foldLayerScale } from './fold-layer-scale.ts';
-import { fuseFfn } from './fuse-ffn.ts';
-import type { FuseFfnOptions } from './fuse-ffn.ts';
+import { fuseBlocks } from './fuse-blocks.ts';
+import type { FuseBlocksOptions } from './fuse-blocks.ts';
 import { fuseElementwise } from './fuse-elementwise.ts';
 import { fuseEpilogues } from './fuse-epilogues.ts';
 import { reparameterize } from './reparameterize.ts';
 import type { ReparameterizeOptions } from './reparameterize.ts';
 
-export interface OptimizeOptions extends ReparameterizeOptions, Partial<FuseFfnOptions> {
+export interface OptimizeOptions extends ReparameterizeOptions, Partial<FuseBlocksOptions> {
   /** Whether to merge parallel depthwise convolutions. Default: true. */
   readonly deploy?: boolean;
 }
@@ -29,5 +29,5 @@ export function optimize(graph: Graph, { deploy = true, ...options }: OptimizeOp
   const layerwise = fuseElementwise(fused);
   // Last, once residuals are where blocks can take them.
   const { worthFusing, pitch } = options;
-  return worthFusing ? fuseFfn(layerwise, { worthFusing, ...(pitch && { pitch }) }) : layerwise;
+  return worthFusing ? fuseBlocks(layerwise, { worthFusing, ...(pitch && { pitch }) }) : layerwise;
 }

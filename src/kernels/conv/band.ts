@@ -15,6 +15,12 @@ export interface Band {
   readonly channel: Value;
 }
 
+type BandSource = Pick<ConvProblem, 'height' | 'width' | 'inputs' | 'inputPitch'>;
+type BandLayout = Pick<
+  ConvPlan,
+  'groups' | 'groupInputs' | 'bandWidth' | 'pixelPitch' | 'rowPitch' | 'planeFloats'
+>;
+
 /**
  * Copies a band of the map to `band`, zeros where the map ends.
  *
@@ -24,8 +30,8 @@ export interface Band {
  */
 export function emitBandCopy(
   b: KernelBuilder,
-  problem: ConvProblem,
-  plan: ConvPlan,
+  problem: BandSource,
+  plan: BandLayout,
   planes: number,
   x: Buffer,
   band: Buffer,
@@ -80,8 +86,8 @@ export function emitBandCopy(
 /** Copies the channels of one pixel to the planes of their groups. */
 function copyPixel(
   b: KernelBuilder,
-  problem: ConvProblem,
-  plan: ConvPlan,
+  problem: BandSource,
+  plan: BandLayout,
   planes: number,
   x: Buffer,
   from: Value,

@@ -138,6 +138,7 @@ test('every op is exported in some case', () => {
     'channel-scale',
     'concat',
     'conv',
+    'convfirst',
     'elementwise',
     'ffn',
     'global-pool',

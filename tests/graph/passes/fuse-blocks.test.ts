@@ -4,23 +4,24 @@ import { dump } from '../../../src/graph/dump.ts';
 import { nodesOf } from '../../../src/graph/graph.ts';
 import type { Graph, Node } from '../../../src/graph/graph.ts';
 import { macsOf } from '../../../src/graph/lower.ts';
-import { fuseFfn, layersOfFfn } from '../../../src/graph/passes/fuse-ffn.ts';
+import { fuseBlocks, layersOfBlock } from '../../../src/graph/passes/fuse-blocks.ts';
 import { optimize } from '../../../src/graph/passes/index.ts';
-import type { FfnOp } from '../../../src/graph/op.ts';
+import type { ConvFirstOp, FfnOp } from '../../../src/graph/op.ts';
 import type { NodeOf } from '../../../src/graph/passes/patterns.ts';
+import { convFirst } from '../../../src/models/convfirst.ts';
 import type { Problem } from '../../../src/kernels/problem.ts';
 import { convnextBlock, replkBlocks } from '../../support/blocks.ts';
 import { countOps, expectSameOutputs } from '../../support/graph-values.ts';
 
-function graphOf(build: (b: GraphBuilder, x: Node) => Node): Graph {
+function graphOf(build: (b: GraphBuilder, x: Node) => Node, channels = 3): Graph {
   const b = new GraphBuilder('test');
-  b.output('y', build(b, b.input([2, 6, 5, 3])));
+  b.output('y', build(b, b.input([2, 6, 5, channels])));
   return b.build();
 }
 
 const always = { worthFusing: () => true };
 
-describe('fuseFfn', () => {
+describe('fuseBlocks', () => {
   it('ConvNeXt: layer norm, two linear layers and the residual become one', () => {
     const graph = graphOf((b, x) => convnextBlock(b, x, 'stages.0.0'));
     const fused = optimize(graph, always);
@@ -50,6 +51,37 @@ describe('fuseFfn', () => {
       y = %4
       "
     `);
+  });
+
+  it('ConvFirst: a grouped convolution and two 1×1 ones become one, at stride 1', () => {
+    const block = (stride: number): Graph =>
+      graphOf((b, x) => convFirst(b, x, 'block', { expansion: 3, outputs: 16, stride }), 16);
+    const fused = optimize(block(1), always);
+    expectSameOutputs(fused, block(1));
+    expect(macsOf(fused)).toBe(macsOf(block(1)));
+    expect(dump(fused)).toMatchInlineSnapshot(`
+      "test
+      %0 [2, 6, 5, 16] = input ()  input
+      %1 [2, 6, 5, 16] = conv 3×3 groups 2, bias; ffn 48, bias, relu; linear, bias, residual (%0, %0)  block.project.conv
+      y = %1
+      "
+    `);
+    const strided = optimize(block(2), always);
+    expectSameOutputs(strided, block(2));
+    expect(countOps(strided)).toEqual({ conv: 1, concat: 1, 'blur-pool': 1, ffn: 1 });
+  });
+
+  it.each([
+    ['depthwise', { groups: 'depthwise' }],
+    ['dilated', { groups: 2, dilation: 2 }],
+    ['without padding', { groups: 2, padding: 0 }],
+    ['dense', {}],
+  ] as const)('a convolution that is %s is not part of a block', (_, options) => {
+    const graph = graphOf((b, x) => {
+      const y = b.conv(x, 'spatial', { outputs: 16, kernel: 3, ...options });
+      return b.linear(b.relu(b.linear(y, 'up', 8)), 'down', 16);
+    }, 16);
+    expect(countOps(optimize(graph, always))).toEqual({ conv: 1, ffn: 1 });
   });
 
   it('asks about the block with its norm, then about the layers alone, at the pitches of the device', () => {
@@ -98,13 +130,20 @@ describe('fuseFfn', () => {
     expect(countOps(optimize(graph, always))).toEqual({ linear: 2 });
   });
 
-  it('layersOfFfn gives back what was fused', () => {
-    const graph = graphOf((b, x) => convnextBlock(b, x, 'block'));
-    const apart = optimize(graph);
-    const block = nodesOf(fuseFfn(apart, always)).find(
-      (node): node is NodeOf<FfnOp> => node.op.type === 'ffn',
-    );
+  it.each([
+    ['ConvNeXt', (b: GraphBuilder, x: Node) => convnextBlock(b, x, 'block')],
+    [
+      'ConvFirst',
+      (b: GraphBuilder, x: Node) => convFirst(b, x, 'block', { expansion: 3, outputs: 16, stride: 1 }),
+    ],
+  ])('layersOfBlock gives back what was fused: %s', (_, build) => {
+    const apart = optimize(graphOf(build, 16));
+    const block = nodesOf(fuseBlocks(apart, always)).find(isBlock);
     const layers = nodesOf(apart).slice(-3);
-    expect(block && layersOfFfn(block).map(({ op }) => op)).toEqual(layers.map(({ op }) => op));
+    expect(block && layersOfBlock(block).map(({ op }) => op)).toEqual(layers.map(({ op }) => op));
   });
 });
+
+function isBlock(node: Node): node is NodeOf<FfnOp | ConvFirstOp> {
+  return node.op.type === 'ffn' || node.op.type === 'convfirst';
+}

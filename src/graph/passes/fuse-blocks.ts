@@ -1,0 +1,179 @@
+import { NO_EPILOGUE, samePadding } from '../../kernels/problem.ts';
+import type { Epilogue, Problem } from '../../kernels/problem.ts';
+import { makeNode } from '../builder.ts';
+import { rewriteGraph, usersOf } from '../graph.ts';
+import type { Graph, Node, Parameter } from '../graph.ts';
+import { lower } from '../lower.ts';
+import type { ConvFirstOp, ConvOp, FfnOp, LayerNormOp, LinearOp } from '../op.ts';
+import { firstInput, isAffine, isLayer, ownInput, parameterOf } from './patterns.ts';
+import type { Layer, NodeOf } from './patterns.ts';
+
+export interface FuseBlocksOptions {
+  /**
+   * Whether one kernel is to compute a block, instead of one for each of its layers, in their order. Default of
+   * `optimize`: never.
+   */
+  readonly worthFusing: (fused: Problem, layers: readonly Problem[]) => boolean;
+  /** Floats from pixel to pixel for so many channels, in the problems that `worthFusing` sees. Default: no padding. */
+  readonly pitch?: (channels: number) => number;
+}
+
+/**
+ * Makes one `ffn` of two linear layers (or 1×1 convolutions) with an activation between them, and of the layer norm
+ * without weights before them; or one `convfirst`, if a grouped convolution is before them. What nobody else
+ * reads of their results never reaches memory then. Comes last, once norms and residuals are where layers can take
+ * them.
+ */
+export function fuseBlocks(
+  graph: Graph,
+  { worthFusing, pitch = (channels) => channels }: FuseBlocksOptions,
+): Graph {
+  const users = usersOf(graph);
+  const problemOf = (node: Node): Problem => lower(node, pitch).problem;
+  return rewriteGraph(graph, (node, original) => {
+    const up = ownInput(users, node, original);
+    if (!isProduct(node) || up === undefined || !isProduct(up) || !onlyActivates(up)) return node;
+    const [originalUp] = original.inputs;
+    const before = originalUp && ownInput(users, up, originalUp);
+    const blocks: readonly (readonly [Node, readonly Node[]])[] = [
+      ...(before && isPlainNorm(before) ? [[fuseFfn(up, node, before), [before, up, node]] as const] : []),
+      ...(before && isSpatial(before)
+        ? [[fuseConvFirst(before, up, node), [before, up, node]] as const]
+        : []),
+      [fuseFfn(up, node), [up, node]],
+    ];
+    const block = blocks.find(([fused, layers]) => worthFusing(problemOf(fused), layers.map(problemOf)));
+    return block?.[0] ?? node;
+  });
+}
+
+/** A linear layer, or a convolution that is one. */
+function isProduct(node: Node): node is Layer {
+  if (!isLayer(node)) return false;
+  if (node.op.type === 'linear') return true;
+  const { groups, kernelHeight, kernelWidth, stride, padding } = node.op;
+  const padded = Object.values(padding).some((side) => side > 0);
+  return groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && !padded;
+}
+
+/** Whether a layer does no more than add its bias and apply an activation. */
+function onlyActivates({ op: { epilogue } }: Layer): boolean {
+  return !epilogue.scale && !epilogue.residual && epilogue.finalActivation === 'none';
+}
+
+function isPlainNorm(node: Node): node is NodeOf<LayerNormOp> {
+  return node.op.type === 'layer-norm' && !node.op.affine;
+}
+
+/** A grouped convolution that keeps the size of the map and does no more than add its bias. */
+function isSpatial(node: Node): node is NodeOf<ConvOp> {
+  if (node.op.type !== 'conv' || !isAffine(node.op.epilogue)) return false;
+  const { groups, outputs, kernelHeight, kernelWidth, stride, dilation, padding } = node.op;
+  const channels = node.inputs[0]?.shape[3];
+  const same = samePadding(kernelHeight, kernelWidth);
+  const keepsSize =
+    kernelHeight % 2 === 1 &&
+    kernelWidth % 2 === 1 &&
+    stride === 1 &&
+    dilation === 1 &&
+    padding.top === same.top &&
+    padding.bottom === same.bottom &&
+    padding.left === same.left &&
+    padding.right === same.right;
+  return keepsSize && outputs === channels && groups > 1 && groups < outputs;
+}
+
+function fuseFfn(up: Layer, down: Layer, norm?: NodeOf<LayerNormOp>): Node {
+  const op: FfnOp = {
+    type: 'ffn',
+    ...productsOf(up, down),
+    ...(norm && { norm: { epsilon: norm.op.epsilon } }),
+  };
+  const inputs = [firstInput(norm ?? up), ...down.inputs.slice(1)];
+  return makeNode(down.name, op, inputs, productParameters(up, down));
+}
+
+function fuseConvFirst(spatial: NodeOf<ConvOp>, up: Layer, down: Layer): Node {
+  const { groups, kernelHeight, kernelWidth, epilogue } = spatial.op;
+  const op: ConvFirstOp = {
+    type: 'convfirst',
+    groups,
+    kernelHeight,
+    kernelWidth,
+    spatialBias: epilogue.bias,
+    ...productsOf(up, down),
+  };
+  const inputs = [firstInput(spatial), ...down.inputs.slice(1)];
+  return makeNode(down.name, op, inputs, {
+    spatial: parameterOf(spatial, 'weight'),
+    ...(epilogue.bias && { spatial_bias: parameterOf(spatial, 'bias') }),
+    ...productParameters(up, down),
+  });
+}
+
+function productsOf(up: Layer, down: Layer): Omit<FfnOp, 'type' | 'norm'> {
+  const { bias: hiddenBias, activation } = up.op.epilogue;
+  return {
+    hidden: up.op.outputs,
+    outputs: down.op.outputs,
+    hiddenBias,
+    activation,
+    epilogue: down.op.epilogue,
+  };
+}
+
+function productParameters(up: Layer, down: Layer): Readonly<Record<string, Parameter>> {
+  const { weight: _, ...vectors } = down.parameters;
+  return {
+    ...vectors,
+    up: parameterOf(up, 'weight'),
+    ...(up.op.epilogue.bias && { up_bias: parameterOf(up, 'bias') }),
+    down: parameterOf(down, 'weight'),
+  };
+}
+
+/** The layers that a block stands for: a norm or a grouped convolution, if any, then two products, one behind the other. */
+export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {
+  const { hidden, outputs, hiddenBias, activation, epilogue } = node.op;
+  const { spatial: _, spatial_bias: __, up, up_bias: bias, down, ...vectors } = node.parameters;
+  const before = layerBefore(node);
+  const between = { ...NO_EPILOGUE, bias: hiddenBias, activation };
+  const first = makeNode(node.name, productOp(up, hidden, between), [before ?? firstInput(node)], {
+    ...(up && { weight: up }),
+    ...(bias && { bias }),
+  });
+  const inputs = [first, ...node.inputs.slice(1)];
+  const second = makeNode(node.name, productOp(down, outputs, epilogue), inputs, {
+    ...vectors,
+    ...(down && { weight: down }),
+  });
+  return before ? [before, first, second] : [first, second];
+}
+
+function layerBefore(node: NodeOf<FfnOp | ConvFirstOp>): Node | undefined {
+  const x = firstInput(node);
+  if (node.op.type === 'ffn') {
+    const { norm } = node.op;
+    return norm && makeNode(node.name, { type: 'layer-norm', affine: false, ...norm }, [x]);
+  }
+  const { groups, kernelHeight, kernelWidth, spatialBias } = node.op;
+  const window = { kernelHeight, kernelWidth, stride: 1, dilation: 1 };
+  const padding = samePadding(kernelHeight, kernelWidth);
+  const epilogue = { ...NO_EPILOGUE, bias: spatialBias };
+  return makeNode(
+    node.name,
+    { type: 'conv', outputs: x.shape[3], groups, ...window, padding, epilogue },
+    [x],
+    {
+      weight: parameterOf(node, 'spatial'),
+      ...(spatialBias && { bias: parameterOf(node, 'spatial_bias') }),
+    },
+  );
+}
+
+/** The layer whose weights have this shape: [outputs, inputs], or [outputs, inputs, 1, 1]. */
+function productOp(weight: Parameter | undefined, outputs: number, epilogue: Epilogue): LinearOp | ConvOp {
+  if (weight?.shape.length !== 4) return { type: 'linear', outputs, epilogue };
+  const window = { groups: 1, kernelHeight: 1, kernelWidth: 1, stride: 1, dilation: 1 };
+  return { type: 'conv', outputs, ...window, padding: samePadding(1, 1), epilogue };
+}

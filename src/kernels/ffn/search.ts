@@ -1,0 +1,51 @@
+import type { DeviceCaps } from '../../core/caps.ts';
+import { epilogueOperations } from '../epilogue.ts';
+import { panelCount } from '../gemm/panels.ts';
+import type { Panels } from '../gemm/panels.ts';
+import { tileCycles } from '../gemm/shapes.ts';
+import { activationOperations } from '../math.ts';
+import type { BlockConfig, BlockPlan, TwoProducts } from './plan.ts';
+
+/** All panels, and the fewest that make chunks of about so many channels, of equal size where that is possible. */
+export function chunkSizes(panels: number, width: number): number[] {
+  const sizes = [128, 256, 512].map((channels) => {
+    const chunks = Math.max(1, Math.round((panels * width) / channels));
+    return Math.ceil(panels / chunks);
+  });
+  return [...new Set([panels, ...sizes])];
+}
+
+/** Cycles before and after a register tile's inner loop. */
+const TILE_CYCLES = 60;
+
+/** Cycles of both products for one tile of so many rows. */
+export function tileRowCycles(
+  products: TwoProducts,
+  plan: BlockPlan,
+  { lanes }: BlockConfig,
+  caps: DeviceCaps,
+  rows: number,
+): { readonly up: number; readonly down: number } {
+  const tile = (panels: Panels, vectors: number): number =>
+    panels.depth * tileCycles(rows, vectors, lanes, caps) + TILE_CYCLES;
+  const product = (panels: Panels, around: number): number => {
+    const { vectors, fullPanels, lastVectors } = panels;
+    const narrow = lastVectors > 0 ? tile(panels, lastVectors) : 0;
+    return fullPanels * tile(panels, vectors) + narrow + rows * (fullPanels * vectors + lastVectors) * around;
+  };
+  const setAside = plan.fullChunks > 0 ? 2 * (plan.fullChunks + 1) : 0;
+  return {
+    up: product(plan.up, 1 + activationOperations(products.activation)),
+    down:
+      product(plan.down, 2 + epilogueOperations(products.epilogue) + setAside) +
+      plan.fullChunks * panelCount(plan.down) * TILE_CYCLES,
+  };
+}
+
+/**
+ * Bytes of weights that each task reads anew, as if from memory: those that do not stay in the second-level cache come
+ * from the last-level one, four times as quick as memory.
+ */
+export function rereadBytes(weightBytes: number, caps: DeviceCaps): number {
+  return weightBytes > 0.75 * caps.l2Bytes ? weightBytes / 4 : 0;
+}

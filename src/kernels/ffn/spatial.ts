@@ -1,0 +1,122 @@
+import { KernelBuilder } from '../../codegen/builder.ts';
+import type { Buffer, Kernel, Value } from '../../codegen/ir.ts';
+import { kernelName } from '../family.ts';
+import type { ConvFirstProblem } from '../problem.ts';
+
+/** Where the grouped convolution's weights lie in `packed`: [group, vector][ky][input][kx][lanes], then its bias. */
+export interface SpatialLayout {
+  readonly offset: number;
+  readonly biasOffset: number | undefined;
+  /** One behind the last float. */
+  readonly end: number;
+}
+
+export function spatialLayout(problem: ConvFirstProblem, start: number): SpatialLayout {
+  const { channels, groups, kernelHeight, kernelWidth, spatialBias } = problem;
+  const offset = Math.ceil(start / 16) * 16;
+  const weightsEnd = offset + (channels * channels * kernelHeight * kernelWidth) / groups;
+  return {
+    offset,
+    biasOffset: spatialBias ? weightsEnd : undefined,
+    end: weightsEnd + (spatialBias ? channels : 0),
+  };
+}
+
+export function packSpatial(problem: ConvFirstProblem, layout: SpatialLayout, lanes: number): Kernel {
+  const { channels, groups, kernelHeight, kernelWidth, spatialBias } = problem;
+  const width = channels / groups;
+  const b = new KernelBuilder({
+    name: kernelName('convfirst_pack', channels, groups, `k${kernelHeight}x${kernelWidth}`, `l${lanes}`),
+    description: `packs weights [${channels}, ${width}, ${kernelHeight}, ${kernelWidth}] of a grouped convolution`,
+    lanes,
+    tasks: groups,
+  });
+  const weight = b.input('spatial');
+  const bias = spatialBias ? b.input('spatial_bias') : undefined;
+  const packed = b.output('packed');
+  b.for(0, width, 1, (o) => {
+    const output = b.add(b.mul(b.task, width), o);
+    const block = b.mul(b.div(output, lanes), kernelHeight * width * kernelWidth * lanes);
+    const lane = b.add(block, b.rem(output, lanes));
+    b.for(0, width, 1, (i) => {
+      for (let ky = 0; ky < kernelHeight; ky++) {
+        for (let kx = 0; kx < kernelWidth; kx++) {
+          const from = b.mul(b.add(b.mul(output, width), i), kernelHeight * kernelWidth);
+          const to = b.add(lane, b.mul(i, kernelWidth * lanes));
+          const value = b.loadScalar(weight, from, ky * kernelWidth + kx);
+          b.store(packed, to, value, layout.offset + (ky * width * kernelWidth + kx) * lanes);
+        }
+      }
+    });
+    if (bias && layout.biasOffset !== undefined) {
+      b.store(packed, output, b.loadScalar(bias, output), layout.biasOffset);
+    }
+  });
+  return b.build();
+}
+
+/** A band of the map with zeros around it, and what the convolution makes of it. */
+export interface SpatialBlock {
+  readonly packed: Buffer;
+  readonly band: Buffer;
+  /** Floats from one row of the band to the next; pixels are inputPitch apart. */
+  readonly rowPitch: number;
+  readonly rows: number;
+  /** Pixel p of the result is at p · stride. */
+  readonly result: Buffer;
+  readonly stride: number;
+}
+
+/**
+ * Emits the grouped convolution of a band. A register tile holds `pixels` neighbouring outputs of a row for one vector
+ * of a group; each input is broadcast once for all taps of a row of the kernel that meet it.
+ */
+export function emitSpatial(
+  b: KernelBuilder,
+  problem: ConvFirstProblem,
+  layout: SpatialLayout,
+  pixels: number,
+  block: SpatialBlock,
+): void {
+  const { width, channels, groups, kernelHeight, kernelWidth, inputPitch } = problem;
+  const { lanes } = b;
+  const { packed, band, rowPitch, result, stride } = block;
+  const groupWidth = channels / groups;
+  const vectorFloats = kernelHeight * groupWidth * kernelWidth * lanes;
+
+  const emitTile = (row: Value, column: Value, vector: Value): void => {
+    const channel = b.mul(vector, lanes);
+    const firstInput = b.mul(b.div(channel, groupWidth), groupWidth);
+    const accumulators = Array.from({ length: pixels }, () =>
+      b.variable(layout.biasOffset === undefined ? b.vec(0) : b.loadVec(packed, channel, layout.biasOffset)),
+    );
+    const corner = b.add(b.add(b.mul(row, rowPitch), b.mul(column, inputPitch)), firstInput);
+    const weights = b.mul(vector, vectorFloats);
+    for (let ky = 0; ky < kernelHeight; ky++) {
+      b.for(0, groupWidth, 1, (i) => {
+        const from = b.add(weights, b.mul(i, kernelWidth * lanes));
+        const taps = Array.from({ length: kernelWidth }, (_, kx) =>
+          b.loadVec(packed, from, layout.offset + (ky * groupWidth * kernelWidth + kx) * lanes),
+        );
+        const input = b.add(corner, i);
+        for (let q = 0; q < pixels + kernelWidth - 1; q++) {
+          const value = b.loadBroadcast(band, input, ky * rowPitch + q * inputPitch);
+          taps.forEach((tap, kx) => {
+            const accumulator = accumulators[q - kx];
+            accumulator?.set(b.fma(value, tap, accumulator.get()));
+          });
+        }
+      });
+    }
+    const to = b.add(b.mul(b.add(b.mul(row, width), column), stride), channel);
+    accumulators.forEach((accumulator, p) => b.store(result, to, accumulator.get(), p * stride));
+  };
+
+  b.for(0, block.rows, 1, (row) => {
+    b.for(0, width, pixels, (start) => {
+      // The last tile of a row overlaps the one before.
+      const column = width % pixels === 0 ? start : b.min(start, width - pixels);
+      b.for(0, channels / lanes, 1, (vector) => emitTile(row, column, vector));
+    });
+  });
+}
