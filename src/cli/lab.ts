@@ -7,6 +7,7 @@ import { deviceCommand } from './lab/device.ts';
 import { gapCommand } from './lab/gap.ts';
 import { mediantCommand } from './lab/mediant.ts';
 import { projectCommand } from './lab/project.ts';
+import { reproduceCommand } from './lab/reproduce.ts';
 import { rooflineCommand } from './lab/roofline.ts';
 import { scalingCommand } from './lab/scaling.ts';
 import { tensorMachineCommand } from './lab/tensor-machine.ts';
@@ -23,6 +24,7 @@ const commands = [
   projectCommand,
   scalingCommand,
   tensorMachineCommand,
+  reproduceCommand,
 ];
 
 /** `widefield lab`: why a network is fast or slow on a device. */

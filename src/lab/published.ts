@@ -53,6 +53,7 @@ const LAVIN = 'Lavin, On the Efficiency of Convolutional Neural Networks, arXiv 
 const SLAK =
   'Liu et al., More ConvNets in the 2020s: Scaling up Kernels Beyond 51x51 using Sparsity, ICLR 2023';
 const CONVNEXT = 'Liu et al., A ConvNet for the 2020s, CVPR 2022';
+const MEGENGINE = "MegEngine's study of large-kernel depthwise convolution";
 const REPLKNET = 'Ding et al., Scaling Up Your Kernels to 31x31, CVPR 2022';
 
 export const imageNetLatencies: Published<PublishedLatency> = {
@@ -222,6 +223,84 @@ export const slakSizes: Published<PublishedSize> = {
     { name: 'SLaK-T, sparse 0.82, ×2.5', parametersM: 32, gmacs: 5.1 },
   ],
 };
+
+export const convfirstSizes: Published<PublishedSize> = {
+  source: `${LAVIN}, Table 3 and text`,
+  setting: 'one image of 256×256',
+  rows: [
+    { name: 'convfirst-pico', parametersM: 5.91, gmacs: 0.86 },
+    { name: 'convfirst-nano', parametersM: 10.17, gmacs: 1.812 },
+    { name: 'convfirst-tiny', parametersM: 17.24, gmacs: 3.227 },
+    { name: 'convfirst-small', parametersM: 28.55, gmacs: 5.493 },
+  ],
+};
+
+/** Operations of one layer of a network for one image. */
+export interface PublishedLayer {
+  /** Names of a layer and of the blocks after it that are like it. */
+  readonly layers: readonly string[];
+  readonly what: string;
+  readonly megaOps: number;
+}
+
+export const picoLayers: Published<PublishedLayer> & { readonly bodyMegaOps: number } = {
+  source: `${LAVIN}, Table 6`,
+  setting: 'ConvFirst-Pico, one image of 256×256, each layer; the head is not in the sum',
+  rows: [
+    { layers: ['stem.conv'], what: 'stem', megaOps: 14.16 },
+    { layers: ['stages.1.0'], what: 'ConvFirst 16c3', megaOps: 88.08 },
+    { layers: ['stages.2.0'], what: 'ConvFirst 16→32 stride 2', megaOps: 88.08 },
+    { layers: ['stages.2.1'], what: 'ConvFirst 32c6', megaOps: 119.54 },
+    { layers: ['stages.4.0'], what: 'MBConv 48→128 stride 2', megaOps: 59.87 },
+    { layers: ['stages.4.1'], what: 'MBConv 128c at 16×16', megaOps: 86.05 },
+    { layers: ['stages.5.1'], what: 'MBConv 128c at 8×8', megaOps: 21.56 },
+  ],
+  bodyMegaOps: 1696.9,
+};
+
+/** A network at a resolution, and what larger kernels add to it. */
+export const replknetSizes: Published<
+  PublishedSize & { readonly model: string; readonly resolution: number }
+> & {
+  readonly growth: {
+    readonly from: string;
+    readonly to: string;
+    readonly macs: number;
+    readonly parameters: number;
+  };
+} = {
+  source: REPLKNET,
+  setting: 'one image, small kernels merged into large ones',
+  rows: [
+    { name: 'RepLKNet-31B at 224', model: 'replknet-31b', resolution: 224, parametersM: 79, gmacs: 15.3 },
+    { name: 'RepLKNet-31B at 384', model: 'replknet-31b', resolution: 384, parametersM: 79, gmacs: 45.1 },
+  ],
+  // Percent, for kernels of 31-29-27-13 instead of 3-3-3-3.
+  growth: { from: 'replknet-3b', to: 'replknet-31b', macs: 18.6, parameters: 10.4 },
+};
+
+/** One figure by itself. */
+export interface PublishedFigure {
+  readonly name: string;
+  readonly unit: string;
+  readonly value: number;
+  /** Digits after the point that are printed. */
+  readonly decimals: number;
+}
+
+export const largeKernelFigures = {
+  source: MEGENGINE,
+  setting: 'RTX 2080 Ti, f32, bandwidth of L2',
+  rows: [
+    { name: 'peak', unit: 'TFLOP/s', value: 13.447, decimals: 3 },
+    { name: 'ridge', unit: 'FLOP/byte', value: 6.225, decimals: 3 },
+    { name: 'dense, 32×32 blocks', unit: 'FLOP/byte', value: 8, decimals: 0 },
+    { name: 'im2col, BN = 1', unit: 'FLOP/byte', value: 0.25, decimals: 2 },
+    { name: 'im2col, at most', unit: 'FLOP/byte', value: 0.5, decimals: 1 },
+    { name: 'direct 3×3, tile of 4×32', unit: 'FLOP/byte', value: 2.7, decimals: 2 },
+    { name: 'direct 3×3, tile of 4×32, at most', unit: 'TFLOP/s', value: 5.84, decimals: 2 },
+  ],
+} as const satisfies Published<PublishedFigure>;
 
 /** One depthwise layer's time for a square map, in milliseconds. */
 export interface PublishedDepthwise {

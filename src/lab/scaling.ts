@@ -131,7 +131,8 @@ function decomposedSize(kernels: readonly number[], widthFactor = 1): Size {
   return sizeOf(slak({ widthFactor, kernels }).build());
 }
 
-function sizeOf(graph: Graph): Size {
+/** Of a classifier: what is trained, and what one run multiplies. */
+export function sizeOf(graph: Graph): Size {
   const classifier = selectOutputs(graph, ['logits']);
   const trained = parametersOf(classifier).filter(({ buffer }) => !buffer);
   return {

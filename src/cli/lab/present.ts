@@ -70,7 +70,7 @@ export async function renderPng(svg: string): Promise<Uint8Array> {
     );
   });
   return sharp(Buffer.from(svg), { density: SVG_DENSITY * PNG_SCALE })
-    .png({ compressionLevel: 9, palette: true })
+    .png()
     .toBuffer();
 }
 

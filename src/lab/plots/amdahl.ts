@@ -27,8 +27,7 @@ export function plotAmdahl(
         label: 'speed-up of the whole network',
         from: 1,
         to: most,
-        marginLeft: 230,
-        marginRight: 330,
+        labels: [...kinds, ...steps].map(({ name }) => name),
         series: KIND_SCALE,
       },
     );

@@ -4,7 +4,7 @@ import { invalidArgument } from '../../core/errors.ts';
 import { drawAxis } from './axes.ts';
 import { WIDTH } from './figure.ts';
 import type { Panel } from './figure.ts';
-import { seriesScale } from './style.ts';
+import { labelWidth, seriesScale } from './style.ts';
 
 const BAR = 22;
 const MARGIN = { top: 6, bottom: 46 };
@@ -23,8 +23,8 @@ export interface BarPanelOptions {
   /** Where bars start: 0, or the least value of a logarithmic axis; default 0. */
   readonly from?: number;
   readonly type?: 'log' | 'linear';
-  readonly marginLeft: number;
-  readonly marginRight?: number;
+  /** Names to leave room for at the left, where panels above each other are to align; default the rows. */
+  readonly labels?: readonly string[];
   /** Where the axis ends; default the largest value. */
   readonly to?: number;
   /** Colours of series; default as they come. */
@@ -34,9 +34,11 @@ export interface BarPanelOptions {
 /** Horizontal bars, those of a row below each other, with texts at their ends. Throws `invalid-argument` if there are none. */
 export function barPanel(bars: readonly Bar[], options: BarPanelOptions): Panel {
   if (bars.length === 0) throw invalidArgument('There is no bar to draw.');
-  const { heading, label, type = 'linear', marginLeft, marginRight = 200 } = options;
+  const { heading, label, type = 'linear' } = options;
   const series = options.series ?? seriesScale([...new Set(bars.map((bar) => bar.series))]);
   const rows = [...new Set(bars.map(({ row }) => row))];
+  const marginLeft = 28 + labelWidth(options.labels ?? rows);
+  const marginRight = 20 + labelWidth(bars.map(({ text }) => text));
   const most = options.to ?? Math.max(...bars.map(({ value }) => value));
   const from = options.from ?? (type === 'log' ? Math.min(...bars.map(({ value }) => value)) / 2 : 0);
   // Each bar has a place of its own; a row's name stands beside the middle of its bars.
@@ -48,7 +50,7 @@ export function barPanel(bars: readonly Bar[], options: BarPanelOptions): Panel 
   const isFirst = ({ row, place }: { row: string; place: string }): boolean => place === `${row} 0`;
   const x = drawAxis('x', { label, type, domain: [from, most], labelOffset: 36 });
   return {
-    width: WIDTH,
+    width: Math.max(WIDTH, marginLeft + 420 + marginRight),
     height: MARGIN.top + MARGIN.bottom + places.length * (rows.length === bars.length ? BAR : 0.82 * BAR),
     ...(heading !== undefined && { heading }),
     options: {

@@ -24,8 +24,6 @@ export function plotBlocks(blocks: readonly BlockTimes[], text: FigureText): str
     label: 'time, µs',
     type: 'log',
     from: 10,
-    marginLeft: 170,
-    marginRight: 210,
   });
   return drawFigure(text, [[panel]]);
 }

@@ -4,7 +4,7 @@ import { invalidArgument } from '../../core/errors.ts';
 import { drawAxis } from './axes.ts';
 import type { Axis } from './axes.ts';
 import type { Panel } from './figure.ts';
-import { seriesScale, spread } from './style.ts';
+import { labelWidth, seriesScale, spread } from './style.ts';
 
 /** Least distance of two labels at the ends of curves. */
 const LABEL_PIXELS = 14;
@@ -27,8 +27,6 @@ export interface CurvePanelOptions {
   readonly heading?: string;
   readonly x: CurveAxis;
   readonly y: CurveAxis;
-  /** For the names at the ends. */
-  readonly marginRight: number;
   /** More marks, drawn before the curves. */
   readonly marks?: readonly Plot.Markish[];
 }
@@ -40,7 +38,7 @@ type CurveAxis = Pick<Axis, 'label' | 'type' | 'ticks' | 'format'> & Partial<Pic
  * Throws `invalid-argument` if there is nothing to draw.
  */
 export function curvePanel(curves: readonly Curve[], options: CurvePanelOptions): Panel {
-  const { width, height, heading, x, y, marginRight, marks = [] } = options;
+  const { width, height, heading, x, y, marks = [] } = options;
   const all = curves.flatMap(({ points }) => points);
   if (all.length === 0) throw invalidArgument('There is no curve to draw.');
   const groups = [...new Set(curves.map(groupOf))];
@@ -79,7 +77,12 @@ export function curvePanel(curves: readonly Curve[], options: CurvePanelOptions)
       marginTop: MARGIN.top,
       marginBottom: MARGIN.bottom,
       marginLeft: MARGIN.left,
-      marginRight,
+      marginRight:
+        20 +
+        labelWidth(
+          curves.map(({ name }) => name),
+          'bold',
+        ),
       x: { ...xAxis.scale, insetLeft: 4, insetRight: 4 },
       y: yAxis.scale,
       color: seriesScale(groups),

@@ -41,7 +41,6 @@ export function plotDevice(device: DeviceRecord, text: FigureText): string {
   const panel = curvePanel(curves, {
     width: WIDTH,
     height: 420,
-    marginRight: 250,
     x: { label: 'intensity, op/byte', type: 'log' },
     y: { label: 'attainable, TFLOP/s', type: 'log' },
   });

@@ -9,6 +9,8 @@ import { percent, seriesScale, spread } from './style.ts';
 
 const WIDTH = 650;
 const LABEL_PIXELS = 14;
+/** Percent of accuracy within which points of one network cover labels of another. */
+const CLOSE_ACCURACY = 0.15;
 const MARGIN = { top: 12, bottom: 46, left: 72, right: 170 };
 
 interface Row extends GapPoint {
@@ -81,7 +83,7 @@ function gapPanel(
       marks: [
         ...x.marks,
         ...accuracy.marks,
-        ...(type === 'log' ? [efficiencyLabels(rows)] : []),
+        ...(type === 'log' ? [efficiencyLabels(rows, to / from)] : []),
         Plot.link(rows, {
           ...{ x1: 'idealMs', x2: 'actualMs', y1: y, y2: y, stroke: 'family', strokeWidth: 2 },
         }),
@@ -108,15 +110,26 @@ function gapPanel(
   };
 }
 
-/** C in the middle of each line, which on a logarithmic axis is at the geometric mean. */
-function efficiencyLabels(rows: readonly Row[]): Plot.Markish {
-  return Plot.text(rows, {
-    ...{ x: ({ idealMs, actualMs }: Row) => Math.sqrt(idealMs * actualMs), y: 'accuracy', dy: -7 },
-    ...{
-      text: ({ efficiency }: Row) => percent(efficiency),
-      fontSize: 9.5,
-      stroke: 'white',
-      fill: '#222222',
-    },
+/**
+ * C above each line: in its middle, which on a logarithmic axis is the geometric mean, or else where no point of a network
+ * just above is in the way.
+ */
+function efficiencyLabels(rows: readonly Row[], range: number): Plot.Markish {
+  const pixels = (WIDTH - MARGIN.left - MARGIN.right) / Math.log(range);
+  const near = (a: number, b: number): boolean => Math.abs(Math.log(a / b)) * pixels < 24;
+  const placed = rows.map((row) => {
+    const above = rows.filter(
+      ({ accuracy }) => accuracy > row.accuracy && accuracy < row.accuracy + CLOSE_ACCURACY,
+    );
+    const points = above.flatMap(({ idealMs, actualMs }) => [idealMs, actualMs]);
+    const places = [0.5, 0.35, 0.65, 0.25, 0.75].map(
+      (share) => row.idealMs * (row.actualMs / row.idealMs) ** share,
+    );
+    const free = places.find((place) => !points.some((point) => near(point, place)));
+    return { ...row, place: free ?? places[0] };
+  });
+  return Plot.text(placed, {
+    ...{ x: 'place', y: 'accuracy', dy: -7, fontSize: 9.5, stroke: 'white', fill: '#222222' },
+    text: ({ efficiency }: Row) => percent(efficiency),
   });
 }

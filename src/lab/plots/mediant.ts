@@ -31,9 +31,8 @@ export function plotMediant(
     },
   ]);
   const panel = curvePanel(lines, {
-    width: WIDTH,
+    width: WIDTH + 60,
     height: 460,
-    marginRight: 236,
     x: { label: 'op:byte ratio of the device' },
     y: { label: 'highest efficiency', domain: [0, 1], format: (share) => percent(share).replace('.0', '') },
     marks:

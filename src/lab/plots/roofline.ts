@@ -184,7 +184,6 @@ function timePanel({ direct }: LargeKernelStudy): Panel {
       width: WIDTH,
       height: 320,
       heading: 'Least time of the whole layer',
-      marginRight: 190,
       x: { label: 'kernel size K (K × K taps)', ticks: forward.map(({ kernel }) => kernel) },
       y: { label: 'time, ms', type: 'log' },
     },

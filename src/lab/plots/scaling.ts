@@ -16,7 +16,6 @@ export function plotScaling(sweep: readonly ScalingPoint[], text: FigureText): s
       width: WIDTH / 2,
       height: 380,
       heading,
-      marginRight: 104,
       x: { label: 'kernel size K of the first stage' },
       y: { label },
     });

@@ -99,3 +99,9 @@ export function logTicks(from: number, to: number): number[] {
     .flatMap((power) => steps.map((step) => Number(`${step}e${power}`)))
     .filter((tick) => tick >= from * (1 - 1e-9) && tick <= to * (1 + 1e-9));
 }
+
+/** About the most pixels that the longest of these texts takes at 12 pixels, in a wide font. */
+export function labelWidth(texts: readonly string[], weight: 'normal' | 'bold' = 'normal'): number {
+  const longest = Math.max(0, ...texts.map((text) => text.length));
+  return Math.ceil(longest * (weight === 'bold' ? 7.9 : 7.1));
+}

@@ -17,9 +17,7 @@ export function plotThroughput(rows: readonly ThroughputBound[], text: FigureTex
     },
     { row: title, series: 'at most', value: bound, text: `${digits(bound)} at most` },
   ]);
-  return drawFigure(text, [
-    [barPanel(bars, { label: 'images a second', marginLeft: 320, marginRight: 190 })],
-  ]);
+  return drawFigure(text, [[barPanel(bars, { label: 'images a second' })]]);
 }
 
 /** One depthwise layer's measured times and least times, for full and for decomposed kernels, over the map's size. */
@@ -40,7 +38,6 @@ export function plotDepthwise(rows: readonly DepthwiseBound[], text: FigureText)
   const panel = curvePanel(curves, {
     width: WIDTH,
     height: 400,
-    marginRight: 190,
     x: { label: 'map size R (R × R pixels)', type: 'log', ticks: rows.map(({ size }) => size) },
     y: { label: 'time, ms', type: 'log' },
   });

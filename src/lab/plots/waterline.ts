@@ -12,6 +12,8 @@ const HEIGHT = 300;
 const LANE = 19;
 const MARGIN = { left: 150, right: 130, top: 10 };
 const AXIS = 38;
+/** Kernels of a smaller share of the axis are too thin for lines around them. */
+const THIN = 0.006;
 
 /** A waterline and what it is of, such as a network. */
 export interface TitledWaterline {
@@ -99,17 +101,17 @@ function intensityPanel(
       marks: [
         ...y.marks,
         Plot.rect([opByte], { x1: 0, x2: end, y1: floor, y2: opByte, fill: WATER, fillOpacity: 0.13 }),
-        Plot.rect(high, {
-          x1: 'startMs',
-          x2: 'endMs',
-          y1: floor,
-          y2: 'intensity',
-          fill: 'kind',
-          stroke: 'white',
-          strokeWidth: 0.35,
-          title: (bar: Bar) =>
-            `${bar.name} (${bar.kind}): ${digits(bar.intensity)} op/byte, ${digits(bar.timeUs)} µs`,
-        }),
+        // Lines between kernels, where there is room for them.
+        ...[true, false].map((isWide) =>
+          Plot.rect(
+            high.filter((bar) => bar.endMs - bar.startMs > THIN * end === isWide),
+            {
+              ...{ x1: 'startMs', x2: 'endMs', y1: floor, y2: 'intensity', fill: 'kind' },
+              ...(isWide && { stroke: 'white', strokeWidth: 0.35 }),
+              title: describe,
+            },
+          ),
+        ),
         Plot.ruleY([opByte], { stroke: '#0072B2', strokeWidth: 2 }),
         Plot.text([`waterline:\nop:byte ${digits(opByte)}`], {
           x: end,
@@ -125,6 +127,10 @@ function intensityPanel(
   };
 }
 
+function describe({ name, kind, intensity, timeUs }: Bar): string {
+  return `${name} (${kind}): ${digits(intensity)} op/byte, ${digits(timeUs)} µs`;
+}
+
 function lanePanel({ minLatencyMs }: Waterline, bars: readonly Bar[], end: number): Panel {
   const time = new Map<KernelKind, number>();
   for (const bar of bars) time.set(bar.kind, (time.get(bar.kind) ?? 0) + bar.timeUs / 1e3);
@@ -137,7 +143,14 @@ function lanePanel({ minLatencyMs }: Waterline, bars: readonly Bar[], end: numbe
       marginLeft: MARGIN.left,
       marginRight: MARGIN.right,
       marginBottom: AXIS + 18,
-      x: { domain: [0, end], label: 'time, ms', labelAnchor: 'center', labelArrow: false, ticks: 8 },
+      x: {
+        domain: [0, end],
+        label: 'time, ms',
+        labelAnchor: 'center',
+        labelArrow: false,
+        labelOffset: 34,
+        ticks: 8,
+      },
       y: { domain: kinds.map(({ kind }) => kind), label: null, tickSize: 0, padding: 0.12 },
       color: KIND_SCALE,
       marks: [
