@@ -85,7 +85,7 @@ const EPILOGUE_REGISTERS = 6;
  */
 export function finishCycles(rows: number, vectors: number, operations: number, caps: DeviceCaps): number {
   const isCrowded = caps.vectorRegisters >= 32 && rows * vectors > caps.vectorRegisters - EPILOGUE_REGISTERS;
-  return rows * vectors * (isCrowded ? 9 + operations : 2 + 0.4 * operations);
+  return rows * vectors * (isCrowded ? 5 + operations : 2 + 0.4 * operations);
 }
 
 /** Sets and ways of a first-level cache: 64 sets of lines of 64 bytes, 8 ways. */
