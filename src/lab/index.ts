@@ -1,4 +1,4 @@
-/** The analyses, all pure and at home in browsers. Measuring and storing records of machines needs Node. */
+/** The analyses, all pure and at home in browsers. Plots, and measuring and storing records of machines, need Node. */
 export { amdahl, amdahlByKind } from './amdahl.ts';
 export type { AmdahlStep } from './amdahl.ts';
 export { BLOCK_KINDS, blockGraph, blockName } from './block-case.ts';
@@ -24,6 +24,13 @@ export { attainable, ridge, rooflineOf, rooflinePoint } from './roofline.ts';
 export type { Roofline, RooflinePoint } from './roofline.ts';
 export { kernelScaling, slakTables, sparseSize } from './scaling.ts';
 export type { ScalingPoint, Size, SizeComparison } from './scaling.ts';
+export { countMachine, minimumSeconds } from './tensor-machine/count.ts';
+export type { KernelCount, MachineCount, Rates, Tally } from './tensor-machine/count.ts';
+export { drawMachine } from './tensor-machine/draw.ts';
+export type { Machine } from './tensor-machine/machine.ts';
+export { MACHINE_NAMES, describeMachine } from './tensor-machine/machines.ts';
+export type { MachineName } from './tensor-machine/machines.ts';
+export type { BlockSizes } from './tensor-machine/sizes.ts';
 export { depthwiseBounds, throughputBounds } from './throughput.ts';
 export type { DepthwiseBound, ThroughputBound } from './throughput.ts';
 export { attainableSeconds, waterline } from './waterline.ts';
