@@ -117,7 +117,7 @@ function gapPanel(
 function efficiencyLabels(rows: readonly Row[], range: number): Plot.Markish {
   const pixels = (WIDTH - MARGIN.left - MARGIN.right) / Math.log(range);
   const near = (a: number, b: number): boolean => Math.abs(Math.log(a / b)) * pixels < 24;
-  const placed = rows.map((row) => {
+  const placed = rows.flatMap((row) => {
     const above = rows.filter(
       ({ accuracy }) => accuracy > row.accuracy && accuracy < row.accuracy + CLOSE_ACCURACY,
     );
@@ -126,7 +126,8 @@ function efficiencyLabels(rows: readonly Row[], range: number): Plot.Markish {
       (share) => row.idealMs * (row.actualMs / row.idealMs) ** share,
     );
     const free = places.find((place) => !points.some((point) => near(point, place)));
-    return { ...row, place: free ?? places[0] };
+    // Where there is no place, the label at the right says it alone.
+    return free === undefined ? [] : [{ ...row, place: free }];
   });
   return Plot.text(placed, {
     ...{ x: 'place', y: 'accuracy', dy: -7, fontSize: 9.5, stroke: 'white', fill: '#222222' },
