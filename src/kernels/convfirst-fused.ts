@@ -13,6 +13,7 @@ import type { SpatialLayout } from './ffn/spatial.ts';
 import { paddedDepth } from './gemm/panels.ts';
 import { makespan } from './gemm/partition.ts';
 import { tileShapes, unrollFor } from './gemm/shapes.ts';
+import type { TileShape } from './gemm/shapes.ts';
 import type { ConvFirstProblem } from './problem.ts';
 
 export interface ConvFirstConfig extends BlockConfig {
@@ -63,11 +64,13 @@ function configs(problem: ConvFirstProblem, caps: DeviceCaps): ConvFirstConfig[]
 function tilings(problem: ConvFirstProblem, lanes: number, caps: DeviceCaps): ConvFirstConfig[] {
   const { height, width, hidden, outputPitch, kernelWidth } = problem;
   const found: ConvFirstConfig[] = [];
+  // Narrow vectors leave no room for a broadcast within an instruction: measured, a tile of 7×4 spills.
+  const fits = ({ rows, vectors }: TileShape): boolean => rows * vectors + vectors < caps.vectorRegisters;
   const hiddenVectors = Math.ceil(hidden / lanes);
   const free = Math.min(16, caps.vectorRegisters - kernelWidth - 3);
   const pixels = Math.max(1, Math.min(width, free));
   for (const bandRows of [1, 2, 4, 7, 8, 14, 16].filter((rows) => height % rows === 0)) {
-    for (const { rows, vectors } of tileShapes(caps.vectorRegisters, caps.fma)) {
+    for (const { rows, vectors } of tileShapes(caps.vectorRegisters, caps.fma).filter(fits)) {
       const tileRows = Math.min(rows, bandRows * width);
       const tileVectors = Math.min(vectors, Math.max(hiddenVectors, outputPitch / lanes));
       const tiles = Math.ceil((bandRows * width) / tileRows);

@@ -145,6 +145,9 @@ function withPrecision(problem: Problem, precision: Precision | undefined): Prob
  */
 const HANDED_BYTES_PER_CYCLE = 10;
 
+/** Blocks must promise at least 2% to be fused: that is what estimates of either form are uncertain by. */
+const WORTH_FUSING = 0.98;
+
 /** What `optimize` asks about merging and fusing, answered by the estimates of the kernels that would be chosen. */
 export function optimizeFor(
   caps: DeviceCaps,
@@ -162,7 +165,7 @@ export function optimizeFor(
       // Networks may hold blocks that no kernel takes whole, such as those with groups narrower than a vector.
       if (candidates(fused, caps).length === 0) return false;
       const bytes = layers.reduce((sum, problem) => sum + bytesOf(problem), 0) - bytesOf(fused);
-      return cycles(fused) <= total(layers) + bytes / HANDED_BYTES_PER_CYCLE;
+      return cycles(fused) <= WORTH_FUSING * (total(layers) + bytes / HANDED_BYTES_PER_CYCLE);
     },
   };
 }
