@@ -140,10 +140,10 @@ function withPrecision(problem: Problem, precision: Precision | undefined): Prob
 }
 
 /**
- * Bytes a cycle of a core at which layers hand results to each other through the last-level cache and memory, beside what
- * their estimates count. Measured: 10 for blocks of ConvFirstNet on large maps, and more where results stay in caches.
+ * Bytes a cycle of a core at which layers hand results to each other, beside what their estimates count. Measured: 10
+ * through memory, much more through a last-level cache that nobody else uses.
  */
-const HANDED_BYTES_PER_CYCLE = 10;
+const HANDED_BYTES_PER_CYCLE = 20;
 
 /** Blocks must promise at least 2% to be fused: that is what estimates of either form are uncertain by. */
 const WORTH_FUSING = 0.98;
