@@ -2,7 +2,7 @@
  * Widefield: large-kernel ConvNets at hardware speed. Importing does nothing; devices are opened explicitly.
  *
  * For those who run networks: {@link createModel}. For those who load and save weights: {@link loadCheckpoint},
- * {@link exportOnnx}. For those who make networks: the functions of the families, {@link GraphBuilder}, and
+ * {@link writeSafetensors}. For those who make networks: the functions of the families, {@link GraphBuilder}, and
  * {@link createSession}. For those who run kernels: {@link openDevice}, {@link createOp}, {@link tune} and the problems. For those who
  * write kernels: {@link KernelBuilder}, {@link emitC}, {@link emitWasm} and {@link interpret}.
  */
@@ -43,8 +43,6 @@ export type { Checkpoint, TensorEntry, WeightSource } from './checkpoints/source
 export { blobSource, bytesSource } from './checkpoints/byte-source.ts';
 export type { ByteSource } from './checkpoints/byte-source.ts';
 export { writeSafetensors } from './checkpoints/safetensors-writer.ts';
-export { exportOnnx, exportOnnxBytes } from './checkpoints/onnx/export.ts';
-export type { OnnxOptions } from './checkpoints/onnx/export.ts';
 export { memorySink } from './checkpoints/byte-sink.ts';
 export type { ByteSink } from './checkpoints/byte-sink.ts';
 export { syntheticInput, syntheticWeights } from './checkpoints/synthetic.ts';
