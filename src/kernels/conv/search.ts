@@ -155,7 +155,9 @@ function productCycles(problem: ConvProblem, config: ConvConfig, plan: ConvPlan,
   const runs = plan.passes > 1 ? plan.passes : problem.kernelHeight;
   const pixelBytes = 4 * problem.stride * plan.pixelPitch;
   const tile = (height: number, width: number, vectors: number): number =>
-    panels.depth * tileCycles(height * width, vectors, lanes, caps) * conflictFactor(height * width, pixelBytes) +
+    panels.depth *
+      tileCycles(height * width, vectors, lanes, caps) *
+      conflictFactor(height * width, pixelBytes) +
     runs * RUN_CYCLES;
   const map = (vectors: number): number =>
     parts(plan.outHeight, tileHeight).reduce(
