@@ -2,6 +2,7 @@ import { valuesOf } from '../../checkpoints/parameter-values.ts';
 import { throwIfAborted } from '../../core/errors.ts';
 import { nodesOf, parametersOf } from '../../graph/graph.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
+import { splitBlocks } from '../../graph/passes/fuse-blocks.ts';
 import { quickest } from '../engine.ts';
 import type { ModelEngine } from '../engine.ts';
 import type { ModelCase } from '../model-case.ts';
@@ -21,8 +22,8 @@ export async function pytorchModels(
   signal?: AbortSignal,
 ): Promise<ModelEngine[]> {
   const graphs = new Map([
-    ...(test.merged === test.graph ? [] : [['branches merged', test.merged] as const]),
-    [test.merged === test.graph ? '' : 'branches apart', test.graph],
+    ...(test.merged === test.graph ? [] : [['branches merged', splitBlocks(test.merged)] as const]),
+    [test.merged === test.graph ? '' : 'branches apart', splitBlocks(test.graph)],
   ]);
   await sendParameters(server, test, [...graphs.values()], signal);
   await server.request(

@@ -150,6 +150,15 @@ export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[
   return before ? [before, first, second] : [first, second];
 }
 
+/** The same network with every fused block as the layers that it stands for: what other runtimes understand. */
+export function splitBlocks(graph: Graph): Graph {
+  return rewriteGraph(graph, (node) => {
+    const { op } = node;
+    if (op.type !== 'ffn' && op.type !== 'convfirst') return node;
+    return layersOfBlock({ ...node, op }).at(-1) ?? node;
+  });
+}
+
 function layerBefore(node: NodeOf<FfnOp | ConvFirstOp>): Node | undefined {
   const x = firstInput(node);
   if (node.op.type === 'ffn') {
