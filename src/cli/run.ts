@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import { FEATURES } from '../models/model.ts';
+import { FEATURES, FEATURE_STRIDES } from '../models/model.ts';
 import type { Model } from '../runtime/model.ts';
 import type { CommandContext } from './context.ts';
 import {
@@ -26,14 +26,6 @@ interface RunOptions extends ModelCliOptions {
   readonly output?: string;
   readonly json?: boolean;
 }
-
-/** Strides of {@link FEATURES}. */
-const STRIDES: Readonly<Record<(typeof FEATURES)[number], number>> = {
-  stage1: 4,
-  stage2: 8,
-  stage3: 16,
-  stage4: 32,
-};
 
 /** `widefield run`: the raw outputs of a network. */
 export function runCommand(context: CommandContext): Command {
@@ -110,7 +102,7 @@ async function stageFeatures(
   const maps = await model.features(values, { signal });
   return FEATURES.flatMap((stage, i) => {
     const map = maps[i];
-    return map === undefined ? [] : [{ stage, stride: STRIDES[stage], ...map }];
+    return map === undefined ? [] : [{ stage, stride: FEATURE_STRIDES[stage], ...map }];
   });
 }
 

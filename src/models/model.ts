@@ -62,6 +62,14 @@ export interface ModelVariant extends ModelFacts {
  */
 export const FEATURES = ['stage1', 'stage2', 'stage3', 'stage4'] as const;
 
+/** Pixels of the input for one of each map of {@link FEATURES}. */
+export const FEATURE_STRIDES: Readonly<Record<(typeof FEATURES)[number], number>> = {
+  stage1: 4,
+  stage2: 8,
+  stage3: 16,
+  stage4: 32,
+};
+
 /** Options, checked, as families see them. */
 export interface ModelSettings {
   readonly classes: number;
