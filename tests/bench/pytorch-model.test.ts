@@ -25,7 +25,7 @@ const graphs = [
 ];
 
 test.for(graphs)('PyTorch computes what the graph means: %s', async ([, built, output], context) => {
-  if ('absent' in peer) return context.skip(peer.absent);
+  if ('absent' in peer) return context.skip(`PyTorch: ${peer.absent}`);
   const engines = (await peer.prepareModel?.(graphCase(built, output))) ?? [];
   expect(engines.map(({ name }) => name)).toEqual(['pytorch', 'pytorch-channels-last']);
   for (const engine of engines) {
@@ -36,7 +36,7 @@ test.for(graphs)('PyTorch computes what the graph means: %s', async ([, built, o
 });
 
 test('of merged and separate branches the quicker runs, and says so', async (context) => {
-  if ('absent' in peer) return context.skip(peer.absent);
+  if ('absent' in peer) return context.skip(`PyTorch: ${peer.absent}`);
   const apart = graphOf((b, x) => {
     const large = b.conv(x, 'm.large', { outputs: 6, kernel: 7, groups: 'depthwise' });
     return b.add(large, b.conv(x, 'm.small', { outputs: 6, kernel: 3, groups: 'depthwise' }));
