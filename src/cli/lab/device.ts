@@ -82,7 +82,7 @@ async function measureThis(signal: AbortSignal): Promise<DeviceRecord> {
       }
     }
   } finally {
-    progress.clear();
+    progress.stop();
   }
   return thisDevice(measurements, how);
 }
