@@ -46,6 +46,8 @@ export interface DeviceRecord {
   readonly caches?: readonly CacheRecord[];
   /** Where each figure comes from, by its name: `peak`, `bandwidth`, `caches`, … */
   readonly sources: Readonly<Record<string, string>>;
+  /** Figures that nobody could compare with their source, such as `peak.f16` or `caches`. */
+  readonly unconfirmed?: readonly string[];
   /** For the record of this machine: what it was made of. */
   readonly measurements?: readonly DeviceMeasurement[];
 }
@@ -115,6 +117,9 @@ export function parseDevice(json: unknown): DeviceRecord {
     ...(fields.clock !== undefined && { clock: positive(fields.clock, 'clock', 'hertz', who) }),
     ...(fields.caches !== undefined && { caches: parseCaches(fields.caches, who) }),
     sources: parseSources(fields.sources),
+    ...(fields.unconfirmed !== undefined && {
+      unconfirmed: asList(fields.unconfirmed, `"unconfirmed" of ${who}`).map(String),
+    }),
     ...(fields.measurements !== undefined && {
       measurements: asList(fields.measurements, `"measurements" of ${who}`).map((item) =>
         parseMeasurement(item, who),

@@ -53,7 +53,7 @@ const LAVIN = 'Lavin, On the Efficiency of Convolutional Neural Networks, arXiv 
 const SLAK =
   'Liu et al., More ConvNets in the 2020s: Scaling up Kernels Beyond 51x51 using Sparsity, ICLR 2023';
 const CONVNEXT = 'Liu et al., A ConvNet for the 2020s, CVPR 2022';
-const MEGENGINE = "MegEngine's study of large-kernel depthwise convolution";
+const MEGENGINE = 'MegEngine team, How to speed up 31×31 conv 10 times, 2022';
 const REPLKNET = 'Ding et al., Scaling Up Your Kernels to 31x31, CVPR 2022';
 
 export const imageNetLatencies: Published<PublishedLatency> = {
@@ -138,7 +138,7 @@ export interface PublishedEfficiency {
 }
 
 export const maxEfficiencies: Published<PublishedEfficiency> = {
-  source: `${LAVIN}, waterline plots`,
+  source: `${LAVIN}, figures of the waterline analysis`,
   setting: 'RTX A5000 at 1.17 GHz, batch 128, f16',
   rows: [
     { model: 'resnet-101', resolution: 224, fused: false, percent: 76 },
@@ -225,7 +225,7 @@ export const slakSizes: Published<PublishedSize> = {
 };
 
 export const convfirstSizes: Published<PublishedSize> = {
-  source: `${LAVIN}, Table 3 and text`,
+  source: `${LAVIN}, Table 3 and its description`,
   setting: 'one image of 256×256',
   rows: [
     { name: 'convfirst-pico', parametersM: 5.91, gmacs: 0.86 },
@@ -244,7 +244,7 @@ export interface PublishedLayer {
 }
 
 export const picoLayers: Published<PublishedLayer> & { readonly bodyMegaOps: number } = {
-  source: `${LAVIN}, Table 6`,
+  source: `${LAVIN}, speed projection of ConvFirst-Pico, Tables 5 to 9`,
   setting: 'ConvFirst-Pico, one image of 256×256, each layer; the head is not in the sum',
   rows: [
     { layers: ['stem.conv'], what: 'stem', megaOps: 14.16 },
@@ -269,7 +269,7 @@ export const replknetSizes: Published<
     readonly parameters: number;
   };
 } = {
-  source: REPLKNET,
+  source: `${REPLKNET}, comparison on ImageNet; growth: Guideline 1`,
   setting: 'one image, small kernels merged into large ones',
   rows: [
     { name: 'RepLKNet-31B at 224', model: 'replknet-31b', resolution: 224, parametersM: 79, gmacs: 15.3 },
@@ -289,7 +289,7 @@ export interface PublishedFigure {
 }
 
 export const largeKernelFigures = {
-  source: MEGENGINE,
+  source: `${MEGENGINE}, roofline analysis`,
   setting: 'RTX 2080 Ti, f32, bandwidth of L2',
   rows: [
     { name: 'peak', unit: 'TFLOP/s', value: 13.447, decimals: 3 },
@@ -348,7 +348,7 @@ export interface PublishedAccuracy {
   readonly source: string;
 }
 
-const TORCHVISION = "torchvision's weights IMAGENET1K_V1";
+const TORCHVISION = "torchvision's table of models, weights IMAGENET1K_V1";
 
 /** Networks trained on ImageNet-1K alone, beside those of {@link imageNetLatencies}. */
 export const accuracies: readonly PublishedAccuracy[] = [
@@ -356,14 +356,14 @@ export const accuracies: readonly PublishedAccuracy[] = [
     ...{ model, resolution, top1 },
     source: imageNetLatencies.source,
   })),
-  { model: 'replknet-31b', resolution: 224, top1: 83.5, source: REPLKNET },
-  { model: 'replknet-31b', resolution: 384, top1: 84.8, source: REPLKNET },
-  { model: 'slak-tiny', resolution: 224, top1: 82.5, source: SLAK },
-  { model: 'slak-small', resolution: 224, top1: 83.8, source: SLAK },
-  { model: 'slak-base', resolution: 224, top1: 84.0, source: SLAK },
-  { model: 'convnext-tiny', resolution: 224, top1: 82.1, source: CONVNEXT },
-  { model: 'convnext-small', resolution: 224, top1: 83.1, source: CONVNEXT },
-  { model: 'convnext-base', resolution: 224, top1: 83.8, source: CONVNEXT },
+  { model: 'replknet-31b', resolution: 224, top1: 83.5, source: `${REPLKNET}, comparison on ImageNet` },
+  { model: 'replknet-31b', resolution: 384, top1: 84.8, source: `${REPLKNET}, comparison on ImageNet` },
+  { model: 'slak-tiny', resolution: 224, top1: 82.5, source: `${SLAK}, Table 3` },
+  { model: 'slak-small', resolution: 224, top1: 83.8, source: `${SLAK}, Table 3` },
+  { model: 'slak-base', resolution: 224, top1: 84.0, source: `${SLAK}, Table 3` },
+  { model: 'convnext-tiny', resolution: 224, top1: 82.1, source: `${CONVNEXT}, Table 1` },
+  { model: 'convnext-small', resolution: 224, top1: 83.1, source: `${CONVNEXT}, Table 1` },
+  { model: 'convnext-base', resolution: 224, top1: 83.8, source: `${CONVNEXT}, Table 1` },
   { model: 'resnet-50', resolution: 224, top1: 76.1, source: TORCHVISION },
   { model: 'resnet-101', resolution: 224, top1: 77.4, source: TORCHVISION },
   { model: 'mobilenet-v2', resolution: 224, top1: 71.9, source: TORCHVISION },

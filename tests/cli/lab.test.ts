@@ -91,6 +91,8 @@ test.each([
   [['amdahl', 'resnet-101', '--top', '1'], /all pointwise +pointwise +\d+ +\d+\.\d% +\d+\.\d% +×1\.\d/],
   [['device', 'a5000'], /peak f16 +76677 GFLOP\/s/],
   [['device', '--list'], /^h200 +NVIDIA H200/m],
+  [['device', '--list'], /^rtx-2080-ti .* 616 +peak\.f16, caches$/m],
+  [['device', 'rtx-2080-ti'], /peak f16 .*tensor cores in f16 \(not confirmed\)$/m],
 ])('lab %j', async (args, line) => {
   const { code, out, err } = await widefield('lab', ...args);
   expect({ code, err }).toEqual({ code: 0, err: '' });

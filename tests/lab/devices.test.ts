@@ -26,7 +26,15 @@ describe('the devices on record', () => {
     '%s is a valid record',
     (_, device) => {
       expect(parseDevice(JSON.parse(JSON.stringify(device)))).toEqual(device);
-      expect(Object.keys(device.sources)).toEqual(expect.arrayContaining(['peak', 'bandwidth']));
+      const figures = (['peak', 'bandwidth', 'units', 'clock', 'caches'] as const).filter(
+        (figure) => device[figure] !== undefined,
+      );
+      expect(Object.keys(device.sources)).toEqual(expect.arrayContaining(figures));
+      for (const name of device.unconfirmed ?? []) {
+        const [figure = '', dtype] = name.split('.');
+        expect(figures).toContain(figure);
+        if (dtype !== undefined) expect(device.peak).toHaveProperty(dtype);
+      }
       // A machine computes more than it loads, and wider types are not faster.
       expect(opByteRatio(device, defaultDtype(device))).toBeGreaterThan(5);
       expect(device.peak.f16 ?? Infinity).toBeGreaterThanOrEqual(peakOf(device, 'f32'));

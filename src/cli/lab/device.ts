@@ -97,40 +97,47 @@ function listTable(records: readonly DeviceRecord[]): LabTable {
       right('f32 TFLOP/s'),
       right('f16 TFLOP/s'),
       right('GB/s'),
+      { title: 'not confirmed' },
     ],
-    rows: records.map(({ name, title, peak, bandwidth }) => [
+    rows: records.map(({ name, title, peak, bandwidth, unconfirmed = [] }) => [
       name,
       title,
       rate(peak.f32),
       rate(peak.f16),
       formatNumber(bandwidth / 1e9),
+      unconfirmed.join(', '),
     ]),
+    notes: [
+      'Where each figure comes from: widefield lab device NAME. Not confirmed: nobody could compare it with its source.',
+    ],
   };
 }
 
 function recordTable(record: DeviceRecord): LabTable {
-  const { title, peak, bandwidth, units, clock, caches = [], sources, measurements = [] } = record;
+  const { title, peak, bandwidth, units, clock, caches = [], measurements = [] } = record;
+  const sourceOf = (figure: string, group = figure): string =>
+    `${record.sources[group] ?? ''}${record.unconfirmed?.includes(figure) === true ? ' (not confirmed)' : ''}`;
   const gb = (value: number): string => `${formatNumber(value / 1e9)} GB/s`;
   const rows = [
     ...Object.entries(peak).map(([dtype, rate]) => [
       `peak ${dtype}`,
       `${formatNumber(rate / 1e9)} GFLOP/s`,
-      sources.peak,
+      sourceOf(`peak.${dtype}`, 'peak'),
     ]),
-    ['bandwidth', gb(bandwidth), sources.bandwidth],
+    ['bandwidth', gb(bandwidth), sourceOf('bandwidth')],
     ...Object.entries(peak).map(([dtype, rate]) => [`op:byte ${dtype}`, formatNumber(rate / bandwidth), '']),
-    ...(units === undefined ? [] : [['units', String(units), sources.units]]),
-    ...(clock === undefined ? [] : [['clock', `${formatNumber(clock / 1e9)} GHz`, sources.clock]]),
+    ...(units === undefined ? [] : [['units', String(units), sourceOf('units')]]),
+    ...(clock === undefined ? [] : [['clock', `${formatNumber(clock / 1e9)} GHz`, sourceOf('clock')]]),
     ...caches.map((cache) => [
       cache.name,
       `${formatNumber(cache.bytes / 2 ** 20)} MiB${cache.bandwidth === undefined ? '' : `, ${gb(cache.bandwidth)}`}`,
-      sources.caches,
+      sourceOf('caches'),
     ]),
     ...measurements.map((each) => [
       `${each.threads} ${each.threads === 1 ? 'thread' : 'threads'}`,
       `${formatNumber(each.peak / 1e9)} GFLOP/s`,
       `read ${gb(each.readBandwidth)}, copy ${gb(each.copyBandwidth)}, triad ${gb(each.triadBandwidth)}`,
     ]),
-  ].map((cells) => cells.map((cell) => cell ?? ''));
+  ];
   return { title, columns: [{ title: '' }, { title: '' }, { title: '' }], rows };
 }
