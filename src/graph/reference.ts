@@ -18,6 +18,7 @@ import { resize } from './ops/resize.ts';
 import { softmax } from './ops/softmax.ts';
 import { tensorNamed } from './tensors.ts';
 import type { Tensors } from './tensors.ts';
+import { trainingReference } from './training-reference.ts';
 
 /**
  * What a problem means: the output in float64, slowly and by the definition, in the kernels' layout
@@ -67,6 +68,8 @@ function dispatch(problem: Problem, inputs: Tensors, weights: Tensors): Float64A
       return resize(problem, inputs);
     case 'concat':
       return concat(problem, inputs);
+    default:
+      return trainingReference(problem, inputs, weights);
   }
 }
 

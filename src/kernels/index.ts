@@ -20,6 +20,7 @@ import { pool } from './pool.ts';
 import type { Problem } from './problem.ts';
 import { resize } from './resize.ts';
 import { softmax } from './softmax.ts';
+import { trainingCandidates } from './training.ts';
 
 /**
  * All ways to compute a problem on a device with these capabilities, the one with the smallest estimate
@@ -68,5 +69,7 @@ function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
       return candidatesOf(resize, problem, caps);
     case 'concat':
       return candidatesOf(concat, problem, caps);
+    default:
+      return trainingCandidates(problem, caps);
   }
 }

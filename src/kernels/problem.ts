@@ -6,6 +6,8 @@
  * Weights come in PyTorch's order (out, in/groups, kernelHeight, kernelWidth).
  */
 
+import type { TrainingProblem } from './training-problems.ts';
+
 export type Activation = 'none' | 'relu' | 'relu6' | 'gelu' | 'silu' | 'sigmoid' | 'tanh';
 
 /**
@@ -57,6 +59,8 @@ export interface DepthwiseProblem extends Window {
   readonly channels: number;
   readonly pitch: number;
   readonly epilogue: Epilogue;
+  /** Takes the weight of the layer whose adjoint this is: the taps are read in reverse. */
+  readonly adjoint?: true;
 }
 
 /** y[rows, outputs] = x[rows, inputs] · weightᵀ, weight [outputs, inputs]: linear layers and 1×1 convolutions. */
@@ -73,6 +77,8 @@ export interface PointwiseProblem {
    * float32. Absent: float32 throughout. On devices without instructions for it, float32 all the same.
    */
   readonly precision?: 'bf16';
+  /** Takes the weight of the layer whose adjoint this is, [inputs, outputs]: y = x · weight. */
+  readonly adjoint?: true;
 }
 
 /**
@@ -133,6 +139,11 @@ export interface ConvProblem extends Window {
   readonly inputPitch: number;
   readonly outputPitch: number;
   readonly epilogue: Epilogue;
+  /**
+   * Takes the weight of the layer whose adjoint this is, [inputs, outputs / groups, kernelHeight, kernelWidth]: taps are
+   * read in reverse, inputs and outputs of each group exchanged.
+   */
+  readonly adjoint?: true;
 }
 
 /** y = (x − mean(x)) / √(var(x) + epsilon) · weight + bias over the channels of each pixel. */
@@ -254,7 +265,8 @@ export type Problem =
   | ChannelScaleProblem
   | BlurPoolProblem
   | ResizeProblem
-  | ConcatProblem;
+  | ConcatProblem
+  | TrainingProblem;
 
 /** Pixels between windows along one axis: ⌊(size + before + after − dilation·(kernel − 1) − 1) / stride⌋ + 1. */
 export function outputSize(

@@ -2,6 +2,7 @@ import { invalidArgument } from '../core/errors.ts';
 import type { Cost } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { Epilogue, Problem } from './problem.ts';
+import { trainingParts } from './training-signature.ts';
 
 /** A tensor as a kernel sees it: `rows` pixels of `channels` floats, `pitch` floats apart. */
 export interface TensorSpec {
@@ -64,7 +65,10 @@ function tensors(problem: Problem): Parts {
       return {
         inputs: [tensor('x', rows, inputs, inputPitch), ...epilogueInputs(epilogue, output)],
         output,
-        weights: [{ name: 'weight', shape: [outputs, inputs] }, ...epilogueWeights(epilogue, outputs)],
+        weights: [
+          { name: 'weight', shape: problem.adjoint ? [inputs, outputs] : [outputs, inputs] },
+          ...epilogueWeights(epilogue, outputs),
+        ],
         macs: rows * inputs * outputs,
         depth: inputs,
       };
@@ -109,6 +113,7 @@ function tensors(problem: Problem): Parts {
     case 'conv': {
       const { batch, height, width, inputs, outputs, groups, kernelHeight, kernelWidth } = problem;
       const { inputPitch, outputPitch, epilogue } = problem;
+      const [rows, columns] = problem.adjoint ? [inputs, outputs] : [outputs, inputs];
       const out = outputMap(problem);
       const output = tensor('y', batch * out.height * out.width, outputs, outputPitch);
       const depth = (inputs / groups) * kernelHeight * kernelWidth;
@@ -119,7 +124,7 @@ function tensors(problem: Problem): Parts {
         ],
         output,
         weights: [
-          { name: 'weight', shape: [outputs, inputs / groups, kernelHeight, kernelWidth] },
+          { name: 'weight', shape: [rows, columns / groups, kernelHeight, kernelWidth] },
           ...epilogueWeights(epilogue, outputs),
         ],
         macs: output.rows * outputs * depth,
@@ -230,6 +235,8 @@ function tensors(problem: Problem): Parts {
         depth: 0,
       };
     }
+    default:
+      return trainingParts(problem, tensor);
   }
 }
 
@@ -257,7 +264,10 @@ function validate(problem: Problem): void {
   if (problem.op === 'pointwise' && ![undefined, 'bf16'].includes(problem.precision)) {
     throw invalidArgument(`The precision of a pointwise must be 'bf16' or absent, got ${problem.precision}.`);
   }
-  if (problem.op === 'conv' && (problem.inputs % problem.groups || problem.outputs % problem.groups)) {
+  if (
+    (problem.op === 'conv' || problem.op === 'conv-weight-gradient') &&
+    (problem.inputs % problem.groups || problem.outputs % problem.groups)
+  ) {
     throw invalidArgument(
       `The groups of a conv must divide its channels: ${problem.groups} does not divide ${problem.inputs} and ${problem.outputs}.`,
     );
