@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../core/errors.ts';
 import type { Precision } from '../runtime/plan.ts';
+import type { BlockCase } from './block-case.ts';
 import type { BenchCase } from './case.ts';
 import type { ModelCase } from './model-case.ts';
 import type { KernelTime } from './profile.ts';
@@ -37,7 +38,7 @@ export interface Setup {
   readonly weightsMs: number;
 }
 
-/** Something that computes one network, again and again. Its output are the logits [N, classes]. */
+/** Something that computes one network, again and again. Its output are the logits [N, classes], or a map [N, C, H, W]. */
 export interface ModelEngine extends Engine {
   /** Arithmetic of matrix products; default float32. */
   readonly precision?: Precision;
@@ -57,6 +58,8 @@ export interface Peer {
   prepare(test: BenchCase, signal?: AbortSignal): Promise<Engine[]>;
   /** The same for a whole network; absent if the runtime cannot take one. */
   prepareModel?(test: ModelCase, signal?: AbortSignal): Promise<ModelEngine[]>;
+  /** The same for a block by itself; where it is absent, `prepareModel` takes it. */
+  prepareBlock?(test: BlockCase, signal?: AbortSignal): Promise<ModelEngine[]>;
   dispose(): Promise<void>;
 }
 

@@ -3,7 +3,11 @@ import type { BenchReport } from './report.ts';
 /** The colours of Okabe and Ito (2008), which people with any colour vision can tell apart. */
 const ENGINE_COLOURS: Readonly<Record<string, string>> = {
   'widefield-native': '#0072B2',
+  'widefield-native-fused': '#0072B2',
+  'widefield-native-layer-wise': '#009E73',
   'widefield-wasm': '#56B4E9',
+  'widefield-wasm-fused': '#56B4E9',
+  'widefield-wasm-layer-wise': '#CC79A7',
   'onnxruntime-node': '#D55E00',
   'onnxruntime-web': '#E69F00',
   tfjs: '#009E73',

@@ -1,3 +1,4 @@
+import type { DeviceCaps } from '../core/caps.ts';
 import type { CompileOptions, Device, Executable, Program } from '../devices/device.ts';
 import { selectOutputs } from '../graph/graph.ts';
 import { optimize } from '../graph/passes/index.ts';
@@ -8,6 +9,7 @@ import { encode } from '../kernels/signature.ts';
 import { createModel } from '../runtime/model.ts';
 import type { Model } from '../runtime/model.ts';
 import { optimizeFor, planGraph } from '../runtime/plan.ts';
+import type { Plan } from '../runtime/plan.ts';
 import { recordKey } from '../runtime/tuning-file.ts';
 import type { TuningRecord } from '../runtime/tuning-file.ts';
 import { timer } from './engine.ts';
@@ -107,7 +109,19 @@ function untuned(
     deploy,
     ...optimizeFor(caps, { tuning, ...(precision && { precision }) }),
   });
-  const { nodes } = planGraph(optimized, caps, { tuning, ...(precision && { precision }) });
+  return untunedProblems(
+    planGraph(optimized, caps, { tuning, ...(precision && { precision }) }),
+    caps,
+    tuning,
+  );
+}
+
+/** The distinct problems of a plan that leave a choice and have not been measured. */
+export function untunedProblems(
+  { nodes }: Plan,
+  caps: DeviceCaps,
+  tuning: ReadonlyMap<string, TuningRecord>,
+): Problem[] {
   const problems = new Map(nodes.map(({ problem }) => [encode(problem), problem]));
   return [...problems]
     .filter(([key]) => !tuning.has(recordKey(caps.fingerprint, key)))

@@ -11,6 +11,7 @@ import type { Engine, Peer } from './engine.ts';
 import { measurePeak } from './peak.ts';
 import { readMeasurements, tuneProblem } from './tuning.ts';
 import type { TuningOptions } from './tuning.ts';
+import { prepareBlock } from './widefield-block.ts';
 import { prepareModel } from './widefield-model.ts';
 
 export type WidefieldDevice = 'native' | 'wasm';
@@ -40,6 +41,8 @@ export async function openWidefield(
         ...(stop && { signal: stop }),
       }),
     ],
+    prepareBlock: (test, stop) =>
+      prepareBlock({ device, name, peakGflops, tuning }, test, { ...options, ...(stop && { signal: stop }) }),
     dispose: () => device.dispose(),
   };
 }

@@ -63,7 +63,8 @@ function isOurs(engine: string): boolean {
   return engine.startsWith('widefield-');
 }
 
-function errorOf(row: ModelRow, rows: readonly ModelRow[]): string {
+/** The error of a row's output, `reference` where others are compared with it, or that it is wrong. */
+export function errorOf(row: ModelRow, rows: readonly ModelRow[]): string {
   const { correct, maxRelError } = row;
   if (!correct) return maxRelError === null ? 'WRONG' : `WRONG ${maxRelError.toExponential(0)}`;
   if (maxRelError !== null) return maxRelError.toExponential(0);
@@ -76,13 +77,14 @@ function isSameCase(one: ModelRow, other: ModelRow): boolean {
 }
 
 /** How many times quicker than a peer on the same network. */
-function speedUp(row: ModelRow, peer: string, rows: readonly ModelRow[]): string {
+export function speedUp(row: ModelRow, peer: string, rows: readonly ModelRow[]): string {
   const other = rows.find((one) => one.engine === peer && isSameCase(one, row));
   if (other === undefined || !other.correct || !row.correct) return '';
   return formatNumber(other.medianMs / row.medianMs);
 }
 
-function formatProfile(profile: ModelProfile): string {
+/** Where the time goes, by kind and by kernel. */
+export function formatProfile(profile: ModelProfile): string {
   const { kernels, dense } = profile;
   const shown = kernels.slice(0, SHOWN_KERNELS);
   const rest = kernels.slice(SHOWN_KERNELS);

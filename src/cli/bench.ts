@@ -4,6 +4,7 @@ import { runBench } from '../bench/bench.ts';
 import { depthwiseCase, pointwiseCase } from '../bench/case.ts';
 import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
 import type { BenchReport } from '../bench/report.ts';
+import { blockCommand } from './bench-block.ts';
 import { modelCommand } from './bench-model.ts';
 import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
@@ -23,13 +24,14 @@ interface PointwiseOptions extends CommonOptions {
   readonly outputs?: number[];
 }
 
-/** `widefield bench depthwise`, `widefield bench pointwise` and `widefield bench model`. */
+/** `widefield bench depthwise`, `widefield bench pointwise`, `widefield bench model` and `widefield bench block`. */
 export function benchCommand(context: CommandContext): Command {
   return new Command('bench')
     .description('time Widefield beside other runtimes, interleaved, every result checked')
     .addCommand(depthwiseCommand(context))
     .addCommand(pointwiseCommand(context))
-    .addCommand(modelCommand(context));
+    .addCommand(modelCommand(context))
+    .addCommand(blockCommand(context));
 }
 
 function depthwiseCommand(context: CommandContext): Command {

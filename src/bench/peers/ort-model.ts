@@ -1,4 +1,6 @@
 import { exportOnnxBytes } from '../../checkpoints/onnx/export.ts';
+import { pooledNodes } from '../../checkpoints/onnx/translate.ts';
+import { invalidArgument } from '../../core/errors.ts';
 import { nodesOf } from '../../graph/graph.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
 import { quickest } from '../engine.ts';
@@ -79,21 +81,28 @@ async function makeEngine(
     ...(signal && { signal }),
   });
   const [batch, height, width, channels] = graph.input.shape;
-  const [, , , classes = 0] = graph.outputs.get('logits')?.shape ?? [];
+  const [outputName, y] = firstOutput(graph);
+  const [, ...map] = y.shape;
   return ortEngine(
     ort,
     {
       name: config,
       model,
       inputName: 'input',
-      outputName: 'logits',
+      outputName,
       input: nhwcToNchw(input, batch, height * width, channels),
       inputShape: [batch, channels, height, width],
-      outputShape: [batch, classes],
-      toNhwc: (logits) => logits,
+      outputShape: pooledNodes(graph).has(y) ? [batch, map[2]] : [batch, map[2], map[0], map[1]],
+      toNhwc: (output) => output,
     },
     options,
   );
+}
+
+function firstOutput({ name, outputs }: Graph): [string, Node] {
+  const [first] = outputs;
+  if (first === undefined) throw invalidArgument(`${name} has no output.`);
+  return first;
 }
 
 function hasGelu({ op }: Node): boolean {

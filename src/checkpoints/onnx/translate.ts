@@ -74,7 +74,7 @@ export function translateGraph(graph: Graph, options: TranslateOptions = {}): On
 }
 
 /** Nodes whose results are vectors and no maps any more, because a global pool lies between them and every map. */
-function pooledNodes(graph: Graph): ReadonlySet<Node> {
+export function pooledNodes(graph: Graph): ReadonlySet<Node> {
   const pooled = new Set<Node>();
   for (const node of nodesOf(graph)) {
     const vectorsOnly = node.inputs.length > 0 && node.inputs.every((input) => pooled.has(input));

@@ -1,0 +1,94 @@
+import { throwIfAborted } from '../core/errors.ts';
+import { benchModel } from './bench-models.ts';
+import type { ModelBenchOptions, ModelResult } from './bench-models.ts';
+import { openBlockCase } from './block-case.ts';
+import type { BlockCase, BlockRequest } from './block-case.ts';
+import { closeEngines, machineFacts, openEngines } from './engines.ts';
+import type { Opened } from './engines.ts';
+import { MODEL_PEER_NAMES } from './peers/index.ts';
+import type { BenchReport, ModelReport, ModelRow, Skipped } from './report.ts';
+import { BLOCK_FORMS } from './widefield-block.ts';
+import type { BlockForm } from './widefield-block.ts';
+
+/** One engine's result for one block. */
+export interface BlockRow extends ModelRow {
+  /** How Widefield ran it; null for other projects' engines. */
+  readonly form: BlockForm | null;
+  /** `gflops` over the multiply-add peak of the machine, as native code or as WebAssembly reaches it; null if unknown. */
+  readonly ofPeak: number | null;
+  /** Times quicker than Widefield's layer-wise form on the same device; null for other rows than the fused one. */
+  readonly overLayerWise: number | null;
+}
+
+export interface BlockReport extends BenchReport<BlockRow> {
+  readonly profiles: ModelReport['profiles'];
+}
+
+/**
+ * Times blocks by themselves on all engines, Widefield's in two forms, fused and layer by layer, and compares their
+ * outputs. Engines take turns, block after block.
+ * Throws what {@link openBlockCase} throws.
+ */
+export async function runBlockBench(
+  requests: readonly BlockRequest[],
+  options: ModelBenchOptions,
+): Promise<BlockReport> {
+  const { signal, onProgress, peers = MODEL_PEER_NAMES } = options;
+  const opened: Opened[] = [];
+  const skipped: Skipped[] = peers
+    .filter((name) => !MODEL_PEER_NAMES.includes(name))
+    .map((engine) => ({ engine, reason: 'it has no way to take a whole block' }));
+  const results: ModelResult[] = [];
+  const measuredPeaks = new Map<string, number>();
+  try {
+    onProgress?.('opening engines', 0);
+    const able = peers.filter((name) => MODEL_PEER_NAMES.includes(name));
+    await openEngines({ ...options, peers: able }, opened, skipped);
+    for (const [done, request] of requests.entries()) {
+      throwIfAborted(signal);
+      const test = openBlockCase(request);
+      const report = (activity: string, part: number): void =>
+        onProgress?.(`${request.name}: ${activity}`, (done + part) / requests.length);
+      const result = await benchModel(
+        test,
+        opened.map((engine) => forBlocks(engine, test)),
+        options,
+        report,
+      );
+      for (const { device, peakGflops } of result.rows) {
+        if (peakGflops !== null) measuredPeaks.set(device, peakGflops);
+      }
+      results.push(result);
+    }
+  } finally {
+    await closeEngines(opened);
+  }
+  return {
+    machine: await machineFacts(options, opened),
+    rows: results.flatMap(({ rows }) => rows.map((row) => blockRow(row, rows, measuredPeaks))),
+    skipped: [...skipped, ...results.flatMap((result) => result.skipped)],
+    profiles: results.flatMap(({ profiles }) => profiles),
+  };
+}
+
+/** An engine whose way to take a network is its way to take this block. */
+function forBlocks({ name, peer }: Opened, test: BlockCase): Opened {
+  if (peer.prepareBlock === undefined) return { name, peer };
+  const prepare = peer.prepareBlock.bind(peer);
+  return { name, peer: { ...peer, prepareModel: (_, signal) => prepare(test, signal) } };
+}
+
+function blockRow(row: ModelRow, rows: readonly ModelRow[], peaks: ReadonlyMap<string, number>): BlockRow {
+  const form = BLOCK_FORMS.find((one) => row.engine.endsWith(`-${one}`)) ?? null;
+  const peak = row.peakGflops ?? peaks.get(row.device);
+  const other =
+    form === 'fused'
+      ? rows.find(({ engine }) => engine === row.engine.replace(/fused$/, 'layer-wise'))
+      : undefined;
+  return {
+    ...row,
+    form,
+    ofPeak: peak === undefined ? null : row.gflops / peak,
+    overLayerWise: other === undefined ? null : other.medianMs / row.medianMs,
+  };
+}
