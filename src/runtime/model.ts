@@ -131,28 +131,16 @@ export interface Model {
  * does), `io` for files that cannot be read, and what opening and compiling throw.
  */
 export async function createModel(name: string, options: CreateModelOptions): Promise<Model> {
-  const { weights, device: wanted = 'auto', signal, onProgress, onWarning } = options;
+  const { weights, device: wanted = 'auto', onWarning } = options;
   const source = await openWeights(weights, options);
   let device: Device | undefined;
   try {
-    const fitted = fitModel(name, source, options);
+    // What can be refused is refused before there is anything to dispose of.
+    const facts = factsOf(fitModel(name, source, options), options.labels);
+    facts.fitted.warnings.forEach((warning) => onWarning?.(warning));
     device = typeof wanted === 'string' ? await openDevice(wanted, deviceOptions(options)) : wanted;
-    const outputs = ['logits', ...(options.features === true ? FEATURES : [])];
-    const graph = optimize(selectOutputs(fitted.graph, outputs), {
-      deploy: options.deploy !== false,
-      ...optimizeFor(device.caps, options),
-    });
-    const session = await createSession(device, graph, fitted.weights, {
-      ...(options.tuning && { tuning: options.tuning }),
-      ...(options.precision && { precision: options.precision }),
-      ...(signal && { signal }),
-      ...(onProgress && {
-        onProgress: (done, total) => onProgress({ phase: 'compile', done, total }),
-        onWeights: (done, total) => onProgress({ phase: 'weights', done, total }),
-      }),
-    });
-    fitted.warnings.forEach((warning) => onWarning?.(warning));
-    return new LoadedModel(fitted, device, typeof wanted === 'string', graph, session, options.labels);
+    const { graph, session } = await openSession(device, facts.fitted, options);
+    return new LoadedModel(facts, device, typeof wanted === 'string', graph, session);
   } catch (error) {
     if (typeof wanted === 'string') await device?.dispose();
     throw error;
@@ -166,6 +154,50 @@ function deviceOptions({ threads, signal }: CreateModelOptions): { threads?: num
   return { ...(threads !== undefined && { threads }), ...(signal && { signal }) };
 }
 
+/** What is known of a model before it is on a device. */
+interface ModelFacts {
+  readonly fitted: Fitted;
+  readonly classes: number;
+  readonly labels: readonly string[] | undefined;
+  readonly transform: EvalTransform | undefined;
+}
+
+function factsOf(fitted: Fitted, labels: readonly string[] | undefined): ModelFacts {
+  const classes = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
+  if (labels !== undefined && labels.length !== classes) {
+    throw invalidArgument(
+      `The network has ${classes} classes, but there are ${labels.length} labels: give one for each class.`,
+    );
+  }
+  const [, height, width] = fitted.graph.input.shape;
+  const transform = height === width ? transformFor(fitted.variant.name, height, fitted.keys) : undefined;
+  return { fitted, classes, labels, transform };
+}
+
+/** The network, optimized for the device, with its weights there. */
+async function openSession(
+  device: Device,
+  fitted: Fitted,
+  options: CreateModelOptions,
+): Promise<{ readonly graph: Graph; readonly session: Session }> {
+  const { signal, onProgress } = options;
+  const outputs = ['logits', ...(options.features === true ? FEATURES : [])];
+  const graph = optimize(selectOutputs(fitted.graph, outputs), {
+    deploy: options.deploy !== false,
+    ...optimizeFor(device.caps, options),
+  });
+  const session = await createSession(device, graph, fitted.weights, {
+    ...(options.tuning && { tuning: options.tuning }),
+    ...(options.precision && { precision: options.precision }),
+    ...(signal && { signal }),
+    ...(onProgress && {
+      onProgress: (done, total) => onProgress({ phase: 'compile', done, total }),
+      onWeights: (done, total) => onProgress({ phase: 'weights', done, total }),
+    }),
+  });
+  return { graph, session };
+}
+
 class LoadedModel implements Model {
   readonly variant: ModelVariant;
   readonly device: Device;
@@ -177,27 +209,20 @@ class LoadedModel implements Model {
   readonly #labels: readonly string[] | undefined;
 
   constructor(
-    { variant, keys }: Fitted,
+    { fitted, classes, labels, transform }: ModelFacts,
     device: Device,
     ownsDevice: boolean,
     graph: Graph,
     session: Session,
-    labels: readonly string[] | undefined,
   ) {
-    this.variant = variant;
+    this.variant = fitted.variant;
     this.device = device;
     this.graph = graph;
-    this.classes = session.outputShapes.get('logits')?.[3] ?? 0;
-    const [, height, width] = session.inputShape;
-    this.transform = height === width ? transformFor(variant.name, height, keys) : undefined;
+    this.classes = classes;
+    this.transform = transform;
     this.#session = session;
     this.#ownsDevice = ownsDevice;
     this.#labels = labels;
-    if (labels !== undefined && labels.length !== this.classes) {
-      throw invalidArgument(
-        `The network has ${this.classes} classes, but there are ${labels.length} labels: give one for each class.`,
-      );
-    }
   }
 
   get plan(): Plan {

@@ -1,5 +1,5 @@
 import { ahead } from '../core/ahead.ts';
-import { invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { layerValues } from '../checkpoints/parameter-values.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
 import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } from '../devices/device.ts';
@@ -38,6 +38,7 @@ export interface Session {
   rerun(options?: RunOptions): Promise<void>;
   /** Runs the network and tells the time of each kernel. */
   profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]>;
+  /** Frees code and memory, after the runs that were asked for before; safe to call twice. Later runs reject. */
   dispose(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -91,6 +92,7 @@ class GraphSession implements Session {
   readonly #executable: Executable;
   /** A run writes the input, computes and copies outputs: nothing may come in between. */
   readonly #queue = new SerialQueue();
+  #disposal: Promise<void> | undefined;
 
   constructor(executable: Executable, plan: Plan, bytes: Session['bytes']) {
     this.#executable = executable;
@@ -101,7 +103,7 @@ class GraphSession implements Session {
   }
 
   run(input: Float32Array, options?: RunOptions): Promise<ReadonlyMap<string, Float32Array>> {
-    return this.#queue.add(async () => {
+    return this.#inTurn(async () => {
       this.#writeInput(input);
       await this.#executable.run(options);
       return new Map([...this.plan.outputs].map(([name, tensor]) => [name, this.#read(tensor)]));
@@ -109,22 +111,30 @@ class GraphSession implements Session {
   }
 
   rerun(options?: RunOptions): Promise<void> {
-    return this.#queue.add(() => this.#executable.run(options));
+    return this.#inTurn(() => this.#executable.run(options));
   }
 
   profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]> {
-    return this.#queue.add(() => {
+    return this.#inTurn(() => {
       this.#writeInput(input);
       return this.#executable.profile(options);
     });
   }
 
-  async dispose(): Promise<void> {
-    await this.#executable.dispose();
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#queue.add(() => this.#executable.dispose());
+    return this.#disposal;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#disposal !== undefined) {
+      throw new WidefieldError('device-lost', 'This network has been disposed of: create it again.');
+    }
+    return this.#queue.add(work);
   }
 
   #writeInput(input: Float32Array): void {

@@ -2,7 +2,7 @@ import { blobSource, bytesSource } from '../checkpoints/byte-source.ts';
 import { loadCheckpoint } from '../checkpoints/load.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
 import { isNode } from '../core/environment.ts';
-import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 
 /**
  * Where a network's weights come from: a string, which is a path or URL under Node and an address in browsers, a
@@ -19,7 +19,7 @@ export interface OpenWeightsOptions {
 
 /**
  * Opens a checkpoint of any supported format; undefined for `synthetic`.
- * Throws `io` if it cannot be read, `invalid-argument` if it is not a checkpoint.
+ * Throws `io` if it cannot be read, `invalid-argument` if it is not a checkpoint, `aborted`.
  */
 export async function openWeights(
   weights: WeightsInput,
@@ -34,8 +34,15 @@ export async function openWeights(
   }
   if (weights instanceof URL && weights.protocol === 'file:') return openFile(weights, options);
   if (typeof weights === 'string' || weights instanceof URL) return download(weights, options);
-  if ('read' in weights && 'entries' in weights) return weights;
-  throw invalidArgument('The weights must be a path, a URL, bytes, a Blob, or `synthetic`.');
+  if (isSource(weights)) return weights;
+  throw invalidArgument(
+    'The weights must be a path, a URL, bytes, a Blob, an opened checkpoint, or `synthetic`.',
+  );
+}
+
+/** Callers without types may pass anything, or forget the weights. */
+function isSource(weights: unknown): weights is WeightSource {
+  return typeof weights === 'object' && weights !== null && 'read' in weights && 'entries' in weights;
 }
 
 async function openFile(path: string | URL, options: OpenWeightsOptions): Promise<WeightSource> {
@@ -51,7 +58,7 @@ async function download(url: string | URL, options: OpenWeightsOptions): Promise
     if (!response.ok) throw new Error(`the server answers ${response.status} ${response.statusText}`);
     bytes = await response.arrayBuffer();
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    throwIfAborted(options.signal);
     const reason = error instanceof Error ? error.message : String(error);
     throw new WidefieldError('io', `${String(url)} cannot be downloaded: ${reason}.`, { cause: error });
   }

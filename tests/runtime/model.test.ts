@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { relativeError } from '../../src/bench/verify-model.ts';
+import type { WeightSource } from '../../src/checkpoints/source.ts';
+import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
+import { Random } from '../../src/core/random.ts';
+import { evaluate } from '../../src/graph/evaluate.ts';
+import { elements, parametersOf } from '../../src/graph/graph.ts';
+import { FEATURES, FEATURE_STRIDES } from '../../src/models/model.ts';
+import { buildModel } from '../../src/models/zoo.ts';
+import { createModel } from '../../src/runtime/model.ts';
+import type { CreateModelOptions, Model, ModelProgress } from '../../src/runtime/model.ts';
+import { openDevice } from '../../src/runtime/open.ts';
+import { countingDevice } from '../support/counting-device.ts';
+import type { CountingDevice } from '../support/counting-device.ts';
+import { noise } from '../support/sample-images.ts';
+
+const NAME = 'mobilenet-v2';
+const LABELS = ['ant', 'bee', 'cat', 'dog', 'eel'];
+const SMALL = { resolution: 32, classes: LABELS.length } as const;
+const IMAGE = 32 * 32 * 3;
+const graph = buildModel(NAME, SMALL);
+const inputs = new Random('three images').array(3 * IMAGE);
+
+/** A checkpoint of this network, some of whose tensors may be read in another way. */
+function checkpoint(
+  read: (key: string) => Promise<Float32Array> | undefined = () => undefined,
+): WeightSource {
+  const source = syntheticWeights(parametersOf(graph));
+  return { ...source, name: 'small.pth', read: (key) => read(key) ?? source.read(key) };
+}
+
+let device: CountingDevice;
+beforeAll(async () => {
+  device = countingDevice(await openDevice('wasm', { threads: 1 }));
+});
+afterAll(() => device.dispose());
+
+const open = (options: Partial<CreateModelOptions> = {}): Promise<Model> =>
+  createModel(NAME, { weights: checkpoint(), device, resolution: 32, ...options });
+
+describe('a model', () => {
+  let model: Model;
+  const progress: ModelProgress[] = [];
+  beforeAll(async () => {
+    const onProgress = (step: ModelProgress): number => progress.push(step);
+    model = await open({ batch: 2, features: true, labels: LABELS, onProgress });
+  });
+  afterAll(() => model.dispose());
+
+  test('says what it is, and has said how far it was', () => {
+    expect(model.variant.name).toBe(NAME);
+    expect(model.inputShape).toEqual([2, 32, 32, 3]);
+    expect(model.classes).toBe(5);
+    expect(model.transform?.crop).toBe(32);
+    expect(model.bytes.weights).toBeGreaterThan(4 * 2_000_000);
+    expect([...new Set(progress.map(({ phase }) => phase))]).toEqual(['compile', 'weights']);
+    const { done, total } = progress.at(-1) ?? { done: 0, total: 1 };
+    expect(done).toBe(total);
+  });
+
+  test('computes what the network means, for any number of images', async () => {
+    const logits = await model.run(inputs);
+    const source = checkpoint();
+    const keys = [...source.entries.keys()];
+    const values = new Map(
+      await Promise.all(keys.map(async (key) => [key, await source.read(key)] as const)),
+    );
+    const expected = [0, 1, 2].flatMap((n) => {
+      const image = inputs.subarray(n * IMAGE, (n + 1) * IMAGE);
+      return [
+        ...(evaluate(graph, image, (key) => values.get(key) ?? new Float32Array()).get('logits') ?? []),
+      ];
+    });
+    expect(logits).toHaveLength(3 * 5);
+    expect(relativeError(logits, Float32Array.from(expected))).toBeLessThan(1e-4);
+  });
+
+  test('gives the maps of the stages', async () => {
+    const maps = await model.features(inputs);
+    expect(maps.map(({ shape }) => shape)).toEqual(
+      FEATURES.map((stage, i) => {
+        const size = 32 / FEATURE_STRIDES[stage];
+        return [3, size, size, [24, 32, 96, 320][i]];
+      }),
+    );
+    const last = await model.features(inputs.subarray(2 * IMAGE));
+    maps.forEach(({ shape, values }, i) => {
+      expect(values).toHaveLength(elements(shape));
+      expect(values.subarray((values.length / 3) * 2)).toEqual(last[i]?.values);
+    });
+  });
+
+  test('classifies photos in batches as one by one', async () => {
+    const photos = ['one', 'two', 'three'].map((key) => noise(40, 50, key));
+    const together = await model.classifyAll(photos, { top: 3 });
+    expect(together.map((classes) => classes.length)).toEqual([3, 3, 3]);
+    for (const [i, photo] of photos.entries())
+      expect(await model.classify(photo, { top: 3 })).toEqual(together[i]);
+    const all = await model.classify(noise(40, 50, 'one'));
+    expect(all.map(({ label }) => label).toSorted()).toEqual(LABELS);
+    expect(all.every(({ label, index }) => LABELS[index] === label)).toBe(true);
+    expect(all.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 12);
+    expect(await model.classifyAll([])).toEqual([]);
+  });
+
+  test('ranks the logits of an image that it was given prepared', async () => {
+    const photo = noise(40, 50, 'one');
+    const logits = await model.run(await model.prepareImage(photo));
+    expect(await model.rank(logits, 2)).toEqual(await model.classify(photo, { top: 2 }));
+  });
+
+  test.each([0, 1, IMAGE + 1])('refuses %i values, which are not whole images', async (length) => {
+    const message = `The input must hold whole images of 32×32×3 = 3072 values, got ${length}.`;
+    await expect(model.run(new Float32Array(length))).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message,
+    });
+    await expect(model.features(new Float32Array(length))).rejects.toThrow(message);
+  });
+
+  test('stops when it is told to, and runs on', async () => {
+    const signal = AbortSignal.abort();
+    const before = await model.run(inputs);
+    const photo = noise(40, 50, 'one');
+    for (const stop of [
+      () => model.run(inputs, { signal }),
+      () => model.features(inputs, { signal }),
+      () => model.classify(photo, { signal }),
+      () => model.profile({ signal }),
+      () => model.rerun({ signal }),
+    ]) {
+      await expect(stop()).rejects.toMatchObject({ code: 'aborted' });
+    }
+    expect(await model.run(inputs)).toEqual(before);
+  });
+});
+
+test('without `features: true` there are no features, and it says what to do', async () => {
+  await using model = await open();
+  await expect(model.features(inputs)).rejects.toThrow('create it with `features: true`');
+  const names = new Set((await model.profile()).map(({ label }) => label));
+  expect(names).toContain('classifier.1');
+});
+
+test('inputs that are not square take no photos, but run', async () => {
+  await using model = await open({ resolution: [32, 64] });
+  expect(model.transform).toBeUndefined();
+  await expect(model.classify(noise(40, 50, 'one'))).rejects.toMatchObject({
+    code: 'unsupported',
+    message: expect.stringContaining('not 32×64') as string,
+  });
+  expect(await model.run(inputs.subarray(0, 2 * IMAGE))).toHaveLength(5);
+});
+
+test('classes have numbers where there are no names', async () => {
+  await using model = await open();
+  const [best] = await model.classify(noise(40, 50, 'one'), { top: 1 });
+  expect(best?.label).toBe(`class ${best?.index}`);
+});
+
+test('after its disposal it says so, and leaves the device to others', async () => {
+  const model = await open({ features: true });
+  const run = model.run(inputs.subarray(0, IMAGE));
+  await Promise.all([model.dispose(), model.dispose()]);
+  expect(await run).toHaveLength(5);
+  for (const use of [
+    () => model.run(inputs),
+    () => model.features(inputs),
+    () => model.classify(noise(40, 50, 'one')),
+    () => model.profile(),
+    () => model.rerun(),
+  ]) {
+    await expect(use()).rejects.toMatchObject({
+      code: 'device-lost',
+      message: expect.stringContaining('disposed') as string,
+    });
+  }
+  expect(device.alive).toBe(0);
+  await using another = await open();
+  expect(await another.run(inputs.subarray(IMAGE))).toHaveLength(10);
+});
+
+test('missing tensors are zero if that is wanted, with a warning', async () => {
+  const whole = checkpoint();
+  const entries = new Map([...whole.entries].filter(([key]) => key !== 'classifier.1.weight'));
+  const warnings: string[] = [];
+  const weights = { ...whole, entries };
+  await using model = await open({ weights, strict: false, onWarning: (text) => warnings.push(text) });
+  expect(warnings).toEqual([
+    expect.stringMatching(/^small\.pth .*lacks classifier\.1\.weight .* is zero\.$/),
+  ]);
+  expect(await model.run(inputs.subarray(0, IMAGE))).toEqual(await whole.read('classifier.1.bias'));
+});
+
+test("a source of the caller's stays open", async () => {
+  let closed = 0;
+  const weights = { ...checkpoint(), close: () => Promise.resolve(void closed++) };
+  await (await open({ weights })).dispose();
+  expect(closed).toBe(0);
+});
+
+describe('what is refused leaves nothing behind', () => {
+  test.each<[string, Partial<CreateModelOptions>, string, string]>([
+    ['too few labels', { labels: ['ant'] }, 'invalid-argument', '5 classes, but there are 1 labels'],
+    [
+      'other classes than the checkpoint',
+      { classes: 7 },
+      'invalid-argument',
+      'classifier.1.weight [5, 1280] instead of [7, 1280]',
+    ],
+    ['too small an input', { resolution: 0 }, 'invalid-argument', 'resolution must be a positive integer'],
+    ['keys that it does not have', { keys: 'timm' }, 'invalid-argument', 'no timm keys'],
+    ['a signal that has fired', { signal: AbortSignal.abort() }, 'aborted', 'cancelled'],
+  ])('%s, before anything is compiled', async (_, options, code, message) => {
+    const { compiled } = device;
+    const refused = open(options);
+    await expect(refused).rejects.toMatchObject({
+      code,
+      message: expect.stringContaining(message) as string,
+    });
+    expect({ compiled: device.compiled, alive: device.alive }).toEqual({ compiled, alive: 0 });
+  });
+
+  test('a wrong name, with the right one', async () => {
+    const refused = createModel('mobilnet-v2', { weights: 'synthetic', device });
+    await expect(refused).rejects.toThrow('There is no model "mobilnet-v2": did you mean mobilenet-v2');
+  });
+
+  test('a checkpoint of another network, with its name', async () => {
+    const refused = createModel('resnet-50', { weights: checkpoint(), device });
+    await expect(refused).rejects.toThrow(/^small\.pth does not fit resnet-50: .*; it fits mobilenet-v2\.$/);
+  });
+
+  test('weights that cannot be read', async () => {
+    const weights = checkpoint((key) =>
+      key === 'classifier.1.bias' ? Promise.reject(new Error('the disk is gone')) : undefined,
+    );
+    await expect(open({ weights })).rejects.toThrow('the disk is gone');
+    expect(device.alive).toBe(0);
+  });
+
+  test('a signal that fires while weights are read', async () => {
+    const abort = new AbortController();
+    const onProgress = ({ phase }: ModelProgress): void => {
+      if (phase === 'weights') abort.abort();
+    };
+    await expect(open({ signal: abort.signal, onProgress })).rejects.toMatchObject({ code: 'aborted' });
+    expect(device.alive).toBe(0);
+  });
+});

@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { relativeError } from '../../src/bench/verify-model.ts';
+import { Random } from '../../src/core/random.ts';
+import { evaluate } from '../../src/graph/evaluate.ts';
+import { elements } from '../../src/graph/graph.ts';
+import { openDevice } from '../../src/runtime/open.ts';
+import { createSession } from '../../src/runtime/session.ts';
+import type { Session } from '../../src/runtime/session.ts';
+import { countingDevice } from '../support/counting-device.ts';
+import type { CountingDevice } from '../support/counting-device.ts';
+import { smallNetwork } from '../support/graph-cases.ts';
+import { weightsFor } from '../support/graph-values.ts';
+
+const graph = smallNetwork();
+const values = weightsFor(graph);
+const weights = { read: (key: string) => Promise.resolve(values(key)) };
+const images = ['first', 'second'].map((key) => new Random(key).array(elements(graph.input.shape)));
+const [image = new Float32Array()] = images;
+
+let device: CountingDevice;
+beforeAll(async () => {
+  device = countingDevice(await openDevice('wasm', { threads: 1 }));
+});
+afterAll(() => device.dispose());
+
+/** Compares every output with the graph's meaning in float64. */
+function expectOutputs(outputs: ReadonlyMap<string, Float32Array>, input: Float32Array): void {
+  const expected = evaluate(graph, input, values);
+  expect([...outputs.keys()]).toEqual([...expected.keys()]);
+  for (const [name, wanted] of expected) {
+    const got = outputs.get(name) ?? new Float32Array();
+    expect(got).toHaveLength(wanted.length);
+    expect(relativeError(got, Float32Array.from(wanted)), name).toBeLessThan(1e-5);
+  }
+}
+
+describe('a session', () => {
+  let session: Session;
+  beforeAll(async () => {
+    session = await createSession(device, graph, weights);
+  });
+  afterAll(() => session.dispose());
+
+  test('tells its shapes and what it holds', () => {
+    expect(session.inputShape).toEqual([1, 16, 20, 3]);
+    expect(Object.fromEntries(session.outputShapes)).toEqual({
+      'stages.0': [1, 4, 5, 8],
+      pooled: [1, 1, 1, 8],
+      logits: [1, 1, 1, 10],
+    });
+    // The kernels of the stem and the block alone, and the input alone.
+    expect(session.bytes.weights).toBeGreaterThanOrEqual(4 * (8 * 4 * 4 * 3 + 8 * 7 * 7 + 2 * 8 * 32));
+    expect(session.bytes.arena).toBeGreaterThanOrEqual(4 * image.length);
+  });
+
+  test('runs that are asked for at once do not mix, and their outputs stay', async () => {
+    const results = await Promise.all(images.map((each) => session.run(each)));
+    await session.run(new Float32Array(image.length));
+    results.forEach((outputs, i) => expectOutputs(outputs, images[i] ?? image));
+  });
+
+  test('tells the time of every kernel', async () => {
+    const times = await session.profile(image);
+    expect(times.length).toBeGreaterThanOrEqual(session.plan.nodes.length);
+    expect(times.every(({ milliseconds }) => milliseconds >= 0)).toBe(true);
+    expect(new Set(times.map(({ label }) => label))).toContain('head');
+  });
+
+  test('refuses inputs of another length', async () => {
+    const wrong = session.run(new Float32Array(17));
+    await expect(wrong).rejects.toThrow('must have the 960 values of [1, 16, 20, 3]');
+    await expect(wrong).rejects.toMatchObject({ code: 'invalid-argument' });
+  });
+
+  test('stops when it is told to, and runs on', async () => {
+    const signal = AbortSignal.abort();
+    await expect(session.run(image, { signal })).rejects.toMatchObject({ code: 'aborted' });
+    await expect(session.rerun({ signal })).rejects.toMatchObject({ code: 'aborted' });
+    expectOutputs(await session.run(image), image);
+  });
+});
+
+test('reports the weights layer by layer', async () => {
+  const steps: (readonly [number, number])[] = [];
+  await using _ = await createSession(device, graph, weights, {
+    onWeights: (done, total) => steps.push([done, total]),
+  });
+  expect(steps.length).toBeGreaterThan(1);
+  expect(steps).toEqual(steps.map((__, i) => [i + 1, steps.length]));
+});
+
+test('after its disposal it says so; what was asked for before is still done', async () => {
+  const session = await createSession(device, graph, weights);
+  const runs = images.map((each) => session.run(each));
+  const disposals = [session.dispose(), session.dispose()];
+  (await Promise.all(runs)).forEach((outputs, i) => expectOutputs(outputs, images[i] ?? image));
+  await Promise.all(disposals);
+  for (const use of [() => session.run(image), () => session.rerun(), () => session.profile(image)]) {
+    await expect(use()).rejects.toMatchObject({
+      code: 'device-lost',
+      message: 'This network has been disposed of: create it again.',
+    });
+  }
+});
+
+describe('nothing stays on the device', () => {
+  test.each([
+    ['weights that cannot be read', (): Promise<Float32Array> => Promise.reject(new Error('gone')), 'gone'],
+    [
+      'weights of another length',
+      () => Promise.resolve(new Float32Array(3)),
+      'head.weight must have the 80 values',
+    ],
+  ])('%s', async (_, read, message) => {
+    const before = device.compiled;
+    const broken = { read: (key: string) => (key === 'head.weight' ? read() : weights.read(key)) };
+    await expect(createSession(device, graph, broken)).rejects.toThrow(message);
+    expect({ compiled: device.compiled - before, alive: device.alive }).toEqual({ compiled: 1, alive: 0 });
+  });
+
+  test('a signal that fires among the weights', async () => {
+    const abort = new AbortController();
+    let layers = 0;
+    const created = createSession(device, graph, weights, {
+      signal: abort.signal,
+      onWeights: () => {
+        layers++;
+        abort.abort();
+      },
+    });
+    await expect(created).rejects.toMatchObject({ code: 'aborted' });
+    expect({ layers, alive: device.alive }).toEqual({ layers: 1, alive: 0 });
+  });
+
+  test('a signal that has fired', async () => {
+    const before = device.compiled;
+    const created = createSession(device, graph, weights, { signal: AbortSignal.abort() });
+    await expect(created).rejects.toMatchObject({ code: 'aborted' });
+    expect({ compiled: device.compiled, alive: device.alive }).toEqual({ compiled: before, alive: 0 });
+  });
+});
