@@ -13,9 +13,9 @@ export interface MeasuredGap {
  * What `widefield bench model --json` measured, as inputs of an efficiency gap; accuracies are the published ones.
  * Throws `invalid-argument` for JSON that is something else.
  *
- * @param engine whose rows to take; default `widefield native`
+ * @param engine whose rows to take; default `widefield-native`
  */
-export function measuredGap(report: unknown, engine = 'widefield native'): MeasuredGap {
+export function measuredGap(report: unknown, engine = 'widefield-native'): MeasuredGap {
   const rows = rowsOf(report);
   const own = rows.filter((row) => row.engine === engine);
   if (own.length === 0) {

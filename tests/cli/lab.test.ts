@@ -122,7 +122,7 @@ test('files may describe a device and measurements', async () => {
     const device = path.join(folder, 'mine.json');
     const bench = path.join(folder, 'bench.json');
     await writeFile(device, '{"name": "mine", "peak": {"f32": 2e11}, "bandwidth": 4e10}');
-    const row = { engine: 'widefield native', model: 'resnet-50', shape: '1,224,224,3', medianMs: 60 };
+    const row = { engine: 'widefield-native', model: 'resnet-50', shape: '1,224,224,3', medianMs: 60 };
     await writeFile(bench, JSON.stringify({ rows: [row, { ...row, shape: '1,64,64,3' }] }));
     const line = await labJson<WaterlineJson>('waterline', 'resnet-50', '--device', device, '--batch', '1');
     expect(line.opByte).toBe(5);

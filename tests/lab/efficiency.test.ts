@@ -26,8 +26,8 @@ test.each(imageNetLatencies.rows)('$title runs at $percentOfPeak% of the peak', 
 
 const report = {
   rows: [
-    { engine: 'widefield native', model: 'resnet-50', shape: '4,224,224,3', medianMs: 100 },
-    { engine: 'widefield native', model: 'resnet-50', shape: '1,64,64,3', medianMs: 3 },
+    { engine: 'widefield-native', model: 'resnet-50', shape: '4,224,224,3', medianMs: 100 },
+    { engine: 'widefield-native', model: 'resnet-50', shape: '1,64,64,3', medianMs: 3 },
     { engine: 'onnxruntime-node', model: 'resnet-50', shape: '4,224,224,3', medianMs: 200 },
   ],
 };
@@ -43,7 +43,7 @@ test('a report of measured networks becomes a gap, with published accuracies', (
 });
 
 test.each([
-  [report, 'tfjs', /no rows of the engine "tfjs": it has widefield native, onnxruntime-node/],
+  [report, 'tfjs', /no rows of the engine "tfjs": it has widefield-native, onnxruntime-node/],
   [{ rows: [{ engine: 'x' }] }, undefined, /must be what/],
   [[], undefined, /must be what/],
 ])('what is no such report is refused', (json, engine, message) => {

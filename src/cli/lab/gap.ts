@@ -24,7 +24,7 @@ export function gapCommand(context: CommandContext): Command {
   const command = new Command('gap')
     .description('accuracy against ideal and actual latency: where the time goes')
     .option('--measured <file>', 'what "bench model … --json" printed, instead of published latencies')
-    .option('--engine <name>', 'whose measurements (default: widefield native)');
+    .option('--engine <name>', 'whose measurements (default: widefield-native)');
   return withDeviceOptions(command)
     .addHelpText(
       'after',
