@@ -39,7 +39,8 @@ export async function runBlockBench(
     .filter((name) => !MODEL_PEER_NAMES.includes(name))
     .map((engine) => ({ engine, reason: 'it has no way to take a whole block' }));
   const results: ModelResult[] = [];
-  const measuredPeaks = new Map<string, number>();
+  // The best that was measured of each device, at any time: that is what it can do.
+  const peaks = new Map<string, number>();
   try {
     onProgress?.('opening engines', 0);
     const able = peers.filter((name) => MODEL_PEER_NAMES.includes(name));
@@ -56,7 +57,7 @@ export async function runBlockBench(
         report,
       );
       for (const { device, peakGflops } of result.rows) {
-        if (peakGflops !== null) measuredPeaks.set(device, peakGflops);
+        if (peakGflops !== null) peaks.set(device, Math.max(peakGflops, peaks.get(device) ?? 0));
       }
       results.push(result);
     }
@@ -65,7 +66,7 @@ export async function runBlockBench(
   }
   return {
     machine: await machineFacts(options, opened),
-    rows: results.flatMap(({ rows }) => rows.map((row) => blockRow(row, rows, measuredPeaks))),
+    rows: results.flatMap(({ rows }) => rows.map((row) => blockRow(row, rows, peaks))),
     skipped: [...skipped, ...results.flatMap((result) => result.skipped)],
     profiles: results.flatMap(({ profiles }) => profiles),
   };
@@ -80,7 +81,7 @@ function forBlocks({ name, peer }: Opened, test: BlockCase): Opened {
 
 function blockRow(row: ModelRow, rows: readonly ModelRow[], peaks: ReadonlyMap<string, number>): BlockRow {
   const form = BLOCK_FORMS.find((one) => row.engine.endsWith(`-${one}`)) ?? null;
-  const peak = row.peakGflops ?? peaks.get(row.device);
+  const peak = peaks.get(row.device);
   const other =
     form === 'fused'
       ? rows.find(({ engine }) => engine === row.engine.replace(/fused$/, 'layer-wise'))
@@ -88,6 +89,7 @@ function blockRow(row: ModelRow, rows: readonly ModelRow[], peaks: ReadonlyMap<s
   return {
     ...row,
     form,
+    peakGflops: form === null ? null : (peak ?? null),
     ofPeak: peak === undefined ? null : row.gflops / peak,
     overLayerWise: other === undefined ? null : other.medianMs / row.medianMs,
   };

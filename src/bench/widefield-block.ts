@@ -29,8 +29,12 @@ export async function prepareBlock(
   options: TuningOptions,
 ): Promise<ModelEngine[]> {
   const engines: ModelEngine[] = [];
+  // Measured again for each block: whoever else used the machine when the device was opened may have hidden it.
+  const peakGflops = Math.max(opened.peakGflops, await measurePeak(opened.device));
   try {
-    for (const form of BLOCK_FORMS) engines.push(await prepareForm(opened, test, form, options));
+    for (const form of BLOCK_FORMS) {
+      engines.push(await prepareForm({ ...opened, peakGflops }, test, form, options));
+    }
     return engines;
   } catch (error) {
     await Promise.all(engines.map((engine) => engine.dispose()));
