@@ -34,7 +34,8 @@ export function describeOp(op: Op): string {
     case 'convfirst': {
       const { groups, kernelHeight, kernelWidth, ...rest } = op;
       const spatial = `conv ${kernelHeight}×${kernelWidth} groups ${groups}${op.spatialBias ? ', bias' : ''}`;
-      return `${spatial}; ${describeOp({ ...rest, type: 'ffn' })}`;
+      const subsample = op.stride > 1 ? `; beside input, blur-pool stride ${op.stride}` : '';
+      return `${spatial}${subsample}; ${describeOp({ ...rest, type: 'ffn' })}`;
     }
     case 'ffn': {
       const bias = op.hiddenBias ? ', bias' : '';

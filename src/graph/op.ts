@@ -47,7 +47,8 @@ export interface FfnOp {
 
 /**
  * A grouped convolution that keeps the map's size, then two linear layers with an activation between them, as one
- * kernel. Parameters `spatial` [channels, channels / groups, kernelHeight, kernelWidth], `spatial_bias` [channels], and
+ * kernel. With a stride, the input is put beside the convolution's result, and both are blurred and subsampled before
+ * the linear layers. Parameters `spatial` [channels, channels / groups, kernelHeight, kernelWidth], `spatial_bias` [channels], and
  * those of {@link FfnOp}.
  */
 export interface ConvFirstOp {
@@ -55,6 +56,7 @@ export interface ConvFirstOp {
   readonly groups: number;
   readonly kernelHeight: number;
   readonly kernelWidth: number;
+  readonly stride: number;
   readonly hidden: number;
   readonly outputs: number;
   readonly spatialBias: boolean;

@@ -66,8 +66,8 @@ export const blurPool: KernelFamily<BlurPoolProblem, BlurPoolConfig> = {
   },
 };
 
-/** The positions before, at and after `centre`; −1 is reflected to 1, `size` to size − 2; a single pixel is its own neighbour. */
-function neighbours(b: KernelBuilder, centre: Value, size: number): Value[] {
+/** The positions before, at and after `centre` that a blur reads; −1 is reflected to 1, `size` to size − 2; a single pixel is its own neighbour. */
+export function neighbours(b: KernelBuilder, centre: Value, size: number): Value[] {
   if (size === 1) return [centre, centre, centre];
   const before = b.sub(centre, 1);
   const after = b.add(centre, 1);
@@ -79,7 +79,7 @@ function neighbours(b: KernelBuilder, centre: Value, size: number): Value[] {
 }
 
 /** before + 2 · centre + after. */
-function filter(b: KernelBuilder, values: readonly Value[]): Value {
+export function filter(b: KernelBuilder, values: readonly Value[]): Value {
   const [before, centre, after] = values;
   if (!before || !centre || !after) throw new Error('A filter takes three values.');
   return b.fma(centre, 2, b.add(before, after));

@@ -1,23 +1,24 @@
 import { KernelBuilder } from '../codegen/builder.ts';
-import type { Kernel, Value } from '../codegen/ir.ts';
+import type { Buffer, Kernel, Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
 import { emitBandCopy } from './conv/band.ts';
 import { kernelName } from './family.ts';
 import type { Emission, KernelFamily } from './family.ts';
 import { emitBlock } from './ffn/block.ts';
+import { blurredScratch, emitBlurred } from './ffn/blurred.ts';
 import { oddLines, packBlock, planBlock } from './ffn/plan.ts';
 import type { BlockConfig, BlockPlan, TwoProducts } from './ffn/plan.ts';
 import { chunkSizes, rereadBytes, tileRowCycles } from './ffn/search.ts';
 import { emitSpatial, packSpatial, spatialLayout } from './ffn/spatial.ts';
 import type { SpatialLayout } from './ffn/spatial.ts';
-import { paddedDepth } from './gemm/panels.ts';
 import { makespan } from './gemm/partition.ts';
 import { tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { TileShape } from './gemm/shapes.ts';
+import { productInputs } from './problem.ts';
 import type { ConvFirstProblem } from './problem.ts';
 
 export interface ConvFirstConfig extends BlockConfig {
-  /** Rows of the map that a task computes; they divide its height. */
+  /** Rows of the output map that a task computes; they divide its height. */
   readonly bandRows: number;
   /** Row tiles that go through both products at a time. */
   readonly rowTiles: number;
@@ -29,7 +30,7 @@ export interface ConvFirstConfig extends BlockConfig {
  * ConvFirst blocks, band by band of the map: the band and the rows around it are copied to scratch memory with zeros
  * where the map ends, the grouped convolution puts its result beside it, and both products read that and
  * write the only thing that reaches memory. What the convolution needs from neighbouring bands is read again, never
- * computed again.
+ * computed again. With a stride, rows of x are blurred on their way into scratch memory (`ffn/blurred.ts`).
  */
 export const convFirstFused: KernelFamily<ConvFirstProblem, ConvFirstConfig> = {
   name: 'convfirst-fused',
@@ -62,7 +63,8 @@ function configs(problem: ConvFirstProblem, caps: DeviceCaps): ConvFirstConfig[]
 }
 
 function tilings(problem: ConvFirstProblem, lanes: number, caps: DeviceCaps): ConvFirstConfig[] {
-  const { height, width, hidden, outputPitch, kernelWidth } = problem;
+  const { hidden, outputPitch, kernelWidth } = problem;
+  const { height, width } = outputOf(problem);
   const found: ConvFirstConfig[] = [];
   // Narrow vectors leave no room for a broadcast within an instruction: measured, a tile of 7×4 spills.
   const fits = ({ rows, vectors }: TileShape): boolean => rows * vectors + vectors < caps.vectorRegisters;
@@ -86,42 +88,51 @@ function tilings(problem: ConvFirstProblem, lanes: number, caps: DeviceCaps): Co
   return found;
 }
 
-function productsOf({ channels, ...problem }: ConvFirstProblem): TwoProducts {
-  return { ...problem, inputs: channels };
+function productsOf(problem: ConvFirstProblem): TwoProducts {
+  return { ...problem, inputs: productInputs(problem) };
 }
 
 function planOf(problem: ConvFirstProblem, config: BlockConfig): BlockPlan {
-  return planBlock(productsOf(problem), paddedDepth(problem.channels, problem.inputPitch), config);
+  // Lanes divide channels, so there is no padding in between.
+  return planBlock(productsOf(problem), productInputs(problem), config);
 }
 
-/** Sizes of a task's scratch memory. */
-function bandOf(
-  { width, kernelHeight, kernelWidth, inputPitch, channels }: ConvFirstProblem,
-  bandRows: number,
-) {
+/** Height and width of the output map. */
+function outputOf({ height, width, stride }: ConvFirstProblem) {
+  return { height: Math.ceil(height / stride), width: Math.ceil(width / stride) };
+}
+
+/** Sizes of a task's copy of x, and floats from pixel to pixel of what the products read. */
+function bandOf(problem: ConvFirstProblem, bandRows: number) {
+  const { width, kernelHeight, kernelWidth, inputPitch } = problem;
   const bandWidth = width + kernelWidth - 1;
   return {
     bandWidth,
     bandHeight: bandRows + kernelHeight - 1,
     rowPitch: bandWidth * inputPitch,
-    stride: oddLines(channels),
+    stride: oddLines(productInputs(problem)),
   };
 }
 
 function scratchBytes(problem: ConvFirstProblem, config: ConvFirstConfig): number {
   const { hiddenStride, fullChunks } = planOf(problem, config);
   const { bandHeight, rowPitch, stride } = bandOf(problem, config.bandRows);
+  const blurred = blurredScratch(problem, config.pixels);
+  const before = problem.stride > 1 ? blurred.rows + blurred.shifted : bandHeight * rowPitch;
   const perRow = hiddenStride + (fullChunks > 0 ? problem.outputPitch : 0);
-  const pixels = config.bandRows * problem.width;
-  return 4 * (bandHeight * rowPitch + pixels * stride + config.rowTiles * config.tileRows * perRow);
+  const pixels = config.bandRows * outputOf(problem).width;
+  return 4 * (before + pixels * stride + config.rowTiles * config.tileRows * perRow);
 }
 
 /** Cycles before and after a register tile of the grouped convolution. */
 const SPATIAL_TILE_CYCLES = 30;
+/** Cycles to add three vectors and to store the sum. */
+const BLUR_CYCLES = 2;
 
 function estimate(problem: ConvFirstProblem, config: ConvFirstConfig, caps: DeviceCaps): number {
-  const { batch, height, width, channels, groups, kernelHeight, kernelWidth, outputPitch } = problem;
-  const { lanes, tileRows, bandRows, pixels } = config;
+  const { batch, inputPitch, outputPitch, stride } = problem;
+  const { tileRows, bandRows } = config;
+  const { height, width } = outputOf(problem);
   const plan = planOf(problem, config);
   const products = productsOf(problem);
   const tile = (rows: number): number => {
@@ -131,25 +142,41 @@ function estimate(problem: ConvFirstProblem, config: ConvFirstConfig, caps: Devi
   const rows = bandRows * width;
   const lastRows = rows % tileRows;
   const dense = Math.floor(rows / tileRows) * tile(tileRows) + (lastRows > 0 ? tile(lastRows) : 0);
-  const vectors = (channels / lanes) * bandRows * Math.ceil(width / pixels);
-  const steps = (channels / groups) * kernelHeight;
-  const width1 = lanes > 8 ? 1 : 0.5;
-  const perStep = Math.max(
-    pixels * kernelWidth * width1 * (caps.fma ? 1 : 2),
-    (pixels + 2 * kernelWidth) / 2,
-  );
-  const spatial = vectors * (steps * (perStep + 1) + SPATIAL_TILE_CYCLES);
-  const { bandHeight, rowPitch } = bandOf(problem, bandRows);
+  const spatial = bandRows * (spatialCycles(problem, config, caps) + inputCycles(problem, config));
+  const readRows = stride * (bandRows - 1) + problem.kernelHeight + (stride > 1 ? 2 : 0);
   const weightBytes = 4 * plan.packedFloats;
   const grid = {
     rowTiles: (batch * height) / bandRows,
     panels: 1,
-    cycles: () => dense + spatial + (2 * bandHeight * rowPitch) / lanes,
-    rowBytes: 4 * (bandHeight * rowPitch + rows * outputPitch),
+    cycles: () => dense + spatial,
+    rowBytes: 4 * (readRows * problem.width * inputPitch + rows * outputPitch),
     rowBlockBytes: 0,
     panelBytes: rereadBytes(weightBytes, caps),
   };
   return caps.threads * makespan(grid, { rowTiles: 1, panels: 1 }, caps) + weightBytes / 8;
+}
+
+/** Cycles of the grouped convolution for one row of the output map. */
+function spatialCycles(problem: ConvFirstProblem, config: ConvFirstConfig, caps: DeviceCaps): number {
+  const { channels, groups, kernelHeight, kernelWidth, stride } = problem;
+  const { lanes, pixels } = config;
+  const tiles = (channels / lanes) * Math.ceil(outputOf(problem).width / pixels);
+  const steps = (channels / groups) * kernelHeight;
+  const cycle = lanes > 8 ? 1 : 0.5;
+  const arithmetic = pixels * kernelWidth * cycle * (caps.fma ? 1 : 2);
+  // Neighbours share what they read, unless each has pixels of its own.
+  const loads = stride > 1 ? pixels * kernelWidth : pixels + 2 * kernelWidth;
+  return tiles * (steps * (Math.max(arithmetic, loads / 2) + 1) + SPATIAL_TILE_CYCLES);
+}
+
+/** Cycles to copy x for one row of the output map, or to blur it for all taps of the kernel. */
+function inputCycles(problem: ConvFirstProblem, { lanes, bandRows, pixels }: ConvFirstConfig): number {
+  const { channels, kernelHeight, kernelWidth, stride } = problem;
+  const { rowPitch, bandHeight } = bandOf(problem, bandRows);
+  if (stride === 1) return (2 * bandHeight * rowPitch) / lanes / bandRows;
+  const outWidth = Math.ceil(outputOf(problem).width / pixels) * pixels;
+  const shifted = kernelHeight * kernelWidth * outWidth * channels;
+  return (BLUR_CYCLES * (kernelHeight * rowPitch + shifted)) / lanes;
 }
 
 function emit(problem: ConvFirstProblem, config: ConvFirstConfig): Emission {
@@ -169,16 +196,18 @@ function emitMain(
   plan: BlockPlan,
   layout: SpatialLayout,
 ): Kernel {
-  const { batch, height, width, channels, hidden, outputs, inputPitch, outputPitch, epilogue } = problem;
+  const { batch, channels, hidden, outputs, outputPitch, epilogue } = problem;
   const { lanes, tileRows, tileVectors, bandRows, rowTiles } = config;
-  const { bandWidth, bandHeight, rowPitch, stride } = bandOf(problem, bandRows);
+  const { height, width } = outputOf(problem);
+  const { stride } = bandOf(problem, bandRows);
   const b = new KernelBuilder({
     name: kernelName(
-      `convfirst_${batch}x${height}x${width}x${channels}_${hidden}_${outputs}`,
+      `convfirst_${batch}x${problem.height}x${problem.width}x${channels}_${hidden}_${outputs}`,
+      ...(problem.stride > 1 ? [`s${problem.stride}`] : []),
       `t${tileRows}x${tileVectors}`,
       `l${lanes}`,
     ),
-    description: `${problem.kernelHeight}×${problem.kernelWidth} in ${problem.groups} groups, ${channels} → ${hidden}, ${problem.activation} → ${outputs}, bands of ${bandRows} rows`,
+    description: `${problem.kernelHeight}×${problem.kernelWidth} in ${problem.groups} groups, stride ${problem.stride}, ${channels} → ${hidden}, ${problem.activation} → ${outputs}, bands of ${bandRows} rows`,
     lanes,
     tasks: (batch * height) / bandRows,
   });
@@ -186,28 +215,8 @@ function emitMain(
   const packed = b.input('packed');
   const residual = epilogue.residual ? b.input('residual') : undefined;
   const y = b.output('y');
-  const band = b.scratch('band', bandHeight * rowPitch);
   const result = b.scratch('spatial', bandRows * width * stride);
-
-  const bands = height / bandRows;
-  const image = b.div(b.task, bands);
-  const firstRow = b.sub(b.mul(b.rem(b.task, bands), bandRows), (problem.kernelHeight - 1) / 2);
-  const copied = {
-    groups: 1,
-    groupInputs: inputPitch,
-    bandWidth,
-    pixelPitch: inputPitch,
-    rowPitch,
-    planeFloats: 0,
-  };
-  emitBandCopy(b, { height, width, inputs: channels, inputPitch }, copied, 1, x, band, {
-    image,
-    firstRow,
-    firstColumn: b.i32(-(problem.kernelWidth - 1) / 2),
-    rows: b.i32(bandHeight),
-    channel: b.i32(0),
-  });
-  emitSpatial(b, problem, layout, config.pixels, { packed, band, rowPitch, rows: bandRows, result, stride });
+  emitBeforeProducts(b, problem, config, layout, { x, packed, result, stride });
 
   // Pixels of a band are neighbours in memory, so they are rows of a matrix.
   const rows = bandRows * width;
@@ -233,4 +242,41 @@ function emitMain(
     });
   });
   return b.build();
+}
+
+/** What the products read of a band of output rows: the convolution's result, and with a stride x beside it. */
+function emitBeforeProducts(
+  b: KernelBuilder,
+  problem: ConvFirstProblem,
+  { bandRows, pixels }: ConvFirstConfig,
+  layout: SpatialLayout,
+  buffers: { readonly x: Buffer; readonly packed: Buffer; readonly result: Buffer; readonly stride: number },
+): void {
+  const { channels, inputPitch, kernelHeight, kernelWidth } = problem;
+  const { x, packed, result, stride } = buffers;
+  const bands = outputOf(problem).height / bandRows;
+  const image = b.div(b.task, bands);
+  const firstRow = b.mul(b.rem(b.task, bands), bandRows);
+  if (problem.stride > 1) {
+    emitBlurred(b, problem, layout, pixels, { packed, x, image, firstRow, rows: bandRows, result, stride });
+    return;
+  }
+  const { bandWidth, bandHeight, rowPitch } = bandOf(problem, bandRows);
+  const band = b.scratch('band', bandHeight * rowPitch);
+  const copied = {
+    groups: 1,
+    groupInputs: inputPitch,
+    bandWidth,
+    pixelPitch: inputPitch,
+    rowPitch,
+    planeFloats: 0,
+  };
+  emitBandCopy(b, { ...problem, inputs: channels }, copied, 1, x, band, {
+    image,
+    firstRow: b.sub(firstRow, (kernelHeight - 1) / 2),
+    firstColumn: b.i32(-(kernelWidth - 1) / 2),
+    rows: b.i32(bandHeight),
+    channel: b.i32(0),
+  });
+  emitSpatial(b, problem, layout, pixels, { packed, band, rowPitch, rows: bandRows, result, stride });
 }

@@ -106,8 +106,10 @@ export interface FfnProblem {
 /**
  * A ConvFirst block (Lavin 2024): a grouped convolution that keeps the map's size, and two matrix products with an
  * activation between them, `y = epilogue(φ((spatial ∗ x + spatial_bias) · upᵀ + up_bias) · downᵀ)`.
+ * With a stride, the convolution still keeps the map's size; beside its result come the channels of x, and both are
+ * subsampled as by `blur-pool` before the products.
  * Weights `spatial` [channels, channels / groups, kernelHeight, kernelWidth], `spatial_bias` [channels], and those of
- * an `ffn`.
+ * an `ffn` with as many inputs as `productInputs` says.
  */
 export interface ConvFirstProblem {
   readonly op: 'convfirst';
@@ -119,6 +121,7 @@ export interface ConvFirstProblem {
   /** Odd; zeros around the map keep its size. */
   readonly kernelHeight: number;
   readonly kernelWidth: number;
+  readonly stride: number;
   readonly hidden: number;
   readonly outputs: number;
   readonly inputPitch: number;
@@ -128,6 +131,11 @@ export interface ConvFirstProblem {
   readonly activation: Activation;
   /** Of the second product. */
   readonly epilogue: Epilogue;
+}
+
+/** Channels that the products of a ConvFirst block start from. */
+export function productInputs({ channels, stride }: Pick<ConvFirstProblem, 'channels' | 'stride'>): number {
+  return stride > 1 ? 2 * channels : channels;
 }
 
 /** Dense (groups = 1) and grouped convolution: weight [outputs, inputs / groups, kernelHeight, kernelWidth]. */

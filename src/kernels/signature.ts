@@ -1,6 +1,6 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { Cost } from './family.ts';
-import { outputMap } from './problem.ts';
+import { outputMap, productInputs } from './problem.ts';
 import type { Epilogue, Problem } from './problem.ts';
 import { trainingParts } from './training-signature.ts';
 
@@ -38,6 +38,9 @@ export function encode(problem: Problem): string {
   const { op, ...fields } = problem;
   return `${op} ${encodeFields(fields)}`;
 }
+
+/** Pixels behind one of a blur. */
+const BLUR_TAPS = 9;
 
 type Parts = Omit<Signature, 'key' | 'cost'> & { readonly macs: number; readonly depth: number };
 
@@ -91,23 +94,25 @@ function tensors(problem: Problem): Parts {
     }
     case 'convfirst': {
       const { batch, height, width, channels, groups, kernelHeight, kernelWidth, hidden, outputs } = problem;
-      const { inputPitch, outputPitch, spatialBias, hiddenBias, epilogue } = problem;
-      const rows = batch * height * width;
+      const { stride, inputPitch, outputPitch, spatialBias, hiddenBias, epilogue } = problem;
+      const pixels = batch * height * width;
+      const rows = batch * Math.ceil(height / stride) * Math.ceil(width / stride);
       const output = tensor('y', rows, outputs, outputPitch);
       const taps = (channels / groups) * kernelHeight * kernelWidth;
+      const inputs = productInputs(problem);
       return {
-        inputs: [tensor('x', rows, channels, inputPitch), ...epilogueInputs(epilogue, output)],
+        inputs: [tensor('x', pixels, channels, inputPitch), ...epilogueInputs(epilogue, output)],
         output,
         weights: [
           { name: 'spatial', shape: [channels, channels / groups, kernelHeight, kernelWidth] },
           ...(spatialBias ? vectors(channels, 'spatial_bias') : []),
-          { name: 'up', shape: [hidden, channels] },
+          { name: 'up', shape: [hidden, inputs] },
           ...(hiddenBias ? vectors(hidden, 'up_bias') : []),
           { name: 'down', shape: [outputs, hidden] },
           ...epilogueWeights(epilogue, outputs),
         ],
-        macs: rows * (channels * taps + hidden * (channels + outputs)),
-        depth: taps + channels + hidden,
+        macs: pixels * channels * taps + rows * hidden * (inputs + outputs),
+        depth: taps + (stride > 1 ? BLUR_TAPS : 0) + inputs + hidden,
       };
     }
     case 'conv': {
@@ -211,7 +216,7 @@ function tensors(problem: Problem): Parts {
         output: tensor('y', rows, channels, pitch),
         weights: [],
         macs: 0,
-        depth: 9,
+        depth: BLUR_TAPS,
       };
     }
     case 'resize': {

@@ -122,9 +122,11 @@ function groupCost(group: Group, users: ReturnType<typeof usersOf>, elementBytes
   return { name: group.name, kind: group.kind, ops: sum(group.nodes, opsOf), bytes: elementBytes * moved };
 }
 
-/** Every input, output and weight once; a residual is an input. */
+/** Every input, output and weight once; a layer's residual is an input. */
 function movedElements(node: Node): number {
-  return sum(node.inputs, ({ shape }) => elements(shape)) + elements(node.shape) + parameterElements(node);
+  // A block reads its input once, also where it is the shortcut.
+  const inputs = kindOf(node) === 'fused' ? new Set(node.inputs) : node.inputs;
+  return sum([...inputs], ({ shape }) => elements(shape)) + elements(node.shape) + parameterElements(node);
 }
 
 /** What a concatenation reads and writes: all but what its producer stores in place. */

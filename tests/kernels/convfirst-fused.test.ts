@@ -21,6 +21,7 @@ function convFirst(sizes: Sizes, expansion: number, changes: Partial<ConvFirstPr
         groups: channels / 8,
         kernelHeight: 3,
         kernelWidth: 3,
+        stride: 1,
         hidden: expansion * channels,
         outputs: channels,
         inputPitch: pitch(channels),
@@ -64,6 +65,33 @@ describeKernels(
 describeKernels('convfirst: a pitch of more than the channels, as in ConvFirst-Tiny', [
   { ...convFirst({ batch: 1, height: 8, width: 32, channels: 72 }, 6), onDevices: bestOfEach },
 ]);
+
+/** As in Fig. 6c: without a shortcut. */
+function strided(
+  sizes: Sizes,
+  expansion: number,
+  outputs: number,
+  changes: Partial<ConvFirstProblem> = {},
+): KernelCase {
+  const epilogue = { ...NO_EPILOGUE, bias: true };
+  return convFirst(sizes, expansion, { stride: 2, outputs, epilogue, ...changes });
+}
+
+describeKernels(
+  'convfirst with a stride',
+  [
+    strided(small, 3, 16),
+    strided({ batch: 2, height: 8, width: 38, channels: 16 }, 3, 24),
+    strided({ batch: 1, height: 7, width: 35, channels: 24 }, 6, 48),
+    strided({ batch: 1, height: 1, width: 1, channels: 8 }, 2, 8),
+    strided({ batch: 1, height: 2, width: 3, channels: 8 }, 2, 13),
+    strided(small, 2, 8, { epilogue: whole, spatialBias: false, hiddenBias: false }),
+    strided({ ...small, channels: 16 }, 2, 16, { groups: 1 }),
+    strided(small, 2, 16, { stride: 3, kernelHeight: 5, kernelWidth: 1 }),
+    strided({ ...small, width: 12 }, 2, 16, { kernelHeight: 1, kernelWidth: 7 }),
+    strided({ batch: 1, height: 4, width: 16, channels: 72 }, 2, 24),
+  ].map((test) => ({ ...test, onDevices: allButNative })),
+);
 
 test('cost counts all three layers', () => {
   const problem = convFirst(small, 3).problem((channels) => channels);

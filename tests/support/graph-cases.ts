@@ -84,7 +84,7 @@ function convFirstNode(x: Node): Node {
   const channels = x.shape[3];
   const { op, parameters } = ffnNode(x, {}, [1, 1]);
   if (op.type !== 'ffn') throw new Error('no ffn');
-  const kernel = { groups: 3, kernelHeight: 3, kernelWidth: 5, spatialBias: true };
+  const kernel = { groups: 3, kernelHeight: 3, kernelWidth: 5, stride: 1, spatialBias: true };
   return makeNode('f', { ...op, ...kernel, type: 'convfirst' }, [x, x], {
     ...parameters,
     spatial: { key: 'f.spatial', shape: [channels, channels / 3, 3, 5], buffer: false },

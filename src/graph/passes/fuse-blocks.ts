@@ -6,7 +6,7 @@ import type { Graph, Node, Parameter } from '../graph.ts';
 import { lower } from '../lower.ts';
 import type { ConvFirstOp, ConvOp, FfnOp, LayerNormOp, LinearOp } from '../op.ts';
 import { firstInput, isAffine, isLayer, ownInput, parameterOf } from './patterns.ts';
-import type { Layer, NodeOf } from './patterns.ts';
+import type { Layer, NodeOf, Users } from './patterns.ts';
 
 export interface FuseBlocksOptions {
   /**
@@ -20,9 +20,9 @@ export interface FuseBlocksOptions {
 
 /**
  * Makes one `ffn` of two linear layers (or 1×1 convolutions) with an activation between them, and of the layer norm
- * without weights before them; or one `convfirst`, if a grouped convolution is before them. What nobody else
- * reads of their results never reaches memory then. Comes last, once norms and residuals are where layers can take
- * them.
+ * without weights before them; or one `convfirst`, if a grouped convolution is before them, or one beside its input,
+ * blurred. What nobody else reads of their results never reaches memory then. Comes last, once norms and residuals are
+ * where layers can take them.
  */
 export function fuseBlocks(
   graph: Graph,
@@ -35,11 +35,10 @@ export function fuseBlocks(
     if (!isProduct(node) || up === undefined || !isProduct(up) || !onlyActivates(up)) return node;
     const [originalUp] = original.inputs;
     const before = originalUp && ownInput(users, up, originalUp);
+    const spatial = before && spatialPart(users, before, originalUp?.inputs[0]);
     const blocks: readonly (readonly [Node, readonly Node[]])[] = [
       ...(before && isPlainNorm(before) ? [[fuseFfn(up, node, before), [before, up, node]] as const] : []),
-      ...(before && isSpatial(before)
-        ? [[fuseConvFirst(before, up, node), [before, up, node]] as const]
-        : []),
+      ...(spatial ? [[fuseConvFirst(spatial, up, node), [...spatial.layers, up, node]] as const] : []),
       [fuseFfn(up, node), [up, node]],
     ];
     const block = blocks.find(([fused, layers]) => worthFusing(problemOf(fused), layers.map(problemOf)));
@@ -83,6 +82,25 @@ function isSpatial(node: Node): node is NodeOf<ConvOp> {
   return keepsSize && outputs === channels && groups > 1 && groups < outputs;
 }
 
+/** What comes before the products of a ConvFirst block. */
+interface SpatialPart {
+  readonly conv: NodeOf<ConvOp>;
+  readonly stride: number;
+  readonly layers: readonly Node[];
+}
+
+/** A grouped convolution, or one whose result lies beside its input, both blurred and subsampled; else undefined. */
+function spatialPart(users: Users, node: Node, original: Node | undefined): SpatialPart | undefined {
+  if (isSpatial(node)) return { conv: node, stride: 1, layers: [node] };
+  const originalJoined = original?.inputs[0];
+  const joined = original && ownInput(users, node, original);
+  if (node.op.type !== 'blur-pool' || joined?.op.type !== 'concat') return undefined;
+  const conv = originalJoined && ownInput(users, joined, originalJoined);
+  const isBesideInput = joined.inputs.length === 2 && joined.inputs[1] === conv?.inputs[0];
+  if (conv === undefined || !isSpatial(conv) || !isBesideInput) return undefined;
+  return { conv, stride: node.op.stride, layers: [conv, joined, node] };
+}
+
 function fuseFfn(up: Layer, down: Layer, norm?: NodeOf<LayerNormOp>): Node {
   const op: FfnOp = {
     type: 'ffn',
@@ -93,13 +111,14 @@ function fuseFfn(up: Layer, down: Layer, norm?: NodeOf<LayerNormOp>): Node {
   return makeNode(down.name, op, inputs, productParameters(up, down));
 }
 
-function fuseConvFirst(spatial: NodeOf<ConvOp>, up: Layer, down: Layer): Node {
+function fuseConvFirst({ conv: spatial, stride }: SpatialPart, up: Layer, down: Layer): Node {
   const { groups, kernelHeight, kernelWidth, epilogue } = spatial.op;
   const op: ConvFirstOp = {
     type: 'convfirst',
     groups,
     kernelHeight,
     kernelWidth,
+    stride,
     spatialBias: epilogue.bias,
     ...productsOf(up, down),
   };
@@ -132,13 +151,13 @@ function productParameters(up: Layer, down: Layer): Readonly<Record<string, Para
   };
 }
 
-/** The layers that a block stands for: a norm or a grouped convolution, if any, then two products, one behind the other. */
+/** The layers that a block stands for: a norm or a grouped convolution, if any (and what subsamples), then two products. */
 export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {
   const { hidden, outputs, hiddenBias, activation, epilogue } = node.op;
   const { spatial: _, spatial_bias: __, up, up_bias: bias, down, ...vectors } = node.parameters;
-  const before = layerBefore(node);
+  const before = layersBefore(node);
   const between = { ...NO_EPILOGUE, bias: hiddenBias, activation };
-  const first = makeNode(node.name, productOp(up, hidden, between), [before ?? firstInput(node)], {
+  const first = makeNode(node.name, productOp(up, hidden, between), [before.at(-1) ?? firstInput(node)], {
     ...(up && { weight: up }),
     ...(bias && { bias }),
   });
@@ -147,7 +166,7 @@ export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[
     ...vectors,
     ...(down && { weight: down }),
   });
-  return before ? [before, first, second] : [first, second];
+  return [...before, first, second];
 }
 
 /** The same network with every fused block as the layers that it stands for: what other runtimes understand. */
@@ -159,18 +178,19 @@ export function splitBlocks(graph: Graph): Graph {
   });
 }
 
-function layerBefore(node: NodeOf<FfnOp | ConvFirstOp>): Node | undefined {
+function layersBefore(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {
   const x = firstInput(node);
+  const { name } = node;
   if (node.op.type === 'ffn') {
     const { norm } = node.op;
-    return norm && makeNode(node.name, { type: 'layer-norm', affine: false, ...norm }, [x]);
+    return norm ? [makeNode(name, { type: 'layer-norm', affine: false, ...norm }, [x])] : [];
   }
-  const { groups, kernelHeight, kernelWidth, spatialBias } = node.op;
+  const { groups, kernelHeight, kernelWidth, stride, spatialBias } = node.op;
   const window = { kernelHeight, kernelWidth, stride: 1, dilation: 1 };
   const padding = samePadding(kernelHeight, kernelWidth);
   const epilogue = { ...NO_EPILOGUE, bias: spatialBias };
-  return makeNode(
-    node.name,
+  const spatial = makeNode(
+    name,
     { type: 'conv', outputs: x.shape[3], groups, ...window, padding, epilogue },
     [x],
     {
@@ -178,6 +198,9 @@ function layerBefore(node: NodeOf<FfnOp | ConvFirstOp>): Node | undefined {
       ...(spatialBias && { bias: parameterOf(node, 'spatial_bias') }),
     },
   );
+  if (stride === 1) return [spatial];
+  const joined = makeNode(name, { type: 'concat' }, [spatial, x]);
+  return [spatial, joined, makeNode(name, { type: 'blur-pool', stride }, [joined])];
 }
 
 /** The layer whose weights have this shape: [outputs, inputs], or [outputs, inputs, 1, 1]. */
