@@ -22,13 +22,15 @@ export interface PlanOptions {
   readonly tuning?: TuningRecords;
   /** Default `float32`. */
   readonly precision?: Precision;
+  /** Nodes whose outputs have places outside of the arena. */
+  readonly outside?: ReadonlySet<Node>;
 }
 
 /** A node with the kernels that will compute it. */
 export interface PlannedNode extends LoweredNode {
   readonly signature: Signature;
   readonly candidate: Candidate;
-  /** Where its output lies in the arena, in floats. */
+  /** Where its output lies in the arena, in floats; 0 if it lies outside. */
   readonly offset: number;
   /** Where its temporary memory lies in the arena, if it needs any. */
   readonly tempOffset: number | undefined;
@@ -45,6 +47,8 @@ export interface PlacedTensor {
 export interface Plan {
   readonly nodes: readonly PlannedNode[];
   readonly input: PlacedTensor;
+  /** All inputs by name; networks in training have several. */
+  readonly inputs: ReadonlyMap<string, PlacedTensor>;
   readonly outputs: ReadonlyMap<string, PlacedTensor>;
   /** Floats of the arena. */
   readonly arenaFloats: number;
@@ -57,7 +61,9 @@ export interface Plan {
 export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions = {}): Plan {
   const pitch = pitchOf(caps);
   const choose = candidateChooser(caps, options.tuning);
-  const chosen = nodesOf(graph)
+  const all = nodesOf(graph);
+  const inputs = all.filter((node) => node.op.type === 'input');
+  const chosen = all
     .filter((node) => node.op.type !== 'input')
     .map((node) => {
       const lowered = lower(node, pitch);
@@ -66,15 +72,15 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
       return { ...lowered, problem, candidate, signature: signatureOf(problem) };
     });
   const floatsOf = (node: Node): number =>
-    node.shape[0] * node.shape[1] * node.shape[2] * pitch(node.shape[3]);
+    options.outside?.has(node) ? 0 : node.shape[0] * node.shape[1] * node.shape[2] * pitch(node.shape[3]);
 
-  // Step i computes node i. Outputs stay until after the last; so does the input, so that a run can be repeated.
+  // Step i computes node i. Outputs stay until after the last; so do inputs, so that a run can be repeated.
   const end = chosen.length;
   const lastUse = new Map<Node, number>();
   chosen.forEach(({ node }, step) => node.inputs.forEach((input) => lastUse.set(input, step)));
   for (const output of graph.outputs.values()) lastUse.set(output, end);
   const lifetimes = [
-    { size: floatsOf(graph.input), first: 0, last: end },
+    ...inputs.map((node) => ({ size: floatsOf(node), first: 0, last: end })),
     ...chosen.map(({ node }, step) => ({
       size: floatsOf(node),
       first: step,
@@ -86,17 +92,22 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
   const offsetOf = (index: number): number => offsets[index] ?? 0;
   const nodes = chosen.map((entry, step) => ({
     ...entry,
-    offset: offsetOf(1 + step),
-    tempOffset: entry.candidate.emit().tempFloats > 0 ? offsetOf(1 + end + step) : undefined,
+    offset: offsetOf(inputs.length + step),
+    tempOffset: entry.candidate.emit().tempFloats > 0 ? offsetOf(inputs.length + end + step) : undefined,
   }));
+  const places = new Map([
+    ...inputs.map((node, i) => [node, offsetOf(i)] as const),
+    ...nodes.map(({ node, offset }) => [node, offset] as const),
+  ]);
   const place = (node: Node): PlacedTensor => ({
     node,
     pitch: pitch(node.shape[3]),
-    offset: node === graph.input ? offsetOf(0) : (nodes.find((n) => n.node === node)?.offset ?? 0),
+    offset: places.get(node) ?? 0,
   });
   return {
     nodes,
     input: place(graph.input),
+    inputs: new Map(inputs.map((node) => [node.name, place(node)])),
     outputs: new Map([...graph.outputs].map(([name, node]) => [name, place(node)])),
     arenaFloats: total,
   };
