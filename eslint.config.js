@@ -12,6 +12,8 @@ const rooms = [
   'models',
   'checkpoints',
   'runtime',
+  'data',
+  'train',
   'bench',
   'lab',
   'cli',

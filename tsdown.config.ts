@@ -3,7 +3,8 @@ import { defineConfig } from 'tsdown';
 /**
  * Three entries for users: the library, which browsers may bundle, what only Node can do, and the command line. What
  * the library imports dynamically under Node alone has entries too, so that these files have names: package.json's
- * `browser` takes them out of bundles. The smoke test checks that. Dependencies and benchmark peers stay outside.
+ * `browser` takes them out of bundles. The smoke test checks that. `data-worker` is the file of the threads that prepare
+ * images. Dependencies and benchmark peers stay outside.
  */
 export default defineConfig({
   entry: {
@@ -13,6 +14,7 @@ export default defineConfig({
     'node/native-device': 'src/devices/native.ts',
     'node/decode-image': 'src/runtime/image/decode-node.ts',
     'node/open-checkpoint': 'src/checkpoints/open.ts',
+    'node/data-worker': 'src/data/worker.ts',
   },
   format: 'esm',
   platform: 'node',

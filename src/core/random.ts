@@ -43,3 +43,78 @@ function fnv1a32(text: string): number {
   }
   return hash >>> 0;
 }
+
+/**
+ * A sequence of random numbers that its three seeds determine, 32 bits each; different seeds give sequences that never
+ * coincide for long. So whatever is random about a sample can follow from (seed, epoch, index), wherever it is prepared.
+ *
+ * Chris Doty-Humphrey's sfc32: 128 bits of state, of which one word counts, so that no period is below 2^32.
+ */
+export class RandomStream {
+  #a: number;
+  #b: number;
+  #c: number;
+  #counter = 1;
+  /** The second of the last pair of normal numbers, if it has not been used. */
+  #spare: number | undefined;
+
+  constructor(seed: number, epoch = 0, index = 0) {
+    this.#a = seed | 0;
+    this.#b = epoch | 0;
+    this.#c = index | 0;
+    for (let i = 0; i < 15; i++) this.bits(); // until every seed bit has reached every state bit
+  }
+
+  /** 32 random bits, as an unsigned integer. */
+  bits(): number {
+    const sum = (((this.#a + this.#b) | 0) + this.#counter) | 0;
+    this.#counter = (this.#counter + 1) | 0;
+    this.#a = this.#b ^ (this.#b >>> 9);
+    this.#b = (this.#c + (this.#c << 3)) | 0;
+    this.#c = (((this.#c << 21) | (this.#c >>> 11)) + sum) | 0;
+    return sum >>> 0;
+  }
+
+  /** Uniform in [low, high), a multiple of (high − low) · 2^-32. */
+  uniform(low = 0, high = 1): number {
+    return low + (high - low) * (this.bits() * 2 ** -32);
+  }
+
+  /** Uniform among the integers 0 … count − 1, for counts up to 2^32: without bias, by rejection. */
+  below(count: number): number {
+    const limit = 2 ** 32 - (2 ** 32 % count);
+    for (;;) {
+      const bits = this.bits();
+      if (bits < limit) return bits % count;
+    }
+  }
+
+  /** Whether something of this probability happens. */
+  chance(probability: number): boolean {
+    return this.uniform() < probability;
+  }
+
+  /** Normally distributed (Box and Muller's transform). */
+  normal(mean = 0, deviation = 1): number {
+    const spare = this.#spare;
+    if (spare !== undefined) {
+      this.#spare = undefined;
+      return mean + deviation * spare;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - this.uniform()));
+    const angle = 2 * Math.PI * this.uniform();
+    this.#spare = radius * Math.sin(angle);
+    return mean + deviation * radius * Math.cos(angle);
+  }
+
+  /** Puts what lies in [start, end) into random order, in place (Fisher and Yates). */
+  shuffle<T extends { [index: number]: number }>(values: T, start: number, end: number): T {
+    for (let i = end - 1; i > start; i--) {
+      const j = start + this.below(i - start + 1);
+      const value = values[i] as number;
+      values[i] = values[j] as number;
+      values[j] = value;
+    }
+    return values;
+  }
+}

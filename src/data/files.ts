@@ -1,0 +1,61 @@
+import { open } from 'node:fs/promises';
+import { gunzipSync } from 'node:zlib';
+
+import { explain } from '../checkpoints/file-source.ts';
+import { WidefieldError, invalidArgument } from '../core/errors.ts';
+
+/** All bytes of a file. Throws `io`, and `invalid-argument` if there are more than `limit`. */
+export async function readWhole(file: string, limit: number): Promise<Uint8Array> {
+  let handle;
+  try {
+    handle = await open(file);
+    const { size } = await handle.stat();
+    if (size > limit) {
+      throw invalidArgument(`${file} has ${size} bytes, more than the ${limit} that are read at once.`);
+    }
+    return await handle.readFile();
+  } catch (error) {
+    throw error instanceof WidefieldError ? error : cannotRead(file, error);
+  } finally {
+    await handle?.close();
+  }
+}
+
+/** The first bytes of a file, at most `length`. Throws `io`. */
+export async function readHead(file: string, length: number): Promise<Uint8Array> {
+  let handle;
+  try {
+    handle = await open(file);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
+    return buffer.subarray(0, bytesRead);
+  } catch (error) {
+    throw cannotRead(file, error);
+  } finally {
+    await handle?.close();
+  }
+}
+
+export function isGzip(head: Uint8Array): boolean {
+  return head[0] === 0x1f && head[1] === 0x8b;
+}
+
+/** What gzip compressed, or the bytes themselves. Throws `invalid-argument` if damaged or larger than `limit`. */
+export function unzipped(name: string, bytes: Uint8Array, limit: number): Uint8Array {
+  if (!isGzip(bytes)) return bytes;
+  try {
+    return gunzipSync(bytes, { maxOutputLength: limit });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError(
+      'invalid-argument',
+      `${name} cannot be decompressed (${reason}): get an intact copy.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+export function cannotRead(file: string, error: unknown): WidefieldError {
+  return new WidefieldError('io', `${file} cannot be read: ${explain(error)}.`, { cause: error });
+}

@@ -1,0 +1,66 @@
+import { throwIfAborted } from '../core/errors.ts';
+import { RandomStream } from '../core/random.ts';
+import type { Augmentation } from './augmentation.ts';
+import type { Sample } from './dataset.ts';
+
+/** How many samples are decoded at the same time, so that decoder threads have work while values are computed. */
+const DECODED_AHEAD = 4;
+
+/** A sample, or why it could not be read. */
+export type ReadResult =
+  { readonly index: number; readonly sample: Sample } | { readonly index: number; readonly error: string };
+
+/** A sample that is missing from a batch. */
+export interface Failure {
+  /** Its place in the batch. */
+  readonly position: number;
+  /** Which sample of the dataset. */
+  readonly index: number;
+  /** One sentence that names the sample. */
+  readonly error: string;
+}
+
+export interface PreparedBatch {
+  /** [samples, H, W, C]; zero where a sample failed. */
+  readonly images: Float32Array;
+  readonly failures: readonly Failure[];
+}
+
+/** What, with a sample's index, determines everything random about it. */
+export interface Seeds {
+  readonly seed: number;
+  readonly epoch: number;
+}
+
+/** Decodes and augments samples; those that fail do not disturb the others. Throws `aborted`. */
+export async function prepareBatch(
+  results: readonly ReadResult[],
+  augmentation: Augmentation,
+  { seed, epoch }: Seeds,
+  signal?: AbortSignal,
+): Promise<PreparedBatch> {
+  const size = augmentation.shape[0] * augmentation.shape[1] * augmentation.shape[2];
+  const images = new Float32Array(results.length * size);
+  const failures: Failure[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let position = next++; position < results.length; position = next++) {
+      throwIfAborted(signal);
+      const result = results[position];
+      if (result === undefined) return;
+      const { index } = result;
+      const out = images.subarray(position * size, (position + 1) * size);
+      try {
+        if ('error' in result) throw new Error(result.error);
+        const random = new RandomStream(seed, epoch, index);
+        await augmentation.apply(result.sample, random, out, signal && { signal });
+      } catch (error) {
+        throwIfAborted(signal);
+        out.fill(0);
+        failures.push({ position, index, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: DECODED_AHEAD }, work));
+  return { images, failures: failures.sort((a, b) => a.position - b.position) };
+}
