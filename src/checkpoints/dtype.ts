@@ -58,18 +58,20 @@ export function toFloat32(bytes: Uint8Array, dtype: DType, littleEndian = true):
   }
 }
 
-/** Formats that we write. */
-export type StoredDType = 'float32' | 'float16' | 'bfloat16' | 'int64';
-
-/** The little-endian bytes of numbers, rounded to nearest, ties to even; float32 is looked at, not copied. */
-export function fromFloat32(values: Float32Array, dtype: StoredDType): Uint8Array {
+/**
+ * The little-endian bytes of numbers; float32 is looked at, not copied. Narrower floats are rounded to nearest, ties to
+ * even; integers to nearest, and must be in range.
+ */
+export function fromFloat32(values: Float32Array, dtype: DType): Uint8Array {
   const stored = storedNumbers(values, dtype);
   const bytes = new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
   return HOST_IS_LITTLE_ENDIAN ? bytes : swapBytes(bytes, DTYPE_BYTES[dtype]);
 }
 
-function storedNumbers(values: Float32Array, dtype: StoredDType): ArrayBufferView {
+function storedNumbers(values: Float32Array, dtype: DType): ArrayBufferView {
   switch (dtype) {
+    case 'float64':
+      return new Float64Array(values);
     case 'float32':
       return values;
     case 'float16':
@@ -78,6 +80,16 @@ function storedNumbers(values: Float32Array, dtype: StoredDType): ArrayBufferVie
       return float32ToBfloat16(values);
     case 'int64':
       return BigInt64Array.from(values, (value) => (Number.isFinite(value) ? BigInt(Math.round(value)) : 0n));
+    case 'int32':
+      return Int32Array.from(values, Math.round);
+    case 'int16':
+      return Int16Array.from(values, Math.round);
+    case 'int8':
+      return Int8Array.from(values, Math.round);
+    case 'uint8':
+      return Uint8Array.from(values, Math.round);
+    case 'bool':
+      return Uint8Array.from(values, (value) => (value === 0 ? 0 : 1));
   }
 }
 
@@ -95,7 +107,8 @@ function aligned(bytes: Uint8Array, size: number): Uint8Array {
   return bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
 }
 
-function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
+/** The same numbers of `size` bytes in the other byte order. */
+export function swapBytes(bytes: Uint8Array, size: number): Uint8Array {
   const out = new Uint8Array(bytes.byteLength);
   for (let start = 0; start < out.length; start += size) {
     for (let i = 0; i < size; i++) out[start + i] = bytes[start + size - 1 - i] ?? 0;

@@ -1,7 +1,7 @@
 import { invalidArgument, throwIfAborted } from '../core/errors.ts';
 import type { ByteSink } from './byte-sink.ts';
 import { DTYPE_BYTES, fromFloat32 } from './dtype.ts';
-import type { StoredDType } from './dtype.ts';
+import type { DType } from './dtype.ts';
 import { MAX_HEADER_BYTES, SAFETENSORS_DTYPES } from './safetensors-header.ts';
 import type { KeyedShape } from './source.ts';
 import { printable, shapeText } from './text.ts';
@@ -9,12 +9,12 @@ import { printable, shapeText } from './text.ts';
 /** A tensor to be written. */
 export interface TensorToWrite extends KeyedShape {
   /** Overrides the writer's format, e.g. `int64` for counters. */
-  readonly dtype?: StoredDType;
+  readonly dtype?: DType;
 }
 
 export interface WriteOptions {
   /** How numbers are stored, rounded to nearest, ties to even. Default: `float32`. */
-  readonly dtype?: StoredDType;
+  readonly dtype?: DType;
   /** Text for the file's `__metadata__`. */
   readonly metadata?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
@@ -23,15 +23,16 @@ export interface WriteOptions {
 }
 
 /**
- * Writes a safetensors file, one tensor at a time: `read(key)` gives a tensor's values in C order when its turn comes.
- * Then closes the sink; if anything fails, or `signal` fires, aborts the sink and throws.
+ * Writes a safetensors file, one tensor at a time: `read(key)` gives a tensor's values in C order when its turn comes,
+ * or its bytes, already in the tensor's format, little-endian. Then closes the sink; if anything fails, or `signal`
+ * fires, aborts the sink and throws.
  *
  * Tensors are laid out in the given order, wider formats first, so that each begins at a multiple of its number size,
  * as readers that map files into memory demand.
  */
 export async function writeSafetensors(
   tensors: Iterable<TensorToWrite>,
-  read: (key: string) => Promise<Float32Array>,
+  read: (key: string) => Promise<Float32Array | Uint8Array>,
   sink: ByteSink,
   options: WriteOptions = {},
 ): Promise<void> {
@@ -44,7 +45,8 @@ export async function writeSafetensors(
     let written = header.byteLength;
     for (const { key, shape, dtype, bytes } of placed) {
       throwIfAborted(options.signal);
-      const data = fromFloat32(await read(key), dtype);
+      const values = await read(key);
+      const data = values instanceof Uint8Array ? values : fromFloat32(values, dtype);
       if (data.byteLength !== bytes) {
         const count = data.byteLength / DTYPE_BYTES[dtype];
         throw invalidArgument(`${printable(key)} of shape ${shapeText(shape)} cannot have ${count} values.`);
@@ -62,11 +64,11 @@ export async function writeSafetensors(
 }
 
 interface Placed extends KeyedShape {
-  readonly dtype: StoredDType;
+  readonly dtype: DType;
   readonly bytes: number;
 }
 
-function place(tensors: Iterable<TensorToWrite>, fallback: StoredDType): Placed[] {
+function place(tensors: Iterable<TensorToWrite>, fallback: DType): Placed[] {
   const keys = new Set<string>();
   const placed = [...tensors].map(({ key, shape, dtype = fallback }) => {
     if (keys.has(key) || key === '__metadata__') {

@@ -2,6 +2,7 @@ import { invalidArgument } from '../core/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { toFloat32 } from './dtype.ts';
 import { MAX_HEADER_BYTES, parseHeader } from './safetensors-header.ts';
+import type { LocatedTensor } from './safetensors-header.ts';
 import { noSuchTensor } from './source.ts';
 import type { Checkpoint } from './source.ts';
 
@@ -15,6 +16,13 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
   const dataStart = 8 + headerBytes;
   const text = new TextDecoder().decode(await source.read(8, headerBytes));
   const entries = parseHeader(text, source.size - dataStart, name);
+  const locate = (key: string): LocatedTensor => {
+    const tensor = entries.get(key);
+    if (tensor === undefined) throw noSuchTensor(name, key);
+    return tensor;
+  };
+  const bytesOf = ({ begin, end }: LocatedTensor): Promise<Uint8Array> =>
+    source.read(dataStart + begin, end - begin);
   return {
     name,
     format: 'safetensors',
@@ -22,11 +30,10 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
     subtrees: [''],
     entries,
     async read(key) {
-      const tensor = entries.get(key);
-      if (tensor === undefined) throw noSuchTensor(name, key);
-      const bytes = await source.read(dataStart + tensor.begin, tensor.end - tensor.begin);
-      return toFloat32(bytes, tensor.dtype);
+      const tensor = locate(key);
+      return toFloat32(await bytesOf(tensor), tensor.dtype);
     },
+    readBytes: async (key) => bytesOf(locate(key)),
     close: () => source.close(),
   };
 }

@@ -58,6 +58,9 @@ export function joinShards(name: string, shards: readonly Checkpoint[]): Checkpo
     read(key) {
       return homes.get(key)?.read(key) ?? Promise.reject(noSuchTensor(name, key));
     },
+    readBytes(key) {
+      return homes.get(key)?.readBytes(key) ?? Promise.reject(noSuchTensor(name, key));
+    },
     async close() {
       await Promise.all(shards.map((shard) => shard.close()));
     },

@@ -27,11 +27,17 @@ export interface WeightSource {
    * `invalid-argument` if there is no such key or the file is damaged, `io` if it cannot be read.
    */
   read(key: string): Promise<Float32Array>;
+  /**
+   * The numbers as they are stored, in the entry's format: little-endian, in C order, in a new array. For integers
+   * that float32 would round. Sources need not offer it.
+   */
+  readBytes?(key: string): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 
 /** Weights of a checkpoint file. */
 export interface Checkpoint extends WeightSource {
+  readBytes(key: string): Promise<Uint8Array>;
   readonly format: 'safetensors' | 'pytorch-zip' | 'pytorch-legacy';
   /** Which of `subtrees` these are. */
   readonly subtree: string;

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../core/errors.ts';
-import { DTYPE_BYTES, toFloat32 } from './dtype.ts';
+import { DTYPE_BYTES, swapBytes, toFloat32 } from './dtype.ts';
 import type { DType } from './dtype.ts';
 import type { PickleStorage } from './pickle-value.ts';
 
@@ -77,16 +77,39 @@ export async function readTensor(
   littleEndian: boolean,
   readRange: (startByte: number, bytes: number) => Promise<Uint8Array>,
 ): Promise<Float32Array> {
-  const itemBytes = DTYPE_BYTES[tensor.dtype];
-  const bytes = await readRange(tensor.offset * itemBytes, tensor.span * itemBytes);
-  const values = toFloat32(bytes, tensor.dtype, littleEndian);
-  return tensor.contiguous || tensor.size === 0 ? values : gather(values, tensor);
+  const values = toFloat32(await readSpan(tensor, readRange), tensor.dtype, littleEndian);
+  if (tensor.contiguous || tensor.size === 0) return values;
+  return gather(values, tensor, new Float32Array(tensor.size));
 }
 
-/** The values at offset Σ index · stride, for all indices in C order. */
-function gather(values: Float32Array, tensor: StoredTensor): Float32Array {
+/** A tensor's numbers as they are stored, but little-endian and in C order; see {@link readTensor}. */
+export async function readTensorBytes(
+  tensor: StoredTensor,
+  littleEndian: boolean,
+  readRange: (startByte: number, bytes: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  const size = DTYPE_BYTES[tensor.dtype];
+  const span = await readSpan(tensor, readRange);
+  const bytes = littleEndian ? span : swapBytes(span, size);
+  if (tensor.contiguous || tensor.size === 0) return bytes;
+  const positions = Float64Array.from({ length: tensor.span }, (_, position) => position);
+  const out = new Uint8Array(tensor.size * size);
+  gather(positions, tensor, new Float64Array(tensor.size)).forEach((position, i) => {
+    out.set(bytes.subarray(position * size, (position + 1) * size), i * size);
+  });
+  return out;
+}
+
+function readSpan(
+  { dtype, offset, span }: StoredTensor,
+  readRange: (startByte: number, bytes: number) => Promise<Uint8Array>,
+): Promise<Uint8Array> {
+  return readRange(offset * DTYPE_BYTES[dtype], span * DTYPE_BYTES[dtype]);
+}
+
+/** The values at offset Σ index · stride, for all indices in C order, written to `out`. */
+function gather<T extends Float32Array | Float64Array>(values: T, tensor: StoredTensor, out: T): T {
   const { shape, strides } = tensor;
-  const out = new Float32Array(tensor.size);
   const inner = shape.at(-1) ?? 1;
   const innerStride = strides.at(-1) ?? 0;
   const index = shape.map(() => 0);

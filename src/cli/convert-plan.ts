@@ -1,7 +1,8 @@
 import type { TensorToWrite } from '../checkpoints/safetensors-writer.ts';
 import { isFloating } from '../checkpoints/dtype.ts';
+import type { DType } from '../checkpoints/dtype.ts';
 import { valuesOf } from '../checkpoints/parameter-values.ts';
-import type { WeightSource } from '../checkpoints/source.ts';
+import type { TensorEntry, WeightSource } from '../checkpoints/source.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { parametersOf, selectOutputs } from '../graph/graph.ts';
 import type { Parameter } from '../graph/graph.ts';
@@ -13,7 +14,7 @@ import type { Fitted } from '../runtime/fit.ts';
 /** What a conversion writes, in order, and where each tensor's values come from. */
 export interface ConversionPlan {
   readonly tensors: readonly TensorToWrite[];
-  readonly read: (key: string) => Promise<Float32Array>;
+  readonly read: (key: string) => Promise<Float32Array | Uint8Array>;
   readonly merged: boolean;
 }
 
@@ -25,17 +26,19 @@ export interface ConversionOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Every tensor as it is; integers stay integers. */
+/** Every tensor as it is; integers keep their format and every bit. */
 export function planCopy(source: WeightSource | undefined): ConversionPlan {
   const entries = [...(source?.entries ?? [])];
   return {
     tensors: entries.map(([key, { shape, dtype }]) => ({
       key,
       shape,
-      ...(!isFloating(dtype) && { dtype: 'int64' as const }),
+      ...(!isFloating(dtype) && { dtype }),
     })),
     read: (key) =>
-      source === undefined ? Promise.reject(invalidArgument('There is nothing to copy.')) : source.read(key),
+      source === undefined
+        ? Promise.reject(invalidArgument('There is nothing to copy.'))
+        : readExactly(source, key),
     merged: false,
   };
 }
@@ -70,12 +73,15 @@ export function planConversion(
     tensors: [...byName].map(([key, parameter]) => ({
       key,
       shape: parameter.shape,
-      ...(isCounter(parameter) && { dtype: 'int64' as const }),
+      ...(isCounter(parameter) && { dtype: counterFormat(source?.entries.get(parameter.key)) }),
     })),
     read: (key) => {
       const parameter = byName.get(key);
-      return parameter === undefined
-        ? Promise.reject(invalidArgument(`There is no tensor ${key} to write.`))
+      if (parameter === undefined) {
+        return Promise.reject(invalidArgument(`There is no tensor ${key} to write.`));
+      }
+      return source !== undefined && isCounter(parameter)
+        ? readExactly(source, parameter.key)
         : valuesOf(parameter, fitted.weights);
     },
     merged: deploy || fitted.merged,
@@ -94,6 +100,17 @@ function renaming({ variant, graph, keys }: Fitted, wanted: KeySet | undefined):
   const renamed = parametersOf(variant.build({ classes, keys: wanted }));
   const names = new Map(parametersOf(graph).map(({ key }, i) => [key, renamed[i]?.key ?? key]));
   return (key) => names.get(key) ?? key;
+}
+
+/** Values, or bytes where values would round integers. */
+function readExactly(source: WeightSource, key: string): Promise<Float32Array | Uint8Array> {
+  const entry = source.entries.get(key);
+  const isInteger = entry !== undefined && !isFloating(entry.dtype);
+  return isInteger && source.readBytes !== undefined ? source.readBytes(key) : source.read(key);
+}
+
+function counterFormat(entry: TensorEntry | undefined): DType {
+  return entry === undefined || isFloating(entry.dtype) ? 'int64' : entry.dtype;
 }
 
 function isCounter({ key }: Parameter): boolean {

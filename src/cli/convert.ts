@@ -2,7 +2,6 @@ import { stat } from 'node:fs/promises';
 
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import type { StoredDType } from '../checkpoints/dtype.ts';
 import { openFileSink } from '../checkpoints/file-sink.ts';
 import { writeSafetensors } from '../checkpoints/safetensors-writer.ts';
 import type { KeySet } from '../models/model.ts';
@@ -17,7 +16,7 @@ import { formatNumber } from './table.ts';
 interface ConvertOptions {
   readonly model?: string;
   readonly deploy?: boolean;
-  readonly dtype: Exclude<StoredDType, 'int64'>;
+  readonly dtype: 'float32' | 'float16' | 'bfloat16';
   readonly keys?: KeySet;
   readonly subtree?: string;
   readonly strict: boolean;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { fromFloat32, toFloat32 } from '../../src/checkpoints/dtype.ts';
+import { DTYPE_BYTES, fromFloat32, toFloat32 } from '../../src/checkpoints/dtype.ts';
 import {
   bfloat16ToFloat32,
   float16ToFloat32,
@@ -65,6 +65,22 @@ it('stores and reads float16 and bfloat16 as little-endian bytes', () => {
   expect([...fromFloat32(values, 'float16')]).toEqual([0x00, 0x3c, 0x00, 0xc0, 0x00, 0x38]);
   expect([...fromFloat32(values, 'bfloat16')]).toEqual([0x80, 0x3f, 0x00, 0xc0, 0x00, 0x3f]);
   expect(toFloat32(Uint8Array.of(0x3c, 0x00), 'float16', false)).toEqual(Float32Array.of(1));
+});
+
+it.each([
+  ['int64', [-1, 3, 0], [-(2 ** 40), 7]],
+  ['int32', [-1, 3, 0], [-(2 ** 31), 7]],
+  ['int16', [-1, 3, 0], [-(2 ** 15), 7]],
+  ['int8', [-1, 3, 0], [-128, 127]],
+  ['uint8', [1, 3, 0], [0, 255]],
+  ['bool', [1, 1, 1], [0, 1]],
+  ['float64', [-1.25, 2.75, 0.25], [2 ** 100, -(2 ** -100)]],
+] as const)('stores numbers as %s', (dtype, rounded, exact) => {
+  const [a, b, c] = dtype === 'uint8' || dtype === 'bool' ? [1.25, 2.75, 0.25] : [-1.25, 2.75, 0.25];
+  const values = Float32Array.of(a, b, c, ...exact);
+  const bytes = fromFloat32(values, dtype);
+  expect(bytes).toHaveLength(5 * DTYPE_BYTES[dtype]);
+  expect(toFloat32(bytes, dtype)).toEqual(Float32Array.of(...rounded, ...exact));
 });
 
 it('looks at aligned float32 without copying it', () => {

@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { memorySink } from '../../src/checkpoints/byte-sink.ts';
 import { blobSource, bytesSource } from '../../src/checkpoints/byte-source.ts';
 import type { ByteSource } from '../../src/checkpoints/byte-source.ts';
+import { toFloat32 } from '../../src/checkpoints/dtype.ts';
 import { loadCheckpoint } from '../../src/checkpoints/load.ts';
 import { openCheckpoint } from '../../src/checkpoints/open.ts';
 import { writeSafetensors } from '../../src/checkpoints/safetensors-writer.ts';
@@ -26,6 +27,8 @@ async function expectTensors(checkpoint: Checkpoint, tensors: Readonly<Record<st
       dtype: tensor.dtype,
     });
     expect(await checkpoint.read(key), key).toEqual(expectedValues(tensor));
+    const bytes = await checkpoint.readBytes(key);
+    expect(toFloat32(bytes, entry?.dtype ?? 'bool'), key).toEqual(expectedValues(tensor));
   }
 }
 
@@ -81,6 +84,17 @@ describe('reading what PyTorch and safetensors wrote', () => {
       expect(shifted).toEqual(bytes);
     }
   });
+
+  it.each(LOADED.filter(({ expected }) => 'int64' in expected.tensors))(
+    '$name: every bit of integers that float32 rounds',
+    async ({ name }) => {
+      const checkpoint = await loadCheckpoint(fixtureSource(name));
+      const bytes = Buffer.from(await checkpoint.readBytes('int64'));
+      const integers = [0, 8, 16, 24].map((offset) => bytes.readBigInt64LE(offset));
+      expect(integers).toEqual([-(2n ** 40n), 7n, 2n ** 24n + 1n, -1n]);
+      await expect(checkpoint.readBytes('none')).rejects.toThrow(`${name} has no tensor none.`);
+    },
+  );
 
   it('gives values that the caller may change', async () => {
     const bytes = fixtureBytes('zip-strides.pth');

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 
 import { memorySink } from '../../src/checkpoints/byte-sink.ts';
 import { blobSource, bytesSource } from '../../src/checkpoints/byte-source.ts';
-import type { StoredDType } from '../../src/checkpoints/dtype.ts';
+import type { DType } from '../../src/checkpoints/dtype.ts';
 import { openFileSink } from '../../src/checkpoints/file-sink.ts';
 import {
   bfloat16ToFloat32,
@@ -183,7 +183,7 @@ describe('writing', () => {
   });
 
   it('aligns every tensor to its number size, whatever the mixture', async () => {
-    const formats: StoredDType[] = ['bfloat16', 'int64', 'float32', 'float16', 'int64', 'float32'];
+    const formats: DType[] = ['bfloat16', 'int64', 'float32', 'float16', 'int64', 'float32'];
     const tensors = formats.map((dtype, i) => ({ key: `t${i}`, shape: [2 * i + 1], dtype }));
     const values = new Map(
       tensors.map(({ key, shape: [length = 0] }) => [key, new Float32Array(length).fill(3)]),

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
@@ -11,6 +12,7 @@ import type { ConversionOptions } from '../../src/cli/convert-plan.ts';
 import { parametersOf } from '../../src/graph/graph.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 import type { ModelOptions } from '../../src/models/model.ts';
+import { FOLDER } from '../checkpoints/fixtures.ts';
 import { widefield } from '../support/command-line.ts';
 
 let folder = '';
@@ -66,6 +68,34 @@ test('a state dict is written and read back, in its order', async () => {
     await full.close();
     await rounded.close();
   }
+});
+
+test('integers keep their format and every bit', async () => {
+  const [input, output] = [fileURLToPath(new URL('zip-dtypes.pth', FOLDER)), inFolder('copy.safetensors')];
+  expect(await widefield('convert', input, output, '--dtype', 'float16')).toMatchObject({ code: 0 });
+  const [from, to] = [await openCheckpoint(input), await openCheckpoint(output)];
+  try {
+    for (const key of ['int64', 'int32', 'int16', 'int8', 'uint8', 'bool']) {
+      expect(to.entries.get(key)).toMatchObject(from.entries.get(key) ?? {});
+      expect([...(await to.readBytes(key))]).toEqual([...(await from.readBytes(key))]);
+    }
+    expect(to.entries.get('float64')?.dtype).toBe('float16');
+  } finally {
+    await from.close();
+    await to.close();
+  }
+});
+
+test('counters of batches keep every bit under the names of a network', async () => {
+  const source = syntheticWeights(parameters('mobilenet-v2'));
+  const count = new Uint8Array(BigInt64Array.of(2n ** 24n + 1n).buffer);
+  const counting = { ...source, readBytes: () => Promise.resolve(count) };
+  const { tensors, read } = planConversion('mobilenet-v2', counting, STRICT);
+  const counters = tensors.filter(({ key }) => key.endsWith('num_batches_tracked'));
+  expect(counters.length).toBeGreaterThan(50);
+  expect(counters.every(({ dtype }) => dtype === 'int64')).toBe(true);
+  expect(await read(counters[0]?.key ?? '')).toBe(count);
+  expect(await read('classifier.1.bias')).toEqual(await source.read('classifier.1.bias'));
 });
 
 test('--deploy writes the state dict of the merged network', async () => {
