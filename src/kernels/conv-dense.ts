@@ -34,7 +34,8 @@ function isPointwise(problem: ConvProblem): boolean {
 }
 
 function asPointwise(problem: ConvProblem): PointwiseProblem {
-  const { batch, height, width, inputs, outputs, inputPitch, outputPitch, epilogue } = problem;
+  const { batch, height, width, inputs, outputs, inputPitch, outputPitch, epilogue, adjoint } = problem;
   const rows = batch * height * width;
-  return { op: 'pointwise', rows, inputs, outputs, inputPitch, outputPitch, epilogue };
+  const sizes = { rows, inputs, outputs, inputPitch, outputPitch };
+  return { op: 'pointwise', ...sizes, epilogue, ...(adjoint && { adjoint }) };
 }

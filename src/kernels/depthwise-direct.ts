@@ -123,11 +123,11 @@ function emit(problem: DepthwiseProblem, config: DepthwiseDirectConfig): Emissio
   };
 }
 
-/** weight [C][tap] → packed [block][tap][lane]. */
+/** weight [C][tap] → packed [block][tap][lane], taps in reverse for an adjoint. */
 function emitPack(problem: DepthwiseProblem, lanes: number, suffix: string): Kernel {
   const taps = problem.kernelHeight * problem.kernelWidth;
   const b = new KernelBuilder({
-    name: `depthwise_pack_${suffix}`,
+    name: kernelName(problem.adjoint ? 'depthwise_pack_adjoint' : 'depthwise_pack', suffix),
     description: `depthwise weights [${problem.channels}, ${taps}] to [block, tap, lane]`,
     lanes,
     tasks: Math.ceil(problem.channels / lanes),
@@ -140,7 +140,8 @@ function emitPack(problem: DepthwiseProblem, lanes: number, suffix: string): Ker
     const from = b.mul(b.add(first, lane), taps);
     const to = b.add(b.mul(first, taps), lane);
     b.for(0, taps, 1, (tap) => {
-      b.store(packed, b.add(to, b.mul(tap, lanes)), b.loadScalar(weight, b.add(from, tap)));
+      const source = problem.adjoint ? b.sub(b.add(from, taps - 1), tap) : b.add(from, tap);
+      b.store(packed, b.add(to, b.mul(tap, lanes)), b.loadScalar(weight, source));
     });
   });
   return b.build();

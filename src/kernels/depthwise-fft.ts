@@ -133,14 +133,14 @@ function emit(problem: DepthwiseProblem, config: DepthwiseFftConfig): Emission {
     `l${config.lanes}`,
   );
   const prepare = new KernelBuilder({
-    name: `depthwise_fft_spectra_${suffix}`,
+    name: kernelName(problem.adjoint ? 'depthwise_fft_spectra_adjoint' : 'depthwise_fft_spectra', suffix),
     description: `spectra of depthwise ${problem.kernelHeight}×${problem.kernelWidth} kernels`,
     lanes: config.lanes,
     tasks: blocks,
   });
   const weight = prepare.input('weight');
   const packed = prepare.output('packed');
-  emitSpectra(prepare, weight, packed, problem.channels, vertical, horizontal);
+  emitSpectra(prepare, weight, packed, problem.channels, vertical, horizontal, problem.adjoint);
   const packedEpilogue = packEpilogue(problem.epilogue, layout, problem.channels);
   return {
     main: [emitMain(problem, config, { vertical, horizontal }, `depthwise_fft_${suffix}`)],

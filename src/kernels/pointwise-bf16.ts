@@ -44,7 +44,7 @@ export const pointwiseBf16: KernelFamily<PointwiseProblem, PointwiseBf16Config> 
 /** Configurations for problems that permit bfloat16, on devices that have instructions for it. */
 function configs(problem: PointwiseProblem, caps: DeviceCaps): PointwiseBf16Config[] {
   const { inputPitch, outputPitch } = problem;
-  if (problem.precision !== 'bf16' || !caps.bf16) return [];
+  if (problem.precision !== 'bf16' || !caps.bf16 || problem.adjoint) return [];
   const found: PointwiseBf16Config[] = [];
   for (const lanes of caps.lanes.filter((l) => inputPitch % l === 0 && outputPitch % l === 0)) {
     const ranked: { readonly config: PointwiseBf16Config; readonly cost: number }[] = [];

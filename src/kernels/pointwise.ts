@@ -7,6 +7,7 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import {
   DEPTH_UNIT,
   emitPacking,
+  emitTransposedPacking,
   paddedDepth,
   panelCount,
   panelFloats,
@@ -148,12 +149,14 @@ function emit(problem: PointwiseProblem, config: PointwiseConfig): Emission {
     `l${config.lanes}`,
   );
   const prepare = new KernelBuilder({
-    name: `pointwise_pack_${suffix}`,
-    description: `packs weights [${outputs}, ${inputs}] into panels of ${config.tileVectors} vectors`,
+    name: kernelName(problem.adjoint ? 'pointwise_pack_adjoint' : 'pointwise_pack', suffix),
+    description: `packs weights [${(problem.adjoint ? [inputs, outputs] : [outputs, inputs]).join(', ')}] into panels of ${config.tileVectors} vectors`,
     lanes: config.lanes,
     tasks: panelCount(panels),
   });
-  emitPacking(prepare, prepare.input('weight'), prepare.output('packed'), panels, outputs, undefined, inputs);
+  const [weight, packed] = [prepare.input('weight'), prepare.output('packed')];
+  if (problem.adjoint) emitTransposedPacking(prepare, weight, packed, panels, inputs, outputs);
+  else emitPacking(prepare, weight, packed, panels, outputs, undefined, inputs);
   return {
     main: [emitMain(problem, config, panels, `pointwise_${suffix}`)],
     prepare: [prepare.build(), ...packEpilogue(epilogue, layout, outputs)],

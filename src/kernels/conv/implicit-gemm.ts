@@ -34,7 +34,7 @@ export function emitConv(problem: ConvProblem, config: ConvConfig): Emission {
   return {
     main: [new ConvEmitter(problem, config, plan, `conv_${suffix}`).emit()],
     prepare: [
-      emitWeightPacking(problem, plan, `conv_pack_${suffix}`),
+      emitWeightPacking(problem, plan, `conv_pack_${problem.adjoint ? 'adjoint_' : ''}${suffix}`),
       ...packEpilogue(problem.epilogue, layout, problem.outputs),
     ],
     packedFloats: weightFloats + layout.floats,

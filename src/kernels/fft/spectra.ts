@@ -17,6 +17,7 @@ export function emitSpectra(
   channels: number,
   vertical: AxisPlan,
   horizontal: AxisPlan,
+  reversed = false,
 ): void {
   const { lanes } = b;
   const taps = vertical.kernel * horizontal.kernel;
@@ -34,9 +35,11 @@ export function emitSpectra(
     const channel = b.add(b.mul(b.task, lanes), lane);
     b.for(0, taps, 1, (tap) => {
       const to = b.add(b.mul(tap, lanes), lane);
+      const first = b.mul(channel, taps);
+      const source = reversed ? b.sub(b.add(first, taps - 1), tap) : b.add(first, tap);
       b.if(
         b.lt(channel, channels),
-        () => b.store(transposed, to, b.loadScalar(weight, b.add(b.mul(channel, taps), tap))),
+        () => b.store(transposed, to, b.loadScalar(weight, source)),
         () => b.store(transposed, to, b.f32(0)),
       );
     });

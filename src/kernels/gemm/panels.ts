@@ -80,3 +80,38 @@ export function emitPacking(
     });
   });
 }
+
+/** Emits the packing of one panel (task) from `weight[k][output]`: rows of the panel are copied as they are. */
+export function emitTransposedPacking(
+  b: KernelBuilder,
+  weight: Buffer,
+  packed: Buffer,
+  panels: Panels,
+  inputs: number,
+  outputs: number,
+): void {
+  const { lanes, vectors, fullPanels, lastVectors } = panels;
+  const width = vectors * lanes;
+  const thisWidth = b.select(b.lt(b.task, fullPanels), width, lastVectors * lanes);
+  const base = b.mul(b.task, panelStride(panels));
+  const firstOutput = b.mul(b.task, width);
+  const count = b.min(thisWidth, b.sub(outputs, firstOutput));
+  const forRows = (copy: (from: Value, to: Value) => void): void => {
+    b.for(0, inputs, 1, (k) => {
+      copy(b.add(b.mul(k, outputs), firstOutput), b.add(base, b.mul(k, thisWidth)));
+    });
+  };
+  b.if(
+    b.eq(count, width),
+    () => {
+      forRows((from, to) => {
+        for (let v = 0; v < vectors; v++) b.store(packed, to, b.loadVec(weight, from, v * lanes), v * lanes);
+      });
+    },
+    () => {
+      forRows((from, to) => {
+        b.for(0, count, 1, (j) => b.store(packed, b.add(to, j), b.loadScalar(weight, b.add(from, j))));
+      });
+    },
+  );
+}
