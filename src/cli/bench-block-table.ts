@@ -2,7 +2,7 @@ import type { BlockReport, BlockRow } from '../bench/bench-blocks.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import { errorOf, formatProfile, speedUp } from './bench-model-table.ts';
 import { machineLines, skippedLines, timingLines } from './bench-table.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { formatNumber, formatTable, right } from './table.ts';
 import type { Column } from './table.ts';
 
 /**
@@ -24,8 +24,8 @@ function blockTable(rows: readonly BlockRow[]): string {
   const columns: Column[] = [
     { title: 'block' },
     { title: 'engine' },
-    ...['median ms', 'min', 'spread', 'runs', 'GFLOP/s', 'of peak', 'error'].map(rightAligned),
-    ...['layer-wise', ...peers].map((engine) => rightAligned(`× ${engine}`)),
+    ...['median ms', 'min', 'spread', 'runs', 'GFLOP/s', 'of peak', 'error'].map(right),
+    ...['layer-wise', ...peers].map((engine) => right(`× ${engine}`)),
     { title: 'configuration' },
   ];
   let previous = '';
@@ -49,10 +49,6 @@ function blockTable(rows: readonly BlockRow[]): string {
     ];
   });
   return formatTable(columns, cells);
-}
-
-function rightAligned(title: string): Column {
-  return { title, align: 'right' };
 }
 
 function footer({ rows, skipped, machine }: BlockReport, asked: readonly PeerName[] | undefined): string {

@@ -2,7 +2,8 @@ import type { PeerName } from '../bench/peers/index.ts';
 import type { ModelProfile, ProfileLine } from '../bench/profile.ts';
 import type { ModelReport, ModelRow } from '../bench/report.ts';
 import { machineLines, skippedLines, timingLines } from './bench-table.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { MEASURED_COLUMNS, measuredCells } from './measured-columns.ts';
+import { formatNumber, formatTable, right } from './table.ts';
 import type { Column } from './table.ts';
 
 /** Kernels that a profile shows; the rest is summed up. */
@@ -26,15 +27,9 @@ function modelTable(rows: readonly ModelRow[]): string {
   const peers = [...new Set(rows.map((row) => row.engine))].filter((name) => !isOurs(name));
   const columns: Column[] = [
     { title: 'model' },
-    { title: 'engine' },
-    { title: 'threads', align: 'right' },
-    { title: 'median ms', align: 'right' },
-    { title: 'min', align: 'right' },
-    { title: 'spread', align: 'right' },
-    { title: 'runs', align: 'right' },
-    { title: 'GFLOP/s', align: 'right' },
-    { title: 'error', align: 'right' },
-    ...peers.map((peer): Column => ({ title: `× ${peer}`, align: 'right' })),
+    ...MEASURED_COLUMNS,
+    right('error'),
+    ...peers.map((peer) => right(`× ${peer}`)),
     { title: 'configuration' },
   ];
   let previous = '';
@@ -44,13 +39,7 @@ function modelTable(rows: readonly ModelRow[]): string {
     previous = label;
     return [
       shown,
-      row.engine,
-      String(row.threads),
-      formatNumber(row.medianMs),
-      formatNumber(row.minMs),
-      formatNumber(row.spreadMs),
-      String(row.runs),
-      formatNumber(row.gflops),
+      ...measuredCells(row),
       errorOf(row, rows),
       ...peers.map((peer) => speedUp(row, peer, rows)),
       row.config,
@@ -91,10 +80,7 @@ export function formatProfile(profile: ModelProfile): string {
   const restTime = rest.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
   const columns = (first: string): Column[] => [
     { title: first },
-    ...['calls', 'ms', 'share', 'GFLOP/s', 'GB/s', 'of peak'].map((title): Column => ({
-      title,
-      align: 'right',
-    })),
+    ...['calls', 'ms', 'share', 'GFLOP/s', 'GB/s', 'of peak'].map(right),
   ];
   const kinds = [...profile.kinds, ...(dense.calls > 0 ? [dense] : [])];
   return [

@@ -1,6 +1,7 @@
 import type { PeerName } from '../bench/peers/index.ts';
 import type { BenchReport, Measured, OpRow } from '../bench/report.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { MEASURED_COLUMNS, measuredCells } from './measured-columns.ts';
+import { formatNumber, formatTable, right } from './table.ts';
 import type { Column } from './table.ts';
 
 /** The engine that others are compared with. */
@@ -23,17 +24,11 @@ function shapeTable(rows: readonly OpRow[]): string {
   const hasBaseline = rows.some((row) => row.engine === BASELINE);
   const isDepthwise = first.op === 'depthwise';
   const columns: Column[] = [
-    ...(isDepthwise ? [{ title: 'kernel', align: 'right' } as const] : []),
-    { title: 'engine' },
-    { title: 'threads', align: 'right' },
-    { title: 'median ms', align: 'right' },
-    { title: 'min', align: 'right' },
-    { title: 'spread', align: 'right' },
-    { title: 'runs', align: 'right' },
-    { title: 'GFLOP/s', align: 'right' },
-    ...(isDepthwise ? [] : [{ title: 'of peak', align: 'right' } as const]),
-    { title: 'error', align: 'right' },
-    ...(hasBaseline ? [{ title: 'speed-up', align: 'right' } as const] : []),
+    ...(isDepthwise ? [right('kernel')] : []),
+    ...MEASURED_COLUMNS,
+    ...(isDepthwise ? [] : [right('of peak')]),
+    right('error'),
+    ...(hasBaseline ? [right('speed-up')] : []),
     { title: 'configuration' },
   ];
   let previous: OpRow['kernel'] | undefined;
@@ -42,13 +37,7 @@ function shapeTable(rows: readonly OpRow[]): string {
     previous = row.kernel;
     return [
       ...(isDepthwise ? [kernel] : []),
-      row.engine,
-      String(row.threads),
-      formatNumber(row.medianMs),
-      formatNumber(row.minMs),
-      formatNumber(row.spreadMs),
-      String(row.runs),
-      formatNumber(row.gflops),
+      ...measuredCells(row),
       ...(isDepthwise ? [] : [partOfPeak(row)]),
       row.correct ? (row.maxRelError ?? NaN).toExponential(0) : 'WRONG',
       ...(hasBaseline ? [speedUp(row, rows)] : []),

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import { Command, Option } from 'commander';
 
+import { concatenate } from '../core/concatenate.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { classify } from '../runtime/classification.ts';
 import type { Classification } from '../runtime/classification.ts';
@@ -22,7 +23,7 @@ import {
 import type { ModelCliOptions } from './model-options.ts';
 import { parseCount, parseModel } from './options.ts';
 import { openProgress } from './progress.ts';
-import { formatNumber, tableLines } from './table.ts';
+import { formatNumber, right, tableLines } from './table.ts';
 
 interface ClassifyOptions extends ModelCliOptions {
   readonly model: string;
@@ -152,7 +153,7 @@ function tablePrinter(
   files: readonly ImageFile[],
   print: (text: string) => void,
 ): (file: string, predictions: readonly Classification[]) => void {
-  const columns = [{ title: 'file' }, { title: 'probability', align: 'right' }, { title: 'label' }] as const;
+  const columns = [{ title: 'file' }, right('probability'), { title: 'label' }] as const;
   const { header, line } = tableLines(columns, [Math.max(...files.map(({ file }) => file.length))]);
   let first = true;
   return (file, predictions) => {
@@ -189,14 +190,4 @@ function parseList(text: string): readonly string[] | undefined {
   } catch {
     return undefined;
   }
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }

@@ -13,7 +13,7 @@ import { withModel, withRunnerOptions, withWeightOptions } from './model-options
 import type { ModelCliOptions } from './model-options.ts';
 import { parseModel } from './options.ts';
 import { openProgress } from './progress.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { formatNumber, formatTable, right } from './table.ts';
 
 interface DemoOptions extends ModelCliOptions {
   readonly model: string;
@@ -59,17 +59,7 @@ async function classifyPhotos(model: Model, { print, signal }: CommandContext): 
   const [, height, width] = model.inputShape;
   print(`${model.variant.title} at ${height}×${width} on ${model.device.note}`);
   print('');
-  print(
-    formatTable(
-      [
-        { title: 'photo' },
-        { title: 'class' },
-        { title: 'probability', align: 'right' },
-        { title: 'ms', align: 'right' },
-      ],
-      rows,
-    ),
-  );
+  print(formatTable([{ title: 'photo' }, { title: 'class' }, right('probability'), right('ms')], rows));
 }
 
 /** What to do about weights that have learned nothing. */

@@ -10,7 +10,7 @@ import type { GraphFacts, Totals } from './describe-facts.ts';
 import { keysOption, resolutionOption } from './model-options.ts';
 import { parseCount, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { formatNumber, formatTable, right } from './table.ts';
 import type { Column } from './table.ts';
 
 interface DescribeOptions {
@@ -112,20 +112,11 @@ function format(description: Description): string {
 
 const KINDS = ['depthwise', 'pointwise', 'other', 'linear'] as const;
 
-const COSTS: readonly Column[] = [
-  { title: 'params', align: 'right' },
-  { title: 'MACs', align: 'right' },
-];
+const COSTS: readonly Column[] = [right('params'), right('MACs')];
 
 function formatStages({ stages, macs }: Description): string {
   return formatTable(
-    [
-      { title: 'stage' },
-      { title: 'output' },
-      { title: 'blocks', align: 'right' },
-      ...COSTS,
-      { title: 'of MACs', align: 'right' },
-    ],
+    [{ title: 'stage' }, { title: 'output' }, right('blocks'), ...COSTS, right('of MACs')],
     stages.map((stage) => [
       stage.name,
       stage.shape.slice(1).join('×'),
@@ -180,7 +171,7 @@ function summarise(variant: ModelVariant, options: DescribeOptions): Summary {
 
 function formatSummaries(summaries: readonly Summary[]): string {
   return formatTable(
-    [{ title: 'model' }, ...COSTS, { title: 'resolution', align: 'right' }, { title: 'paper' }],
+    [{ title: 'model' }, ...COSTS, right('resolution'), { title: 'paper' }],
     summaries.map(({ model, params, macs, resolution, paper, venue }) => [
       model,
       formatMillions(params),

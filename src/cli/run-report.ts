@@ -1,6 +1,6 @@
 import type { FeatureMap } from '../runtime/model.ts';
 import type { Resolution } from './options.ts';
-import { formatNumber, formatTable } from './table.ts';
+import { formatNumber, formatTable, right } from './table.ts';
 
 /** What `widefield run` found out. */
 export interface RunReport {
@@ -59,12 +59,7 @@ export function formatRun({ model, resolution, device, shape, output, features =
     ...features.map(({ stage, ...map }) => ({ name: stage, ...map })),
   ];
   const ranges = formatTable(
-    [
-      { title: 'output' },
-      { title: 'shape' },
-      { title: 'min', align: 'right' },
-      { title: 'max', align: 'right' },
-    ],
+    [{ title: 'output' }, { title: 'shape' }, right('min'), right('max')],
     tensors.map(({ name, shape: sizes, values }) => {
       const { min, max } = range(values);
       return [name, `[${sizes.join(', ')}]`, formatNumber(min), formatNumber(max)];

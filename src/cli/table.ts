@@ -4,6 +4,11 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
+/** A column of numbers. */
+export function right(title: string): Column {
+  return { title, align: 'right' };
+}
+
 /** Lines of a table whose columns are two spaces apart. Cells without text take no room beyond their column's. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const widths = columns.map((_, i) => Math.max(0, ...rows.map((cells) => cells[i]?.length ?? 0)));

@@ -1,3 +1,4 @@
+import { concatenate } from '../core/concatenate.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 import type { Device, RunOptions, StepTime } from '../devices/device.ts';
 import type { Graph, Shape } from '../graph/graph.ts';
@@ -340,16 +341,4 @@ class LoadedModel implements Model {
     }
     return results;
   }
-}
-
-function concatenate(parts: readonly Float32Array[]): Float32Array {
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) return only;
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    all.set(part, offset);
-    offset += part.length;
-  }
-  return all;
 }

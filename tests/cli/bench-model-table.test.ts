@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { ModelReport, ModelRow } from '../../src/bench/report.ts';
 import { formatModelReport } from '../../src/cli/bench-model-table.ts';
+import { BENCH_MACHINE } from '../support/bench-machine.ts';
 import { widefield } from '../support/command-line.ts';
 
 const OURS: ModelRow = {
@@ -42,18 +43,7 @@ const PEER: ModelRow = {
 const LINE = { calls: 2, milliseconds: 30, share: 0.375, gflops: 184, gbPerSecond: 3.5, ofPeak: 0.8 };
 
 const REPORT: ModelReport = {
-  machine: {
-    cpu: 'A processor',
-    cores: 2,
-    memoryMiB: 1024,
-    os: 'Linux',
-    node: '20.0.0',
-    widefield: '0.1.0',
-    threads: 2,
-    devices: { 'widefield-native': 'cc, 16 lanes' },
-    versions: { 'onnxruntime-node': '1.30.0' },
-    date: '2026-01-01T00:00:00.000Z',
-  },
+  machine: BENCH_MACHINE,
   rows: [OURS, PEER],
   skipped: [{ engine: 'pytorch', reason: 'not installed' }],
   profiles: [

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { BenchReport, OpRow } from '../../src/bench/report.ts';
 import { formatReport } from '../../src/cli/bench-table.ts';
+import { BENCH_MACHINE } from '../support/bench-machine.ts';
 
 const ROW: OpRow = {
   op: 'depthwise',
@@ -24,18 +25,7 @@ const ROW: OpRow = {
 };
 
 const REPORT: BenchReport = {
-  machine: {
-    cpu: 'A processor',
-    cores: 2,
-    memoryMiB: 1024,
-    os: 'Linux',
-    node: '20.0.0',
-    widefield: '0.1.0',
-    threads: 2,
-    devices: { 'widefield-native': 'cc, 16 lanes' },
-    versions: { 'onnxruntime-node': '1.30.0' },
-    date: '',
-  },
+  machine: BENCH_MACHINE,
   rows: [ROW, { ...ROW, engine: 'widefield-native', medianMs: 0.25, config: 'fft' }],
   skipped: [{ engine: 'pytorch', reason: 'not installed' }],
 };

@@ -1,10 +1,10 @@
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 
 import { widefield } from '../support/command-line.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const PHOTOS = path.join(import.meta.dirname, '../../examples/photos');
 const QUICK = '--model mobilenet-v2 --weights synthetic --device wasm --threads 2 --resolution 64'.split(' ');
@@ -25,10 +25,8 @@ interface Report {
   }[];
 }
 
-let folder = '';
-const inFolder = (name: string): string => path.join(folder, name);
+const inFolder = temporaryFolder();
 beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
   await mkdir(inFolder('photos'));
   const chelsea = await readFile(path.join(PHOTOS, 'chelsea.jpg'));
   const files = {
@@ -39,9 +37,6 @@ beforeAll(async () => {
   for (const [name, bytes] of Object.entries(files)) await writeFile(inFolder(`photos/${name}`), bytes);
   await copyFile(path.join(PHOTOS, 'chelsea.jpg'), inFolder('photos/cat.jpg'));
   await copyFile(path.join(PHOTOS, 'coffee.jpg'), inFolder('photos/coffee.jpg'));
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true });
 });
 
 test('images, and one line for each that fails', async () => {

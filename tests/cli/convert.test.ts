@@ -1,9 +1,7 @@
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { openCheckpoint } from '../../src/checkpoints/open.ts';
 import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
@@ -14,15 +12,9 @@ import { buildModel } from '../../src/models/zoo.ts';
 import type { ModelOptions } from '../../src/models/model.ts';
 import { FOLDER } from '../checkpoints/fixtures.ts';
 import { widefield } from '../support/command-line.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
-let folder = '';
-const inFolder = (name: string): string => path.join(folder, name);
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-});
+const inFolder = temporaryFolder();
 
 const STRICT: ConversionOptions = {
   strict: true,
@@ -181,7 +173,7 @@ test.each([
   expect({ code: outcome.code, out: outcome.out }).toEqual({ code, out: '' });
   expect(outcome.err).toContain(hint);
   expect(outcome.err.trim().split('\n')).toHaveLength(1);
-  expect((await readdir(folder)).filter((name) => name.startsWith('refused'))).toEqual([]);
+  expect((await readdir(inFolder())).filter((name) => name.startsWith('refused'))).toEqual([]);
 });
 
 test('a name that says another format', async () => {

@@ -1,24 +1,16 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { readdir } from 'node:fs/promises';
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
 import { parametersOf } from '../../src/graph/graph.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 import { createModel } from '../../src/runtime/model.ts';
 import { widefield } from '../support/command-line.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
-let folder = '';
-const inFolder = (name: string): string => path.join(folder, name);
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-});
+const inFolder = temporaryFolder();
 
 test('ONNX Runtime computes what Widefield computes', async () => {
   const file = inFolder('m.onnx');
@@ -56,7 +48,7 @@ test.each([
   [['m2.onnx', '--opset', '3'], 1, 'opset'],
   [['m2.onnx', '--weights', 'missing.pth'], 1, 'missing.pth'],
 ])('%j fails in one line and leaves nothing', async ([output = '', ...args], code, hint) => {
-  const before = await readdir(folder);
+  const before = await readdir(inFolder());
   const outcome = await widefield(
     'export',
     'mobilenet-v2',
@@ -68,5 +60,5 @@ test.each([
   expect({ code: outcome.code, out: outcome.out }).toEqual({ code, out: '' });
   expect(outcome.err).toContain(hint);
   expect(outcome.err.trim().split('\n')).toHaveLength(1);
-  expect(await readdir(folder)).toEqual(before);
+  expect(await readdir(inFolder())).toEqual(before);
 });

@@ -1,13 +1,13 @@
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 
 import { syntheticInput } from '../../src/checkpoints/synthetic.ts';
 import { decodeNpy, encodeNpy } from '../../src/cli/npy.ts';
 import { widefield } from '../support/command-line.ts';
 import type { Outcome } from '../support/command-line.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const PHOTO = path.join(import.meta.dirname, '../../examples/photos/coffee.jpg');
 
@@ -25,14 +25,7 @@ interface Report {
   }[];
 }
 
-let folder = '';
-const inFolder = (name: string): string => path.join(folder, name);
-beforeAll(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
-});
-afterAll(async () => {
-  await rm(folder, { recursive: true });
-});
+const inFolder = temporaryFolder();
 
 /** mobilenet-v2 with synthetic weights, at 32 pixels unless told otherwise. */
 function run(input: string, ...args: string[]): Promise<Outcome> {
@@ -118,12 +111,12 @@ test('what fails leaves files as they were, and no others', async () => {
   expect(missing).toMatchObject({ code: 1, out: '' });
   expect(missing.err).toMatch(/^.*y\.npy cannot be written: there is no such file or folder\.\n$/);
 
-  const before = await readdir(folder);
+  const before = await readdir(inFolder());
   await writeFile(inFolder('nothing.npy'), 'nothing');
   const bad = await run(inFolder('nothing.npy'), '--output', inFolder('z.json'));
   expect(bad).toMatchObject({ code: 1, out: '' });
   expect(bad.err).toMatch(/^.*nothing\.npy is not a NumPy file .*\.\n$/);
-  expect(await readdir(folder)).toEqual([...before, 'nothing.npy'].toSorted());
+  expect(await readdir(inFolder())).toEqual([...before, 'nothing.npy'].toSorted());
 });
 
 test.each([

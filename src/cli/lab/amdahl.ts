@@ -5,7 +5,7 @@ import type { AmdahlStep } from '../../lab/amdahl.ts';
 import { waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCount, parseModel } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
   modelKernels,
@@ -62,10 +62,10 @@ function tableOf(title: string, steps: readonly AmdahlStep[]): LabTable {
   const columns = [
     { title: 'make this compute-bound' },
     { title: 'kind' },
-    { title: 'kernels', align: 'right' },
-    { title: 'of the time', align: 'right' },
-    { title: 'then', align: 'right' },
-    { title: 'speed-up', align: 'right' },
+    right('kernels'),
+    right('of the time'),
+    right('then'),
+    right('speed-up'),
   ] as const;
   const rows = steps.map((step) => [
     step.name,

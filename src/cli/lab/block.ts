@@ -7,7 +7,7 @@ import { defaultDtype } from '../../lab/devices.ts';
 import { waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCount } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import { formatPercent, resolveDevice, withBatchOption, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
 import { present } from './present.ts';
@@ -104,8 +104,8 @@ function tableOf(result: BlockResult): LabTable {
     { title: '' },
     { title: 'kernel' },
     { title: 'kind' },
-    { title: 'op/byte', align: 'right' },
-    { title: 'least µs', align: 'right' },
+    right('op/byte'),
+    right('least µs'),
     { title: 'bound' },
   ] as const;
   return {

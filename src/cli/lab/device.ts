@@ -9,7 +9,7 @@ import { THIS_DEVICE, measureDevice, thisDevice } from '../../lab/measure-device
 import { openDevice } from '../../runtime/open.ts';
 import type { CommandContext } from '../context.ts';
 import { openProgress } from '../progress.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import { resolveDevice } from './lab-options.ts';
 import { present, withOutputOptions } from './present.ts';
 import type { LabTable, OutputOptions } from './present.ts';
@@ -88,7 +88,6 @@ async function measureThis(signal: AbortSignal): Promise<DeviceRecord> {
 }
 
 function listTable(records: readonly DeviceRecord[]): LabTable {
-  const right = (title: string) => ({ title, align: 'right' }) as const;
   const rate = (value: number | undefined): string => (value === undefined ? '' : formatNumber(value / 1e12));
   return {
     columns: [

@@ -8,7 +8,7 @@ import type { GapPoint } from '../../lab/efficiency.ts';
 import { measuredGap } from '../../lab/measured.ts';
 import { imageNetLatencies } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import { formatPercent, resolveDevice, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
 import { present } from './present.ts';
@@ -71,12 +71,12 @@ function tableOf(title: string, points: readonly GapPoint[]): LabTable {
   ]);
   const columns = [
     { title: 'network' },
-    { title: 'top-1 %', align: 'right' },
-    { title: 'GMAC', align: 'right' },
-    { title: 'ideal ms', align: 'right' },
-    { title: 'actual ms', align: 'right' },
-    { title: 'efficiency', align: 'right' },
-    { title: 'gap, decades', align: 'right' },
+    right('top-1 %'),
+    right('GMAC'),
+    right('ideal ms'),
+    right('actual ms'),
+    right('efficiency'),
+    right('gap, decades'),
   ] as const;
   return { title, columns, rows };
 }

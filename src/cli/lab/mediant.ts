@@ -5,7 +5,7 @@ import type { EfficiencyAtRatio } from '../../lab/mediant.ts';
 import { opByteRatio } from '../../lab/devices.ts';
 import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
   modelKernels,
@@ -72,11 +72,7 @@ interface Result {
 }
 
 function tableOf({ facts, at, points }: Result): LabTable {
-  const columns = [
-    { title: 'op:byte', align: 'right' },
-    { title: 'one roofline', align: 'right' },
-    { title: 'waterline', align: 'right' },
-  ] as const;
+  const columns = [right('op:byte'), right('one roofline'), right('waterline')] as const;
   const rows = points.map((point) => [
     formatNumber(point.opByte),
     formatPercent(point.mediant),

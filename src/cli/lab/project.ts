@@ -5,7 +5,7 @@ import type { Projection } from '../../lab/project.ts';
 import { projections } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
   oneOrList,
@@ -77,10 +77,10 @@ function tableOf(
   ]);
   const columns = [
     { title: result.model },
-    { title: 'Mop/image', align: 'right' },
-    { title: 'efficiency', align: 'right' },
+    right('Mop/image'),
+    right('efficiency'),
     { title: 'which is' },
-    { title: 'ms', align: 'right' },
+    right('ms'),
   ] as const;
   const published = result.published === undefined ? '' : ` (published: ${result.published.latencyMs} ms)`;
   const total = `${formatNumber(result.latencyMs)} ms${published}, ${formatPercent(result.efficiency)} of the peak`;

@@ -6,7 +6,7 @@ import type { Agreement } from '../../lab/reproduce/report.ts';
 import type { Exhibit } from '../../lab/reproduce/exhibit.ts';
 import type { CommandContext } from '../context.ts';
 import { openProgress } from '../progress.ts';
-import { formatTable } from '../table.ts';
+import { formatTable, right } from '../table.ts';
 import { writeFolder } from './new-folder.ts';
 import { renderPng } from './present.ts';
 
@@ -73,7 +73,6 @@ export function reproduceCommand({ print, warn, signal }: CommandContext): Comma
 }
 
 function format({ compared, agreeing, misses }: Agreement): string {
-  const right = (title: string) => ({ title, align: 'right' }) as const;
   const rows = misses.map(({ exhibit, name, published, computed, unit, difference }) => [
     exhibit,
     name,

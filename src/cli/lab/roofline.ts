@@ -5,7 +5,7 @@ import type { LargeKernelStudy } from '../../lab/large-kernels.ts';
 import type { RooflinePoint } from '../../lab/roofline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCounts } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import { resolveDevice, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
 import { present } from './present.ts';
@@ -65,11 +65,11 @@ function tableOf(title: string, study: LargeKernelStudy): LabTable {
   ];
   const columns = [
     { title: 'algorithm' },
-    { title: 'op/byte', align: 'right' },
-    { title: 'TFLOP/s', align: 'right' },
+    right('op/byte'),
+    right('TFLOP/s'),
     { title: 'bound' },
-    { title: 'least µs', align: 'right' },
-    { title: 'im2col µs', align: 'right' },
+    right('least µs'),
+    right('im2col µs'),
   ] as const;
   return { title, columns, rows };
 }

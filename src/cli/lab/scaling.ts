@@ -8,7 +8,7 @@ import { depthwiseBounds, throughputBounds } from '../../lab/throughput.ts';
 import type { DepthwiseBound, ThroughputBound } from '../../lab/throughput.ts';
 import type { CommandContext } from '../context.ts';
 import { parseCounts } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import { formatPercent } from './lab-options.ts';
 import { present, withOutputOptions } from './present.ts';
 import type { LabTable, OutputOptions } from './present.ts';
@@ -54,7 +54,6 @@ function size({ parameters, macs }: Size): string[] {
   return [(parameters / 1e6).toFixed(1), (macs / 1e9).toFixed(2)];
 }
 
-const right = (title: string) => ({ title, align: 'right' }) as const;
 const figures = (title: string) => [right(`${title} M`), right('GMAC')];
 
 function sweepTable(sweep: readonly ScalingPoint[]): LabTable {

@@ -4,7 +4,7 @@ import { waterline } from '../../lab/waterline.ts';
 import type { Waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
-import { formatNumber } from '../table.ts';
+import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
   modelKernels,
@@ -79,16 +79,16 @@ function tablesOf(facts: ModelKernels, line: Waterline): LabTable[] {
       columns: [
         { title: 'kernel' },
         { title: 'kind' },
-        { title: 'Gop', align: 'right' },
-        { title: 'MB', align: 'right' },
-        { title: 'op/byte', align: 'right' },
-        { title: 'least µs', align: 'right' },
+        right('Gop'),
+        right('MB'),
+        right('op/byte'),
+        right('least µs'),
         { title: 'bound' },
       ],
       rows,
     },
     {
-      columns: [{ title: '' }, { title: '', align: 'right' }],
+      columns: [{ title: '' }, right('')],
       rows: [
         ['op:byte of the device', formatNumber(line.opByte)],
         ['least latency, ms', formatNumber(line.minLatencyMs)],
