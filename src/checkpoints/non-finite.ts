@@ -2,7 +2,7 @@ import { isFloating } from './dtype.ts';
 import type { WeightSource } from './source.ts';
 import { printable } from './text.ts';
 
-export interface NonFinite {
+interface NonFinite {
   /** How many values are NaN or infinite. */
   readonly count: number;
   /** Index of the first. */
@@ -10,7 +10,7 @@ export interface NonFinite {
 }
 
 /** Finds values that are NaN or infinite; undefined if there are none. */
-export function findNonFinite(values: Float32Array): NonFinite | undefined {
+function findNonFinite(values: Float32Array): NonFinite | undefined {
   if (allFinite(values)) return undefined;
   let count = 0;
   let first = -1;

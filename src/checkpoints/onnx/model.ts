@@ -118,7 +118,7 @@ export function bytesOf(values: OnnxNumbers): Uint8Array {
 }
 
 /** Bytes of an initializer's values. */
-export function valueBytes({ shape, type = 'float32' }: OnnxInitializer<unknown>): number {
+function valueBytes({ shape, type = 'float32' }: OnnxInitializer<unknown>): number {
   return elements(shape) * DATA_TYPES[type].bytes;
 }
 

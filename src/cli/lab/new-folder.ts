@@ -11,7 +11,7 @@ interface Manifest {
 }
 
 /** Lists a folder's files and says who made it, so that it may be made again. */
-export const MANIFEST = 'manifest.json';
+const MANIFEST = 'manifest.json';
 
 /**
  * Writes a folder of files under a temporary name beside it and renames it when all are there, so that nobody ever sees half

@@ -102,30 +102,6 @@ function normalised({ mean, std }: EvalTransform): Float32Array {
   });
 }
 
-/**
- * Writes the values of one image, [height, width, 3], into a batch, [images, height, width, pitch], at `index`.
- * What of a pixel lies beyond its three channels becomes zero.
- *
- * Throws `invalid-argument` if there is no such place in the batch.
- */
-export function writeImage(target: Float32Array, index: number, pitch: number, values: Float32Array): void {
-  const pixels = values.length / 3;
-  const start = index * pixels * pitch;
-  const fits = Number.isInteger(index) && index >= 0 && start + pixels * pitch <= target.length;
-  if (!(Number.isInteger(pixels) && Number.isInteger(pitch) && pitch >= 3 && fits)) {
-    throw invalidArgument(
-      `Image ${index} of ${pixels} pixels, ${pitch} floats each, does not fit a batch of ${target.length} floats.`,
-    );
-  }
-  target.fill(0, start, start + pixels * pitch);
-  for (let i = 0; i < pixels; i++) {
-    const to = start + i * pitch;
-    target[to] = values[3 * i] as number;
-    target[to + 1] = values[3 * i + 1] as number;
-    target[to + 2] = values[3 * i + 2] as number;
-  }
-}
-
 /** Python's `round`: halves go to the even neighbour. */
 function roundHalfEven(x: number): number {
   const rounded = Math.round(x);

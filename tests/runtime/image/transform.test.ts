@@ -9,7 +9,6 @@ import {
   applyTransform,
   evalTransform,
   resizeAndCrop,
-  writeImage,
 } from '../../../src/runtime/image/transform.ts';
 import type { EvalTransform } from '../../../src/runtime/image/transform.ts';
 import { draw, goldenSource, noise } from '../../support/sample-images.ts';
@@ -125,23 +124,4 @@ test('impossible transforms are refused', () => {
   expect(() => evalTransform(224.5)).toThrow(/resolution/);
   expect(() => evalTransform(224, { cropRatio: 1.1 })).toThrow(/ratio/);
   expect(() => resizeAndCrop(noise(8, 8, 'x'), { ...evalTransform(8), resize: 4 })).toThrow(/cannot be cut/);
-});
-
-describe('writeImage', () => {
-  test('writes one image of a batch and zeroes its padding', () => {
-    const values = Float32Array.from({ length: 2 * 3 }, (_, i) => i + 1);
-    const batch = new Float32Array(2 * 2 * 4).fill(9);
-    writeImage(batch, 1, 4, values);
-    expect([...batch]).toEqual([9, 9, 9, 9, 9, 9, 9, 9, 1, 2, 3, 0, 4, 5, 6, 0]);
-    writeImage(batch, 0, 4, values);
-    expect([...batch.subarray(0, 8)]).toEqual([1, 2, 3, 0, 4, 5, 6, 0]);
-  });
-
-  test('refuses places that do not exist', () => {
-    const values = new Float32Array(6);
-    expect(() => writeImage(new Float32Array(8), 1, 4, values)).toThrow(/does not fit/);
-    expect(() => writeImage(new Float32Array(8), -1, 4, values)).toThrow(/does not fit/);
-    expect(() => writeImage(new Float32Array(8), 0, 2, values)).toThrow(/does not fit/);
-    expect(() => writeImage(new Float32Array(8), 0, 4, new Float32Array(5))).toThrow(/does not fit/);
-  });
 });
