@@ -71,13 +71,13 @@ export function intensityOf({ ops, bytes }: Pick<KernelCost, 'ops' | 'bytes'>): 
  * Throws `invalid-argument`, naming the node, for an op that has no cost.
  */
 export function kernelCosts(graph: Graph, options: CostOptions = {}): KernelCost[] {
-  for (const node of nodesOf(graph)) checkOp(node);
   const whole = graph.outputs.has('logits') ? selectOutputs(graph, ['logits']) : graph;
   return costsOfOptimized(optimize(whole, { worthwhile: savesOperations }), options);
 }
 
-/** As {@link kernelCosts}, for a graph that is as it runs. */
+/** As {@link kernelCosts}, for a graph that is as it runs. Throws as it does. */
 export function costsOfOptimized(graph: Graph, options: CostOptions = {}): KernelCost[] {
+  for (const node of nodesOf(graph)) checkOp(node);
   const { dtype = 'f16', fused = false, squeezeExcite = 'auto' } = options;
   const elementBytes = DTYPE_BYTES[dtype];
   const blocks = fused ? blockGroups(graph) : [];

@@ -27,6 +27,10 @@ export interface DeviceMeasurement {
   readonly readBandwidth: number;
   readonly copyBandwidth: number;
   readonly triadBandwidth: number;
+  /** Reading what lies in the first-level caches, of all threads together. */
+  readonly cacheBandwidth?: number;
+  /** More than all caches hold: the least array, in bytes, that is read no faster than memory. */
+  readonly cacheBytes?: number;
 }
 
 /** A machine as the analyses see it: how fast it computes, and how fast it reaches its memory. */
@@ -151,6 +155,10 @@ function parseMeasurement(json: unknown, who: string): DeviceMeasurement {
     readBandwidth: figure('readBandwidth', 'bytes a second'),
     copyBandwidth: figure('copyBandwidth', 'bytes a second'),
     triadBandwidth: figure('triadBandwidth', 'bytes a second'),
+    ...(fields.cacheBandwidth !== undefined && {
+      cacheBandwidth: figure('cacheBandwidth', 'bytes a second'),
+    }),
+    ...(fields.cacheBytes !== undefined && { cacheBytes: figure('cacheBytes', 'bytes') }),
   };
 }
 

@@ -7,15 +7,16 @@ import type { DeviceRecord, Dtype } from './devices.ts';
 export interface WaterlineKernel extends KernelCost {
   /** Operations per byte. */
   readonly intensity: number;
-  /** The least time that the device can take: n / min(R, B·n/b). */
+  /** The least time that the device can take: n / min(R, B·n/b), or as {@link WaterlineOptions.memory} says. */
   readonly timeUs: number;
-  /** Whether memory bounds it: its intensity is below the device's op:byte ratio. */
+  /** Whether memory bounds it: without caches, that its intensity is below the device's op:byte ratio. */
   readonly underwater: boolean;
 }
 
 /** What layer-wise, or block-wise, execution can attain at best (Lavin 2024, waterline analysis). */
 export interface Waterline {
   readonly kernels: readonly WaterlineKernel[];
+  readonly memory: Memory;
   /** R / B, the line: operations that the device does in the time of a byte. */
   readonly opByte: number;
   readonly ops: number;
@@ -36,6 +37,40 @@ export function attainableSeconds(
   return Math.max(ops / rate, bytes / bandwidth);
 }
 
+/** Where kernels may find what the ones before them left. */
+export const MEMORIES = ['dram', 'caches'] as const;
+
+export type Memory = (typeof MEMORIES)[number];
+
+export interface WaterlineOptions {
+  /**
+   * `dram`: every byte moves to or from DRAM, as in the paper, where maps of 128 images are larger than caches. `caches`:
+   * those on record hold what they can, which is most at small batches; see {@link movingSeconds}.
+   * Default: `caches` for a machine that was measured, else `dram`.
+   */
+  readonly memory?: Memory;
+}
+
+export function defaultMemory(device: DeviceRecord): Memory {
+  return device.measurements === undefined ? 'dram' : 'caches';
+}
+
+/**
+ * Seconds that a kernel's bytes take at least. With caches, of S bytes altogether so far, at most S bytes of a kernel's
+ * inputs are there already, and at most S of its outputs stay there; the others, b − 2S or more, come from or go to what
+ * lies behind: max over caches and DRAM of (b − 2S) / B.
+ */
+export function movingSeconds(bytes: number, device: DeviceRecord, memory: Memory): number {
+  const caches = memory === 'caches' ? (device.caches ?? []) : [];
+  let held = 0;
+  let seconds = 0;
+  for (const level of caches) {
+    if (level.bandwidth !== undefined) seconds = Math.max(seconds, (bytes - 2 * held) / level.bandwidth);
+    held += level.bytes;
+  }
+  return Math.max(seconds, (bytes - 2 * held) / device.bandwidth);
+}
+
 /**
  * The waterline of kernels on a device.
  *
@@ -45,20 +80,24 @@ export function waterline(
   kernels: readonly KernelCost[],
   device: DeviceRecord,
   dtype: Dtype = defaultDtype(device),
+  { memory = defaultMemory(device) }: WaterlineOptions = {},
 ): Waterline {
   const rate = peakOf(device, dtype);
-  const opByte = opByteRatio(device, dtype);
-  const bars = kernels.map((kernel) => ({
-    ...kernel,
-    intensity: intensityOf(kernel),
-    timeUs: 1e6 * attainableSeconds(kernel, rate, device.bandwidth),
-    underwater: intensityOf(kernel) < opByte,
-  }));
+  const bars = kernels.map((kernel) => {
+    const [computing, moving] = [kernel.ops / rate, movingSeconds(kernel.bytes, device, memory)];
+    return {
+      ...kernel,
+      intensity: intensityOf(kernel),
+      timeUs: 1e6 * Math.max(computing, moving),
+      underwater: computing < moving,
+    };
+  });
   const { ops, bytes } = totalCost(kernels);
   const totalUs = sumTimes(bars);
   return {
     kernels: bars,
-    opByte,
+    memory,
+    opByte: opByteRatio(device, dtype),
     ops,
     bytes,
     minLatencyMs: totalUs / 1e3,

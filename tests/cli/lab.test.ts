@@ -116,6 +116,30 @@ test('amdahl and mediant as JSON', async () => {
   expect(curve.points).toHaveLength(61);
 });
 
+test('waterline --measure runs the network, on this machine alone', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
+  try {
+    const device = path.join(folder, 'this.json');
+    const measurements: unknown[] = [];
+    const record = { name: 'this', peak: { f32: 1e9 }, bandwidth: 1e12, units: 1, measurements };
+    await writeFile(device, JSON.stringify(record));
+    const args = ['waterline', 'mobilenet-v2', '--resolution', '64', '--batch', '1', '--measure'];
+    const { measured } = await labJson<{ measured: Record<string, unknown> }>(...args, '--device', device);
+    expect(measured.honest).toBe(true);
+    // The rate on record was too low for any machine, so the one that was seen counts.
+    expect(measured.device).toHaveProperty(
+      'peak.f32',
+      expect.toSatisfy((rate: number) => rate > 1e9),
+    );
+    expect(Number(measured.measuredMs)).toBeGreaterThan(Number(measured.leastMs));
+    const refused = await widefield('lab', ...args, '--device', 'a5000');
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toContain('use --device this');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}, 30_000);
+
 test('files may describe a device and measurements', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
   try {

@@ -14,8 +14,13 @@ test('a measured machine has plausible figures, and a record that is valid', asy
     expect(bandwidth).toBeGreaterThan(1e8);
     expect(bandwidth).toBeLessThan(1e12);
   }
+  expect(measured.cacheBandwidth).toBeGreaterThan(measured.readBandwidth / 2);
+  expect([2 ** 20, 2 ** 21, 2 ** 22]).toContain(measured.cacheBytes);
   const two = { ...measured, threads: 2, peak: 2 * measured.peak, copyBandwidth: 9e11 };
   const record = thisDevice([measured, two], 'test');
   expect(record).toMatchObject({ name: 'this', peak: { f32: two.peak }, bandwidth: 9e11, units: 2 });
+  expect(record.caches).toEqual([
+    { name: 'caches', bytes: measured.cacheBytes, bandwidth: measured.cacheBandwidth },
+  ]);
   expect(parseDevice(JSON.parse(JSON.stringify(record)))).toEqual(record);
 });

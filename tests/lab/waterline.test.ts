@@ -7,7 +7,7 @@ import { findDevice } from '../../src/lab/devices.ts';
 import type { DeviceRecord } from '../../src/lab/devices.ts';
 import { efficiencyAt, mediantCurve } from '../../src/lab/mediant.ts';
 import { maxEfficiencies } from '../../src/lab/published.ts';
-import { waterline } from '../../src/lab/waterline.ts';
+import { movingSeconds, waterline } from '../../src/lab/waterline.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 
 const a5000 = findDevice('a5000');
@@ -129,4 +129,42 @@ test('the mediant from 0 to 600: falling curves, far apart for a mixed network',
   // At the A5000's 160 one roofline promises everything; the waterline does not.
   expect(curve[16]?.mediant).toBe(1);
   expect(curve[16]?.waterline).toBeLessThan(0.77);
+});
+
+describe('caches', () => {
+  const device: DeviceRecord = {
+    ...{ name: 'x', title: 'x', type: 'cpu', peak: { f32: 1e12 }, bandwidth: 1e9, sources: {} },
+    caches: [
+      { name: 'L2', bytes: 1e6, bandwidth: 1e11 },
+      { name: 'L3', bytes: 9e6, bandwidth: 1e10 },
+    ],
+  };
+
+  it.each([
+    [1e6, 1e6 / 1e11],
+    // 2 MB are in L2 or stay there.
+    [10e6, 8e6 / 1e10],
+    [20e6, 18e6 / 1e10],
+    [120e6, 100e6 / 1e9],
+  ])('%d bytes take what the level behind those that hold them takes', (bytes, seconds) => {
+    expect(movingSeconds(bytes, device, 'caches')).toBeCloseTo(seconds, 12);
+    expect(movingSeconds(bytes, device, 'dram')).toBeCloseTo(bytes / 1e9, 12);
+  });
+
+  it('count for machines that were measured, and where they are asked for', () => {
+    const kernels = kernelCosts(buildModel('mobilenet-v2', { resolution: 64 }), { dtype: 'f32' });
+    const plain = waterline(kernels, device);
+    const cached = waterline(kernels, device, 'f32', { memory: 'caches' });
+    expect([plain.memory, cached.memory]).toEqual(['dram', 'caches']);
+    expect(cached.minLatencyMs).toBeLessThan(plain.minLatencyMs);
+    expect(cached.opByte).toBe(plain.opByte);
+    expect(waterline(kernels, { ...device, measurements: [] })).toEqual(cached);
+  });
+
+  it('hold bytes also where nobody measured how fast', () => {
+    const kernels = kernelCosts(buildModel('mobilenet-v2', { batch: 128 }));
+    const { minLatencyMs } = waterline(kernels, findDevice('a100'), 'f16', { memory: 'caches' });
+    expect(minLatencyMs).toBeGreaterThan(0);
+    expect(minLatencyMs).toBeLessThan(waterline(kernels, findDevice('a100')).minLatencyMs);
+  });
 });

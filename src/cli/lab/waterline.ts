@@ -1,9 +1,16 @@
 import { Command, Option } from 'commander';
 
-import { waterline } from '../../lab/waterline.ts';
-import type { Waterline } from '../../lab/waterline.ts';
+import { MEMORIES, waterline } from '../../lab/waterline.ts';
+import type { Memory, Waterline } from '../../lab/waterline.ts';
+import type { MeasuredModel } from '../../lab/measure-model.ts';
+import { invalidArgument } from '../../core/errors.ts';
+import { THIS_DEVICE } from '../../lab/measure-device.ts';
+import { measureModel } from '../../lab/measure-model.ts';
+import { createModel } from '../../runtime/model.ts';
+import { openDevice } from '../../runtime/open.ts';
 import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
+import { openProgress } from '../progress.ts';
 import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
@@ -20,6 +27,8 @@ import type { LabTable } from './present.ts';
 
 interface WaterlineOptions extends KernelOptions {
   readonly scale: 'log' | 'linear';
+  readonly memory?: Memory;
+  readonly measure?: boolean;
 }
 
 /** `widefield lab waterline`: each kernel's least time, and what the whole can attain. */
@@ -37,18 +46,34 @@ export function waterlineCommand(context: CommandContext): Command {
     .addOption(
       new Option('--scale <type>', "of the drawing's intensities").choices(['log', 'linear']).default('log'),
     )
+    .addOption(
+      new Option(
+        '--memory <which>',
+        'where kernels find what others left: dram, as in the paper, or caches as well (default: caches for "this")',
+      ).choices(MEMORIES),
+    )
+    .option('--measure', 'also run the networks on this machine, with --device this, and compare')
     .addHelpText(
       'after',
-      '\nExample:\n  widefield lab waterline efficientnet-b5 convfirst-small --device a5000',
+      `
+Examples:
+  widefield lab waterline efficientnet-b5 convfirst-small --device a5000
+  widefield lab waterline resnet-50 --device this --batch 1 --measure`,
     )
     .action(async (models: readonly string[], options: WaterlineOptions) => {
-      const results = (await modelKernels(models, options)).map((facts) => ({
+      const { memory, measure = false } = options;
+      const all = await modelKernels(models, options);
+      const measured = measure ? await measureModels(all, context) : [];
+      const results = all.map((facts, i) => ({
         facts,
-        line: waterline(facts.kernels, facts.device, facts.dtype),
+        line: waterline(facts.kernels, facts.device, facts.dtype, memory && { memory }),
+        measured: measured[i],
       }));
       await present(context, options, {
-        json: oneOrList(results.map(({ facts, line }) => ({ ...facts, ...line }))),
-        tables: results.flatMap(({ facts, line }) => tablesOf(facts, line)),
+        json: oneOrList(
+          results.map(({ facts, line, measured }) => ({ ...facts, ...line, ...(measured && { measured }) })),
+        ),
+        tables: results.flatMap(({ facts, line, measured }) => tablesOf(facts, line, measured)),
         plot: async () => {
           const { plotWaterlines } = await import('../../lab/plots/waterline.ts');
           const lines = results.map(({ facts, line }) => ({ title: networkOf(facts), line }));
@@ -63,7 +88,7 @@ export function waterlineCommand(context: CommandContext): Command {
     });
 }
 
-function tablesOf(facts: ModelKernels, line: Waterline): LabTable[] {
+function tablesOf(facts: ModelKernels, line: Waterline, measured?: MeasuredModel): LabTable[] {
   const rows = line.kernels.map((kernel) => [
     kernel.name,
     kernel.kind,
@@ -91,10 +116,51 @@ function tablesOf(facts: ModelKernels, line: Waterline): LabTable[] {
       columns: [{ title: '' }, right('')],
       rows: [
         ['op:byte of the device', formatNumber(line.opByte)],
+        ...(line.memory === 'caches' ? [['caches hold what fits', 'yes']] : []),
         ['least latency, ms', formatNumber(line.minLatencyMs)],
         ['highest efficiency', formatPercent(line.maxEfficiency)],
         ['time bound by memory', formatPercent(line.underwaterShare)],
+        ...(measured === undefined ? [] : measuredRows(measured)),
       ],
     },
   ];
+}
+
+function measuredRows({ measuredMs, spread, efficiency, leastMs, bound, honest }: MeasuredModel): string[][] {
+  return [
+    ['measured latency, ms', `${formatNumber(measuredMs)} ± ${formatPercent(spread)}`],
+    ['measured efficiency', formatPercent(efficiency)],
+    ['least latency of the kernels that ran, ms', formatNumber(leastMs)],
+    ['highest efficiency of these', formatPercent(bound)],
+    ['measured within that bound', honest ? 'yes' : 'no: measure this machine again, when it is idle'],
+  ];
+}
+
+/** Runs networks on this machine. Throws `invalid-argument` if the waterlines are those of another one. */
+async function measureModels(
+  all: readonly ModelKernels[],
+  { signal }: CommandContext,
+): Promise<MeasuredModel[]> {
+  const results: MeasuredModel[] = [];
+  const progress = openProgress();
+  try {
+    for (const [done, { model: name, batch, resolution, dtype, device: record }] of all.entries()) {
+      if (record.name !== THIS_DEVICE || dtype !== 'f32') {
+        throw invalidArgument(
+          'Only this machine can be measured, in float32: use --device this --dtype f32.',
+        );
+      }
+      progress.update(`measuring ${name}`, done / all.length);
+      const device = await openDevice('auto', { ...(record.units && { threads: record.units }), signal });
+      try {
+        const model = await createModel(name, { weights: 'synthetic', device, batch, resolution, signal });
+        results.push(await measureModel(device, model, record, { signal }));
+      } finally {
+        await device.dispose();
+      }
+    }
+  } finally {
+    progress.stop();
+  }
+  return results;
 }
