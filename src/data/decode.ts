@@ -2,13 +2,13 @@ import type { Sharp, SharpOptions } from 'sharp';
 
 import { DEFAULT_MAX_PIXELS } from '../runtime/image/image.ts';
 import { decodeEncoded } from '../runtime/image/decode-node.ts';
-import { imageFormat } from '../runtime/image/format.ts';
 import { resize } from '../runtime/image/resize.ts';
 import type { Interpolation, Rectangle } from '../runtime/image/resize.ts';
 import { cropPadded } from './augment/crop.ts';
 import { toRgb } from './augment/grey.ts';
 import { isPixels } from './dataset.ts';
 import type { PixelImage, Sample } from './dataset.ts';
+import { readJpegHeader } from './jpeg-header.ts';
 
 export interface DecodeOptions {
   readonly signal?: AbortSignal;
@@ -78,20 +78,18 @@ interface PartReader {
 
 /** A JPEG that is upright and grey or RGB, so that nothing else is to be done about it; else undefined. */
 async function openJpeg(bytes: Uint8Array): Promise<PartReader | undefined> {
-  if (imageFormat(bytes) !== 'JPEG') return undefined;
+  const header = readJpegHeader(bytes);
+  if (header === undefined || (header.components !== 1 && header.components !== 3)) return undefined;
   const { default: sharp } = await import('sharp');
   const options: SharpOptions = { failOn: 'warning', ignoreIcc: true, limitInputPixels: DEFAULT_MAX_PIXELS };
-  const header = await sharp(bytes, options)
-    .metadata()
-    .catch(() => undefined);
-  const plain = header?.space === 'srgb' || header?.space === 'b-w';
-  if (header === undefined || !plain || (header.orientation ?? 1) !== 1) return undefined;
+  if (header.hasExif) {
+    const metadata = await sharp(bytes, options)
+      .metadata()
+      .catch(() => undefined);
+    if ((metadata?.orientation ?? 1) !== 1) return undefined;
+  }
   const { width, height } = header;
-  return {
-    width,
-    height,
-    read: (part, size) => readJpeg(sharp(bytes, options), part, size),
-  };
+  return { width, height, read: (part, size) => readJpeg(sharp(bytes, options), part, size) };
 }
 
 async function readJpeg(jpeg: Sharp, part: Rectangle, size: PartSize | undefined): Promise<PixelImage> {

@@ -100,10 +100,16 @@ export async function openIdx(files: IdxFiles): Promise<Dataset> {
   };
 }
 
-/** 0 … the largest label, as names. */
+/** More classes than any dataset has; a damaged label must not ask for as many names. */
+const MAX_CLASSES = 2 ** 20;
+
+/** 0 … the largest label, as names. Throws `invalid-argument` if a label is beyond all reason. */
 export function numberedClasses(labels: ArrayLike<number>): string[] {
   let largest = -1;
   for (let i = 0; i < labels.length; i++) largest = Math.max(largest, labels[i] ?? 0);
+  if (largest >= MAX_CLASSES) {
+    throw invalidArgument(`A label is ${largest}: there are at most ${MAX_CLASSES} classes, counted from 0.`);
+  }
   return Array.from({ length: largest + 1 }, (_, i) => String(i));
 }
 

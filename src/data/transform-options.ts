@@ -122,7 +122,7 @@ function completeRandAugment(options: TransformOptions['randAugment']): RandAugm
 function completeJitter(options: TransformOptions['colourJitter']): ColourJitterOptions | undefined {
   const complete =
     typeof options === 'number' ? { brightness: options, contrast: options, saturation: options } : options;
-  for (const [name, value] of Object.entries(complete ?? {})) {
+  for (const [name, value] of Object.entries<number>({ ...complete })) {
     check(value >= 0 && Number.isFinite(value), `colourJitter.${name}`, value, 'at least 0');
   }
   check((complete?.hue ?? 0) <= 0.5, 'colourJitter.hue', complete?.hue ?? 0, 'at most 0.5');
@@ -176,7 +176,12 @@ function checkCrop(crop: CropOptions): void {
       return;
     }
     default:
-      check(false, 'crop.kind', (crop as { kind: string }).kind, 'none, pad, random-resized or centre');
+      check(
+        false,
+        'crop.kind',
+        String((crop as { kind: unknown }).kind),
+        'none, pad, random-resized or centre',
+      );
   }
 }
 

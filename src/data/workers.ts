@@ -76,7 +76,10 @@ interface Thread {
 
 function startThread(url: URL): Thread {
   const worker = new Worker(url);
-  const waiting = new Map<number, { resolve(batch: PreparedBatch): void; reject(error: Error): void }>();
+  const waiting = new Map<
+    number,
+    { resolve: (batch: PreparedBatch) => void; reject: (error: Error) => void }
+  >();
   let nextId = 0;
   let lost: WidefieldError | undefined;
   const fail = (reason: string, cause?: unknown): void => {
