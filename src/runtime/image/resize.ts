@@ -162,13 +162,40 @@ function resizeRows(rows: Uint8ClampedArray, columns: number, firstRow: number, 
   const out = new Uint8ClampedArray(starts.length * length);
   for (let y = 0; y < starts.length; y++) {
     sums.fill(HALF);
-    for (let k = 0; k < (counts[y] as number); k++) {
-      const row = (starts[y] as number) + k - firstRow;
-      addWeighted(sums, rows, row * length, weights[y * stride + k] as number);
-    }
+    const from = ((starts[y] as number) - firstRow) * length;
+    const count = counts[y] as number;
+    let k = 0;
+    for (; k + 4 <= count; k += 4) addFour(sums, rows, from + k * length, weights, y * stride + k);
+    for (; k < count; k++) addWeighted(sums, rows, from + k * length, weights[y * stride + k] as number);
     for (let i = 0; i < length; i++) out[y * length + i] = (sums[i] as number) >> PRECISION;
   }
   return new Uint8Array(out.buffer);
+}
+
+/** Four rows at once, so that sums are loaded and stored a quarter as often. */
+function addFour(
+  sums: Int32Array,
+  values: Uint8ClampedArray,
+  first: number,
+  weights: Int32Array,
+  at: number,
+): void {
+  const length = sums.length;
+  const w0 = weights[at] as number;
+  const w1 = weights[at + 1] as number;
+  const w2 = weights[at + 2] as number;
+  const w3 = weights[at + 3] as number;
+  const second = first + length;
+  const third = second + length;
+  const fourth = third + length;
+  for (let i = 0; i < length; i++) {
+    sums[i] =
+      (sums[i] as number) +
+      Math.imul(values[first + i] as number, w0) +
+      Math.imul(values[second + i] as number, w1) +
+      Math.imul(values[third + i] as number, w2) +
+      Math.imul(values[fourth + i] as number, w3);
+  }
 }
 
 function addWeighted(sums: Int32Array, values: Uint8ClampedArray, from: number, weight: number): void {
