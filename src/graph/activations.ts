@@ -20,6 +20,26 @@ export function activate(activation: Activation, x: number): number {
   }
 }
 
+/** The derivative φ′(x) of each activation; 0 where relu and relu6 have corners, as PyTorch takes it. */
+export function activationDerivative(activation: Activation, x: number): number {
+  switch (activation) {
+    case 'none':
+      return 1;
+    case 'relu':
+      return x > 0 ? 1 : 0;
+    case 'relu6':
+      return x > 0 && x < 6 ? 1 : 0;
+    case 'gelu':
+      return 0.5 * erfc(-x * Math.SQRT1_2) + (x * Math.exp(-0.5 * x * x)) / Math.sqrt(2 * Math.PI);
+    case 'silu':
+      return sigmoid(x) * (1 + x * (1 - sigmoid(x)));
+    case 'sigmoid':
+      return sigmoid(x) * (1 - sigmoid(x));
+    case 'tanh':
+      return 1 - Math.tanh(x) ** 2;
+  }
+}
+
 export function relu(x: number): number {
   return Math.max(x, 0);
 }

@@ -27,10 +27,11 @@ export function describeOp(op: Op): string {
       if (op.stride > 1) parts.push(`stride ${op.stride}`);
       if (op.dilation > 1) parts.push(`dilation ${op.dilation}`);
       if (op.groups > 1) parts.push(`groups ${op.groups}`);
+      if (op.adjoint) parts.unshift('adjoint');
       return parts.join(' ') + describeEpilogue(op.epilogue);
     }
     case 'linear':
-      return `linear${describeEpilogue(op.epilogue)}`;
+      return `${op.adjoint ? 'adjoint ' : ''}linear${describeEpilogue(op.epilogue)}`;
     case 'convfirst': {
       const { groups, kernelHeight, kernelWidth, ...rest } = op;
       const spatial = `conv ${kernelHeight}×${kernelWidth} groups ${groups}${op.spatialBias ? ', bias' : ''}`;
@@ -60,6 +61,20 @@ export function describeOp(op: Op): string {
     case 'global-pool':
     case 'softmax':
     case 'concat':
+      return op.type;
+    case 'pixel-sum':
+      return `pixel-sum of each ${op.of}${op.product ? ', product' : ''}`;
+    case 'activation-gradient':
+      return `${op.activation} gradient`;
+    case 'row-slice':
+      return `row ${op.row}`;
+    case 'channel-slice':
+      return `channels ${op.range[0]} to ${op.range[1]}`;
+    case 'depthwise-weight-gradient':
+    case 'conv-weight-gradient':
+    case 'pool-gradient':
+      return `${op.type} ${op.kernelHeight}×${op.kernelWidth}`;
+    default:
       return op.type;
   }
 }

@@ -11,12 +11,15 @@ import type { Floats } from './tensors.ts';
  *
  * @param input [N, H, W, C], without padding between pixels
  * @param values a parameter's values by its key; those of derived parameters are computed
+ * @param extra further inputs, by the names of their nodes: training graphs have some
  * @returns each output [N, H, W, C], by name
+ * Throws `invalid-argument` if an input is missing or of another length.
  */
 export function evaluate(
   graph: Graph,
   input: Floats,
-  values: (key: string) => Float32Array,
+  values: (key: string) => Floats,
+  extra: ReadonlyMap<string, Floats> = new Map(),
 ): ReadonlyMap<string, Float64Array> {
   if (input.length !== elements(graph.input.shape)) {
     throw invalidArgument(
@@ -25,12 +28,16 @@ export function evaluate(
   }
   const results = new Map<Node, Floats>([[graph.input, input]]);
   for (const node of nodesOf(graph)) {
-    if (node.op.type === 'input') continue;
+    if (results.has(node)) continue;
+    if (node.op.type === 'input') {
+      results.set(node, extraInput(node, extra));
+      continue;
+    }
     const { problem, inputs, weights } = lower(node, (channels) => channels);
     const inputTensors: Record<string, Floats> = {};
     for (const [name, from] of inputs) inputTensors[name] = resultOf(results, from);
     const weightTensors: Record<string, Floats> = {};
-    for (const [name, parameter] of weights) weightTensors[name] = parameterValues(parameter, values);
+    for (const [name, parameter] of weights) weightTensors[name] = floatsOf(parameter, values);
     results.set(node, reference(problem, inputTensors, weightTensors));
   }
   return new Map(
@@ -43,6 +50,22 @@ export function parameterValues(parameter: Parameter, values: (key: string) => F
   const { derivation } = parameter;
   if (derivation === undefined) return values(parameter.key);
   return derivation.compute(derivation.from.map((source) => parameterValues(source, values)));
+}
+
+/** The same in whatever precision the values have; derivations are in float32. */
+function floatsOf(parameter: Parameter, values: (key: string) => Floats): Floats {
+  if (parameter.derivation === undefined) return values(parameter.key);
+  return parameterValues(parameter, (key) => Float32Array.from(values(key)));
+}
+
+function extraInput({ name, shape }: Node, extra: ReadonlyMap<string, Floats>): Floats {
+  const values = extra.get(name);
+  if (values?.length !== elements(shape)) {
+    throw invalidArgument(
+      `The input ${name} must have the ${elements(shape)} values of [${shape.join(', ')}], got ${values?.length ?? 'none'}.`,
+    );
+  }
+  return values;
 }
 
 function resultOf(results: ReadonlyMap<Node, Floats>, node: Node): Floats {

@@ -1,7 +1,8 @@
 import type { Activation, ElementwiseStep, Epilogue, Padding, Problem } from '../kernels/problem.ts';
-import type { Node, Shape } from './graph.ts';
+import type { Node, Parameter, Shape } from './graph.ts';
+import type { TrainingOp } from './training-ops.ts';
 
-/** The network's input. */
+/** The network's input, or another one that training has: targets, what stochastic depth keeps, seeds of gradients. */
 export interface InputOp {
   readonly type: 'input';
 }
@@ -21,6 +22,8 @@ export interface ConvOp {
   readonly dilation: number;
   readonly padding: Padding;
   readonly epilogue: Epilogue;
+  /** `weight` is that of the layer whose adjoint this is: [inputs, outputs / groups, kernelHeight, kernelWidth]. */
+  readonly adjoint?: true;
 }
 
 /** Linear layer over the channels of each pixel. Parameters `weight` [outputs, inputs], the rest as for {@link ConvOp}. */
@@ -28,6 +31,8 @@ export interface LinearOp {
   readonly type: 'linear';
   readonly outputs: number;
   readonly epilogue: Epilogue;
+  /** `weight` is that of the layer whose adjoint this is: [inputs, outputs]. */
+  readonly adjoint?: true;
 }
 
 /**
@@ -153,7 +158,8 @@ export type Op =
   | SoftmaxOp
   | BlurPoolOp
   | ResizeOp
-  | ConcatOp;
+  | ConcatOp
+  | TrainingOp;
 
 /** Sizes that an op is lowered for. */
 export interface Sizes {
@@ -178,6 +184,28 @@ export interface OpDefinition<O extends Op> {
   shape(op: O, inputs: readonly Shape[]): Shape;
   /** The problem that computes it. */
   lower(op: O, sizes: Sizes): Lowered;
-  /** Its vector-Jacobian product: gradients to the inputs, as nodes. Absent where training has no need of it. */
-  readonly gradient?: (node: Node, outputGradient: Node) => readonly Node[];
+  /**
+   * Its vector-Jacobian product, as nodes. Absent where there is none: fused blocks are split first, and gradients
+   * have no gradients themselves.
+   */
+  gradient?(node: NodeOf<O>, outputGradient: Node, g: GradientContext): Gradients;
+}
+
+/** A node whose op is known. */
+export type NodeOf<O extends Op> = Node & { readonly op: O };
+
+/** What a gradient is made with, and what of it is wanted: the rest need not be computed. */
+export interface GradientContext {
+  wantsInput(index: number): boolean;
+  wantsParameter(name: string): boolean;
+  /** A node named after the one whose gradient it is part of. */
+  make(op: Op, inputs: readonly Node[], parameters?: Readonly<Record<string, Parameter>>): Node;
+}
+
+/** Gradients to what a node reads. */
+export interface Gradients {
+  /** In order of the node's inputs; undefined, or missing at the end, where none flows or is wanted. */
+  readonly inputs: readonly (Node | undefined)[];
+  /** [1, 1, 1, count] each, by the node's names of its parameters. */
+  readonly parameters: Readonly<Record<string, Node>>;
 }

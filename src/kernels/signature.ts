@@ -245,9 +245,12 @@ function tensors(problem: Problem): Parts {
   }
 }
 
+/** Fields that are no sizes. */
+const REAL_FIELDS: ReadonlySet<string> = new Set(['epsilon', 'factor']);
+
 function validate(problem: Problem): void {
   for (const [field, value] of Object.entries(problem)) {
-    if (typeof value !== 'number' || field === 'epsilon') continue;
+    if (typeof value !== 'number' || REAL_FIELDS.has(field)) continue;
     if (!Number.isSafeInteger(value) || value < 1) {
       throw invalidArgument(`The ${field} of a ${problem.op} must be a positive integer, got ${value}.`);
     }

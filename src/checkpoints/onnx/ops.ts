@@ -82,6 +82,8 @@ class NodeTranslation {
         return this.#resize(op);
       case 'concat':
         return this.#concat();
+      default:
+        throw invalidArgument(`${this.#node.name} is part of a training graph, which has no ONNX form.`);
     }
   }
 

@@ -1,7 +1,10 @@
-import type { BatchNormOp, OpDefinition } from '../op.ts';
-import { onlyInput, rowsOf } from './shape-rules.ts';
+import { invalidArgument } from '../../core/errors.ts';
+import { NO_EPILOGUE } from '../../kernels/problem.ts';
 import type { BatchNormProblem } from '../../kernels/problem.ts';
 import { activate } from '../activations.ts';
+import type { Parameter } from '../graph.ts';
+import type { BatchNormOp, ConvOp, OpDefinition } from '../op.ts';
+import { onlyInput, rowsOf } from './shape-rules.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
 
@@ -36,4 +39,56 @@ export const batchNormDefinition: OpDefinition<BatchNormOp> = {
     },
     inputs: ['x'],
   }),
+  /**
+   * With frozen statistics: dx = dy · weight / √(running_var + epsilon), dweight = Σ dy · x̂, dbias = Σ dy. What follows
+   * from the statistics alone are derived parameters, constants of the training.
+   */
+  gradient(node, dy, g) {
+    const [x] = node.inputs;
+    const { weight, running_mean: mean, running_var: variance } = node.parameters;
+    if (x === undefined || weight === undefined || mean === undefined || variance === undefined) {
+      throw invalidArgument(`${node.name} needs an input, a weight and running statistics.`);
+    }
+    const { epsilon, activation } = node.op;
+    if (activation !== 'none') {
+      throw invalidArgument(`${node.name} has no gradient with an activation: split it off first.`);
+    }
+    const constant = (what: string, value: (variance: number) => number): Parameter => ({
+      key: `${what} of ${variance.key}`,
+      shape: variance.shape,
+      buffer: true,
+      derivation: { from: [variance], compute: ([v = new Float32Array()]) => v.map(value) },
+    });
+    const statistics = { running_mean: mean, running_var: variance };
+    const normalized = () =>
+      g.make({ type: 'batch-norm', epsilon, activation }, [x], {
+        ...statistics,
+        weight: constant('ones', () => 1),
+        bias: constant('zeros', () => 0),
+      });
+    const scale = constant('1/√(variance + ε)', (v) => 1 / Math.sqrt(v + epsilon));
+    const sum = { type: 'pixel-sum', of: 'batch' } as const;
+    return {
+      inputs: [g.wantsInput(0) ? g.make(channelFactors(x.shape[3]), [dy], { weight, scale }) : undefined],
+      parameters: {
+        ...(g.wantsParameter('bias') && { bias: g.make({ ...sum, product: false }, [dy]) }),
+        ...(g.wantsParameter('weight') && { weight: g.make({ ...sum, product: true }, [normalized(), dy]) }),
+      },
+    };
+  },
 };
+
+/** y[c] = x[c] · weight[c] · scale[c], as a 1×1 depthwise convolution. */
+function channelFactors(channels: number): ConvOp {
+  return {
+    type: 'conv',
+    outputs: channels,
+    groups: channels,
+    kernelHeight: 1,
+    kernelWidth: 1,
+    stride: 1,
+    dilation: 1,
+    padding: { top: 0, bottom: 0, left: 0, right: 0 },
+    epilogue: { ...NO_EPILOGUE, scale: true },
+  };
+}

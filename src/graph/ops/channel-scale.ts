@@ -30,4 +30,17 @@ export const channelScaleDefinition: OpDefinition<ChannelScaleOp> = {
     problem: { op: 'channel-scale', batch, pixels: height * width, channels, pitch: pitch(channels) },
     inputs: ['x', 'gate'],
   }),
+  /** dx = dy · gate, dgate = Σ over pixels of dy · x. */
+  gradient(node, dy, g) {
+    const [x, gate] = node.inputs;
+    if (x === undefined || gate === undefined)
+      throw invalidArgument(`${node.name} needs an input and a gate.`);
+    return {
+      inputs: [
+        g.wantsInput(0) ? g.make({ type: 'channel-scale' }, [dy, gate]) : undefined,
+        g.wantsInput(1) ? g.make({ type: 'pixel-sum', product: true, of: 'image' }, [x, dy]) : undefined,
+      ],
+      parameters: {},
+    };
+  },
 };

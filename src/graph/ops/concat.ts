@@ -43,4 +43,14 @@ export const concatDefinition: OpDefinition<ConcatOp> = {
     },
     inputs: inputs.map((_, i) => (i === 0 ? 'x' : `x${i}`)),
   }),
+  /** Each input's own channels of dy. */
+  gradient(node, dy, g) {
+    let from = 0;
+    const inputs = node.inputs.map((input, i) => {
+      const range = [from, from + input.shape[3]] as const;
+      from = range[1];
+      return g.wantsInput(i) ? g.make({ type: 'channel-slice', range }, [dy]) : undefined;
+    });
+    return { inputs, parameters: {} };
+  },
 };

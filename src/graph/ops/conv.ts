@@ -1,16 +1,21 @@
 import { invalidArgument } from '../../core/errors.ts';
-import type { ConvOp, OpDefinition } from '../op.ts';
-import { outputMap } from '../../kernels/problem.ts';
-import type { ConvProblem } from '../../kernels/problem.ts';
+import { NO_EPILOGUE, outputMap } from '../../kernels/problem.ts';
+import type { ConvProblem, Padding } from '../../kernels/problem.ts';
+import type { ConvWeightGradientProblem } from '../../kernels/training-problems.ts';
+import type { Node } from '../graph.ts';
+import type { ConvOp, GradientContext, NodeOf, OpDefinition } from '../op.ts';
+import type { ConvWeightGradientOp } from '../training-ops.ts';
 import { applyEpilogue } from '../epilogue.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
+import { biasGradient, plainEpilogue } from './layer-gradient.ts';
 import { onlyInput } from './shape-rules.ts';
-import { forEachTap } from './window.ts';
+import { forEachTap, gradientInputs, windowOf } from './window.ts';
 
 /**
  * y[n, oy, ox, o] = Σ x[n, oy·stride + ky·dilation − top, ox·stride + kx·dilation − left, g·I + i] · weight[o, i, ky, kx],
- * where I = inputs / groups and g = ⌊o / (outputs / groups)⌋ is the group of output channel o.
+ * where I = inputs / groups and g = ⌊o / (outputs / groups)⌋ is the group of output channel o. For an adjoint the weight
+ * is [inputs, outputs / groups, kernelHeight, kernelWidth], and its taps are read in reverse.
  */
 export function conv(problem: ConvProblem, inputs: Tensors, weights: Tensors): Float64Array {
   const { batch, outputs, inputPitch, outputPitch, epilogue } = problem;
@@ -20,13 +25,18 @@ export function conv(problem: ConvProblem, inputs: Tensors, weights: Tensors): F
   const groupInputs = problem.inputs / problem.groups;
   const groupOutputs = outputs / problem.groups;
   const out = outputMap(problem);
+  const weightIndex = (o: number, i: number, tap: number): number => {
+    if (!problem.adjoint) return (o * groupInputs + i) * taps + tap;
+    const input = Math.floor(o / groupOutputs) * groupInputs + i;
+    return (input * groupOutputs + (o % groupOutputs)) * taps + (taps - 1 - tap);
+  };
   const y = new Float64Array(batch * out.height * out.width * outputPitch);
   forEachTap(problem, (outputPixel, inputPixel, tap) => {
     for (let o = 0; o < outputs; o++) {
       const first = inputPixel * inputPitch + Math.floor(o / groupOutputs) * groupInputs;
       let sum = 0;
       for (let i = 0; i < groupInputs; i++) {
-        sum += at(x, first + i) * at(weight, (o * groupInputs + i) * taps + tap);
+        sum += at(x, first + i) * at(weight, weightIndex(o, i, tap));
       }
       y[outputPixel * outputPitch + o] = at(y, outputPixel * outputPitch + o) + sum;
     }
@@ -54,12 +64,11 @@ export const convDefinition: OpDefinition<ConvOp> = {
   },
   lower(op, { inputs: [input], output, pitch }) {
     const [batch, height, width, channels] = input ?? output;
-    const { outputs, groups, epilogue, padding, ...rest } = op;
-    const { kernelHeight, kernelWidth, stride, dilation } = rest;
-    const window = { batch, height, width, kernelHeight, kernelWidth, stride, dilation, padding };
-    const names = epilogue.residual ? ['x', 'residual'] : ['x'];
-    const noPadding = Object.values(padding).every((side) => side === 0);
-    if (groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && noPadding) {
+    const { outputs, groups } = op;
+    const window = windowOf(op, batch, height, width);
+    const rest = { epilogue: op.epilogue, ...(op.adjoint && { adjoint: op.adjoint }) };
+    const names = op.epilogue.residual ? ['x', 'residual'] : ['x'];
+    if (isProduct(op)) {
       return {
         problem: {
           op: 'pointwise',
@@ -68,14 +77,14 @@ export const convDefinition: OpDefinition<ConvOp> = {
           outputs,
           inputPitch: pitch(channels),
           outputPitch: pitch(outputs),
-          epilogue,
+          ...rest,
         },
         inputs: names,
       };
     }
     if (groups === channels && groups === outputs) {
       return {
-        problem: { op: 'depthwise', ...window, channels, pitch: pitch(channels), epilogue },
+        problem: { op: 'depthwise', ...window, channels, pitch: pitch(channels), ...rest },
         inputs: names,
       };
     }
@@ -88,9 +97,116 @@ export const convDefinition: OpDefinition<ConvOp> = {
         groups,
         inputPitch: pitch(channels),
         outputPitch: pitch(outputs),
-        epilogue,
+        ...rest,
       },
       inputs: names,
+    };
+  },
+  gradient(node, dy, g) {
+    const [x] = node.inputs;
+    plainEpilogue(node);
+    if (x === undefined) throw invalidArgument(`${node.name} needs an input.`);
+    return {
+      inputs: [g.wantsInput(0) ? inputGradient(node, x, dy, g) : undefined],
+      parameters: {
+        ...(g.wantsParameter('weight') && { weight: weightGradient(node.op, x, dy, g) }),
+        ...biasGradient(dy, g),
+      },
+    };
+  },
+};
+
+/** A 1×1 convolution of every pixel: a matrix product. */
+function isProduct({ groups, kernelHeight, kernelWidth, stride, padding }: ConvOp): boolean {
+  const noPadding = Object.values(padding).every((side) => side === 0);
+  return groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && noPadding;
+}
+
+/**
+ * The adjoint convolution of dy, with zeros where a stride left pixels out. With extent E = dilation · (kernel − 1), a
+ * padding of E − before on one side and of what gives the input's size on the other.
+ */
+function inputGradient(node: NodeOf<ConvOp>, x: Node, dy: Node, g: GradientContext): Node {
+  const { name, op } = node;
+  const { weight } = node.parameters;
+  if (weight === undefined) throw invalidArgument(`${name} needs a weight.`);
+  const [, height, width, channels] = x.shape;
+  const spread = op.stride === 1 ? dy : g.make({ type: 'zero-insert', stride: op.stride }, [dy]);
+  const extentHeight = op.dilation * (op.kernelHeight - 1);
+  const extentWidth = op.dilation * (op.kernelWidth - 1);
+  const { top, left } = op.padding;
+  const padding: Padding = {
+    top: extentHeight - top,
+    bottom: height - spread.shape[1] + top,
+    left: extentWidth - left,
+    right: width - spread.shape[2] + left,
+  };
+  if (Object.values(padding).some((side) => side < 0)) {
+    throw invalidArgument(
+      `${name} cannot be trained: its padding is wider than its ${op.kernelHeight}×${op.kernelWidth} kernel reaches; pad less.`,
+    );
+  }
+  const adjoint: ConvOp = {
+    ...op,
+    outputs: channels,
+    stride: 1,
+    padding,
+    epilogue: NO_EPILOGUE,
+    adjoint: true,
+  };
+  return g.make(adjoint, [spread], { weight });
+}
+
+function weightGradient(op: ConvOp, x: Node, dy: Node, g: GradientContext): Node {
+  if (isProduct(op)) return g.make({ type: 'pointwise-weight-gradient' }, [x, dy]);
+  const { kernelHeight, kernelWidth, stride, dilation, padding, groups } = op;
+  const window = { kernelHeight, kernelWidth, stride, dilation, padding };
+  const isDepthwise = groups === x.shape[3] && groups === op.outputs;
+  return isDepthwise
+    ? g.make({ type: 'depthwise-weight-gradient', ...window }, [x, dy])
+    : g.make({ type: 'conv-weight-gradient', ...window, groups }, [x, dy]);
+}
+
+/** dweight[o, i, ky, kx] = Σ dy[n, oy, ox, o] · x[n, oy·stride + ky·dilation − top, ox·stride + kx·dilation − left, g·I + i]. */
+export function convWeightGradient(problem: ConvWeightGradientProblem, inputs: Tensors): Float64Array {
+  const { outputs, groups, inputPitch, outputPitch, gradientPitch } = problem;
+  const x = tensorNamed(inputs, 'x');
+  const dy = tensorNamed(inputs, 'dy');
+  const taps = problem.kernelHeight * problem.kernelWidth;
+  const groupInputs = problem.inputs / groups;
+  const groupOutputs = outputs / groups;
+  const dweight = new Float64Array(gradientPitch);
+  forEachTap(problem, (outputPixel, inputPixel, tap) => {
+    for (let o = 0; o < outputs; o++) {
+      const first = inputPixel * inputPitch + Math.floor(o / groupOutputs) * groupInputs;
+      for (let i = 0; i < groupInputs; i++) {
+        const index = (o * groupInputs + i) * taps + tap;
+        dweight[index] = at(dweight, index) + at(dy, outputPixel * outputPitch + o) * at(x, first + i);
+      }
+    }
+  });
+  return dweight;
+}
+
+export const convWeightGradientDefinition: OpDefinition<ConvWeightGradientOp> = {
+  shape(op, inputs) {
+    const [x, dy] = gradientInputs(op, inputs);
+    return [1, 1, 1, dy[3] * (x[3] / op.groups) * op.kernelHeight * op.kernelWidth];
+  },
+  lower(op, { inputs, output, pitch }) {
+    const [[batch, height, width, channels], dy] = gradientInputs(op, inputs);
+    return {
+      problem: {
+        op: op.type,
+        ...windowOf(op, batch, height, width),
+        inputs: channels,
+        outputs: dy[3],
+        groups: op.groups,
+        inputPitch: pitch(channels),
+        outputPitch: pitch(dy[3]),
+        gradientPitch: pitch(output[3]),
+      },
+      inputs: ['x', 'dy'],
     };
   },
 };

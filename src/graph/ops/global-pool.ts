@@ -31,4 +31,9 @@ export const globalPoolDefinition: OpDefinition<GlobalPoolOp> = {
       inputs: ['x'],
     };
   },
+  gradient(node, dy, g) {
+    const [, height, width] = node.inputs[0]?.shape ?? node.shape;
+    const factor = 1 / (height * width);
+    return { inputs: [g.make({ type: 'pixel-broadcast', height, width, factor }, [dy])], parameters: {} };
+  },
 };

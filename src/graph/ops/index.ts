@@ -1,20 +1,33 @@
 import { invalidArgument } from '../../core/errors.ts';
 import type { Op, OpDefinition } from '../op.ts';
+import { activationGradientDefinition } from './activation-gradient.ts';
 import { batchNormDefinition } from './batch-norm.ts';
-import { blurPoolDefinition } from './blur-pool.ts';
+import {
+  batchNormGradientDefinition,
+  batchNormSumsDefinition,
+  batchNormalizeDefinition,
+  batchStatisticsDefinition,
+} from './batch-statistics.ts';
+import { blurPoolDefinition, blurPoolGradientDefinition } from './blur-pool.ts';
 import { channelScaleDefinition } from './channel-scale.ts';
 import { concatDefinition } from './concat.ts';
-import { convDefinition } from './conv.ts';
+import { convDefinition, convWeightGradientDefinition } from './conv.ts';
 import { convFirstDefinition } from './convfirst.ts';
+import { crossEntropyDefinition, crossEntropyGradientDefinition } from './cross-entropy.ts';
+import { depthwiseWeightGradientDefinition } from './depthwise.ts';
 import { elementwiseDefinition } from './elementwise.ts';
 import { ffnDefinition } from './ffn.ts';
 import { globalPoolDefinition } from './global-pool.ts';
-import { layerNormDefinition } from './layer-norm.ts';
+import { layerNormDefinition, layerNormGradientDefinition, layerNormSumsDefinition } from './layer-norm.ts';
 import { layerScaleDefinition } from './layer-scale.ts';
-import { linearDefinition } from './pointwise.ts';
-import { poolDefinition } from './pool.ts';
-import { resizeDefinition } from './resize.ts';
-import { softmaxDefinition } from './softmax.ts';
+import { pixelBroadcastDefinition, pixelSumDefinition } from './pixel-sum.ts';
+import { linearDefinition, pointwiseWeightGradientDefinition } from './pointwise.ts';
+import { poolDefinition, poolGradientDefinition } from './pool.ts';
+import { resizeDefinition, resizeGradientDefinition } from './resize.ts';
+import { sampleScaleDefinition } from './sample-scale.ts';
+import { channelSliceDefinition, rowSliceDefinition } from './slices.ts';
+import { softmaxDefinition, softmaxGradientDefinition } from './softmax.ts';
+import { zeroInsertDefinition } from './zero-insert.ts';
 
 /** Every op that computes something, by type. */
 type Computing = Exclude<Op, { type: 'input' }>;
@@ -36,6 +49,28 @@ const definitions: Definitions = {
   'blur-pool': blurPoolDefinition,
   resize: resizeDefinition,
   concat: concatDefinition,
+  'pointwise-weight-gradient': pointwiseWeightGradientDefinition,
+  'depthwise-weight-gradient': depthwiseWeightGradientDefinition,
+  'conv-weight-gradient': convWeightGradientDefinition,
+  'pixel-sum': pixelSumDefinition,
+  'pixel-broadcast': pixelBroadcastDefinition,
+  'batch-statistics': batchStatisticsDefinition,
+  'batch-normalize': batchNormalizeDefinition,
+  'batch-norm-sums': batchNormSumsDefinition,
+  'batch-norm-gradient': batchNormGradientDefinition,
+  'layer-norm-gradient': layerNormGradientDefinition,
+  'layer-norm-sums': layerNormSumsDefinition,
+  'activation-gradient': activationGradientDefinition,
+  'sample-scale': sampleScaleDefinition,
+  'zero-insert': zeroInsertDefinition,
+  'channel-slice': channelSliceDefinition,
+  'row-slice': rowSliceDefinition,
+  'pool-gradient': poolGradientDefinition,
+  'blur-pool-gradient': blurPoolGradientDefinition,
+  'resize-gradient': resizeGradientDefinition,
+  'softmax-gradient': softmaxGradientDefinition,
+  'cross-entropy': crossEntropyDefinition,
+  'cross-entropy-gradient': crossEntropyGradientDefinition,
 };
 
 /** The definition of an op. Throws `invalid-argument` for the input, which computes nothing. */

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../../core/errors.ts';
 import { NO_EPILOGUE } from '../../kernels/problem.ts';
 import type { LayerScaleOp, OpDefinition } from '../op.ts';
 import { onlyInput, rowsOf } from './shape-rules.ts';
@@ -23,4 +24,17 @@ export const layerScaleDefinition: OpDefinition<LayerScaleOp> = {
     inputs: ['x'],
     renamed: { weight: 'gamma' },
   }),
+  /** dx = dy · gamma, dgamma = Σ dy · x. */
+  gradient(node, dy, g) {
+    const [x] = node.inputs;
+    const { gamma } = node.parameters;
+    if (x === undefined || gamma === undefined)
+      throw invalidArgument(`${node.name} needs an input and a gamma.`);
+    return {
+      inputs: [g.wantsInput(0) ? g.make({ type: 'layer-scale' }, [dy], { gamma }) : undefined],
+      parameters: g.wantsParameter('gamma')
+        ? { gamma: g.make({ type: 'pixel-sum', product: true, of: 'batch' }, [x, dy]) }
+        : {},
+    };
+  },
 };

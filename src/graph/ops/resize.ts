@@ -1,6 +1,8 @@
-import type { OpDefinition, ResizeOp } from '../op.ts';
-import { onlyInput } from './shape-rules.ts';
 import type { ResizeProblem } from '../../kernels/problem.ts';
+import type { ResizeGradientProblem } from '../../kernels/training-problems.ts';
+import type { OpDefinition, ResizeOp } from '../op.ts';
+import type { ResizeGradientOp } from '../training-ops.ts';
+import { onlyInput } from './shape-rules.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
 
@@ -62,6 +64,64 @@ export const resizeDefinition: OpDefinition<ResizeOp> = {
         alignCorners,
       },
       inputs: ['x'],
+    };
+  },
+  gradient(node, dy, g) {
+    const [, height, width] = node.inputs[0]?.shape ?? node.shape;
+    const { alignCorners } = node.op;
+    const op: ResizeGradientOp = { type: 'resize-gradient', height, width, alignCorners };
+    return { inputs: [g.make(op, [dy])], parameters: {} };
+  },
+};
+
+/** Each output's gradient goes to the four pixels that it was mixed of, by the same factors. */
+export function resizeGradient(problem: ResizeGradientProblem, inputs: Tensors): Float64Array {
+  const { batch, height, width, outHeight, outWidth, channels, pitch, alignCorners } = problem;
+  const dy = tensorNamed(inputs, 'dy');
+  const dx = new Float64Array(batch * height * width * pitch);
+  for (let pixel = 0; pixel < batch * outHeight * outWidth; pixel++) {
+    const n = Math.floor(pixel / (outHeight * outWidth));
+    const rows = between(Math.floor(pixel / outWidth) % outHeight, height, outHeight, alignCorners);
+    const columns = between(pixel % outWidth, width, outWidth, alignCorners);
+    for (const [row, rowFactor] of [
+      [rows.low, 1 - rows.fraction],
+      [rows.high, rows.fraction],
+    ] as const) {
+      for (const [column, columnFactor] of [
+        [columns.low, 1 - columns.fraction],
+        [columns.high, columns.fraction],
+      ] as const) {
+        const target = ((n * height + row) * width + column) * pitch;
+        for (let c = 0; c < channels; c++) {
+          dx[target + c] = at(dx, target + c) + rowFactor * columnFactor * at(dy, pixel * pitch + c);
+        }
+      }
+    }
+  }
+  return dx;
+}
+
+export const resizeGradientDefinition: OpDefinition<ResizeGradientOp> = {
+  shape({ type, height, width }, inputs) {
+    const [batch, , , channels] = onlyInput(type, inputs);
+    return [batch, height, width, channels];
+  },
+  lower({ type, alignCorners }, { inputs: [dy], output, pitch }) {
+    const [batch, height, width, channels] = output;
+    const [, outHeight, outWidth] = dy ?? output;
+    return {
+      problem: {
+        op: type,
+        batch,
+        height,
+        width,
+        outHeight,
+        outWidth,
+        channels,
+        pitch: pitch(channels),
+        alignCorners,
+      },
+      inputs: ['dy'],
     };
   },
 };

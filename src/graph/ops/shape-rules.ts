@@ -28,3 +28,25 @@ export function commonShape(op: string, inputs: readonly Shape[]): Shape {
 export function rowsOf([batch, height, width]: Shape): number {
   return batch * height * width;
 }
+
+/** Exactly so many inputs. */
+export function inputCount(op: string, inputs: readonly Shape[], count: number): readonly Shape[] {
+  if (inputs.length !== count) {
+    throw invalidArgument(`A ${op} takes ${count} inputs, got ${inputs.length}.`);
+  }
+  return inputs;
+}
+
+/** Checks that an input has a shape. */
+export function expectShape(op: string, what: string, shape: Shape | undefined, expected: Shape): void {
+  if (shape?.some((size, axis) => size !== expected[axis]) !== false) {
+    throw invalidArgument(
+      `The ${what} of a ${op} must have shape [${expected.join(', ')}], got [${shape?.join(', ')}].`,
+    );
+  }
+}
+
+/** The shape of x in an op that takes x and a gradient or target of the same shape. */
+export function pairShape(op: string, inputs: readonly Shape[]): Shape {
+  return commonShape(op, inputCount(op, inputs, 2));
+}

@@ -1,5 +1,8 @@
+import { invalidArgument } from '../../core/errors.ts';
 import { outputMap } from '../../kernels/problem.ts';
 import type { Window } from '../../kernels/problem.ts';
+import type { Shape } from '../graph.ts';
+import { inputCount } from './shape-rules.ts';
 
 /**
  * Calls `visit(outputPixel, inputPixel, tap)` for every tap of every window that lies on the map, in order of
@@ -28,4 +31,29 @@ export function forEachTap(
       }
     }
   }
+}
+
+/** A window's fields without the map that it slides over: what ops have. */
+export type WindowShape = Omit<Window, 'batch' | 'height' | 'width'>;
+
+/** The window of an op over a map; other fields of the op are left out. */
+export function windowOf(op: WindowShape, batch: number, height: number, width: number): Window {
+  const { kernelHeight, kernelWidth, stride, dilation, padding } = op;
+  return { batch, height, width, kernelHeight, kernelWidth, stride, dilation, padding };
+}
+
+/** Shapes of x and dy, of which dy must be on the window's output map. */
+export function gradientInputs(
+  op: WindowShape & { readonly type: string },
+  inputs: readonly Shape[],
+): readonly [x: Shape, dy: Shape] {
+  const [x, dy] = inputCount(op.type, inputs, 2);
+  if (x === undefined || dy === undefined) throw invalidArgument(`A ${op.type} takes 2 inputs.`);
+  const out = outputMap(windowOf(op, x[0], x[1], x[2]));
+  if (dy[0] !== x[0] || dy[1] !== out.height || dy[2] !== out.width) {
+    throw invalidArgument(
+      `The output gradient of a ${op.type} must be [${x[0]}, ${out.height}, ${out.width}, ·], got [${dy.join(', ')}].`,
+    );
+  }
+  return [x, dy];
 }

@@ -1,14 +1,13 @@
 import { invalidArgument } from '../../core/errors.ts';
 import type { Epilogue } from '../../kernels/problem.ts';
 import type { Node, Parameter, usersOf } from '../graph.ts';
-import type { BatchNormOp, ConvOp, ElementwiseOp, LinearOp, Op } from '../op.ts';
+import type { BatchNormOp, ConvOp, ElementwiseOp, LinearOp, NodeOf } from '../op.ts';
+
+export type { NodeOf } from '../op.ts';
 
 /** What passes ask about nodes. */
 
 export type Users = ReturnType<typeof usersOf>;
-
-/** A node whose op is known. */
-export type NodeOf<O extends Op> = Node & { readonly op: O };
 
 /** A layer with weights and an epilogue. */
 export type Layer = NodeOf<ConvOp | LinearOp>;
