@@ -110,11 +110,14 @@ function emitMain(problem: LayerNormProblem, config: LayerNormConfig): Kernel {
   return b.build();
 }
 
-/** Reads a row, span by span, and gives out (x − mean) / √(variance + ε); what shares a span with padding is 0. */
+/**
+ * Reads a row, span by span, and gives out (x − mean) / √(variance + ε); what shares a span with padding is 0.
+ * Returns 1 / √(variance + ε), as a span.
+ */
 type RowNormalizer = (
   load: (c: Value, offset: number) => Value,
   put: (normal: Value, c: Value, offset: number) => void,
-) => void;
+) => Value;
 
 /** What normalises rows of `channels` channels, whose padding is zero, one at a time. */
 export function rowNormalizer(
@@ -141,6 +144,7 @@ export function rowNormalizer(
     walk.each((value, c, offset, isPartial) => {
       put(b.mul(difference(value, isPartial), inverse), c, offset);
     });
+    return inverse;
   };
 }
 

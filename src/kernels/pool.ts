@@ -74,19 +74,19 @@ export const pool: KernelFamily<PoolProblem, PoolConfig> = {
 };
 
 /** The taps of a window that lie on the map, along one axis. */
-interface TapRange {
+export interface TapRange {
   readonly first: Value;
   readonly end: Value;
   readonly isWhole: Value;
 }
 
-function tapRange(
+export function tapRange(
   b: KernelBuilder,
   position: Value,
   size: number,
   kernel: number,
   before: number,
-  { stride, dilation }: PoolProblem,
+  { stride, dilation }: Pick<PoolProblem, 'stride' | 'dilation'>,
 ): TapRange {
   const start = b.sub(b.mul(position, stride), before);
   // first: the smallest tap with start + tap · dilation ≥ 0; end: one past the largest below `size`.

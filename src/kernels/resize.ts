@@ -77,7 +77,7 @@ export const resize: KernelFamily<ResizeProblem, ResizeConfig> = {
 };
 
 /** The source positions on both sides of an output position, and how far it is from the lower to the higher. */
-interface Between {
+export interface Between {
   readonly low: Value;
   readonly high: Value;
   readonly fraction: Value;
@@ -87,7 +87,13 @@ interface Between {
  * The source coordinate is the fraction (2i + 1) · size − outSize over 2 · outSize, or i · (size − 1) over
  * outSize − 1 with aligned corners: whole numbers, so that its integer part is exact and its rest is rounded once.
  */
-function between(b: KernelBuilder, i: Value, size: number, outSize: number, alignCorners: boolean): Between {
+export function between(
+  b: KernelBuilder,
+  i: Value,
+  size: number,
+  outSize: number,
+  alignCorners: boolean,
+): Between {
   const denominator = alignCorners ? Math.max(outSize - 1, 1) : 2 * outSize;
   const numerator = alignCorners
     ? b.mul(i, size - 1)

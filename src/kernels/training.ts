@@ -4,15 +4,14 @@ import { batchNormGradient, batchNormSums, batchNormalize } from './batch-norm-t
 import { batchStatistics } from './batch-statistics.ts';
 import { blurPoolGradient } from './blur-pool-gradient.ts';
 import { channelSlice } from './channel-slice.ts';
+import { convWeightGradient } from './conv-weight-gradient.ts';
 import { crossEntropy, crossEntropyGradient } from './cross-entropy.ts';
 import { candidatesOf } from './family.ts';
-import { convWeightGradient } from './conv-weight-gradient.ts';
-import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
-import { pointwiseWeightGradient } from './pointwise-weight-gradient.ts';
 import { layerNormGradient, layerNormSums } from './layer-norm-gradient.ts';
 import { pixelBroadcast } from './pixel-broadcast.ts';
 import { pixelSum } from './pixel-sum.ts';
+import { pointwiseWeightGradient } from './pointwise-weight-gradient.ts';
 import { poolGradient } from './pool-gradient.ts';
 import { resizeGradient } from './resize-gradient.ts';
 import { sampleScale } from './sample-scale.ts';
@@ -24,8 +23,10 @@ import { zeroInsert } from './zero-insert.ts';
 export function trainingCandidates(problem: TrainingProblem, caps: DeviceCaps): Candidate[] {
   switch (problem.op) {
     case 'pointwise-weight-gradient':
-    case 'depthwise-weight-gradient':
+      return candidatesOf(pointwiseWeightGradient, problem, caps);
     case 'conv-weight-gradient':
+      return candidatesOf(convWeightGradient, problem, caps);
+    case 'depthwise-weight-gradient':
       return [];
     case 'pixel-sum':
       return candidatesOf(pixelSum, problem, caps);

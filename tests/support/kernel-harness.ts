@@ -124,7 +124,9 @@ function dataFor(test: KernelCase, caps: DeviceCaps): TestData {
   const inputs = Object.fromEntries(
     inputSpecs.map(({ name, rows, channels, pitch }) => {
       const values = new Random(`input ${name}`).array(rows * pitch).map(test.input ?? ((value) => value));
-      return [name, values.map((value, i) => (i % pitch < channels ? value : 0))];
+      // The second row of statistics are variances.
+      const valid = name === 'statistics' ? values.map((v, i) => (i < pitch ? v : 1 + 0.5 * v)) : values;
+      return [name, valid.map((value, i) => (i % pitch < channels ? value : 0))];
     }),
   );
   const weights = Object.fromEntries(

@@ -9,6 +9,7 @@ import type {
   Problem,
 } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
+import { isTraining, trainingTolerance } from './training-tolerance.ts';
 
 /** Half the distance from 1 to the next float32. */
 const UNIT = 2 ** -24;
@@ -41,6 +42,7 @@ const STEEPEST = 1.13;
 export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): number {
   const { depth } = signature(problem).cost;
   const rounding = LAMBDA * Math.sqrt(depth + AROUND) * UNIT;
+  if (isTraining(problem)) return trainingTolerance(problem, inputs, weights, rounding);
   switch (problem.op) {
     case 'concat':
       return 0;
@@ -51,6 +53,7 @@ export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): 
     case 'layer-norm':
       return rounding * layerNormMagnitude(problem, inputs, weights);
     case 'convfirst':
+    case 'convfirst-chain':
     case 'ffn': {
       // Behind a layer norm, the problem is that of the normalised rows, each of them off by the norm's own error.
       const normed = problem.op === 'ffn' && problem.norm !== undefined;
@@ -108,7 +111,7 @@ function linear(problem: Problem): Problem {
   if (problem.op === 'elementwise') return { ...problem, steps: problem.steps.flatMap(linearStep) };
   if (!('epilogue' in problem)) return problem;
   const epilogue: Epilogue = { ...problem.epilogue, activation: 'none', finalActivation: 'none' };
-  return problem.op === 'ffn' || problem.op === 'convfirst'
+  return problem.op === 'ffn' || problem.op === 'convfirst' || problem.op === 'convfirst-chain'
     ? { ...problem, activation: 'none', epilogue }
     : { ...problem, epilogue };
 }
