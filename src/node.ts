@@ -1,7 +1,33 @@
-/** What is for Node, beside the library proper: files of measurements and of weights, and ONNX. */
+/** What is for Node, beside the library proper: files of measurements and of weights, ONNX, and datasets. */
 export { defaultTuningFile, loadTuning, saveTuning } from './runtime/tuning-store.ts';
 export { openCheckpoint } from './checkpoints/open.ts';
 export { openFileSource } from './checkpoints/file-source.ts';
 export { openFileSink } from './checkpoints/file-sink.ts';
 export { exportOnnx, exportOnnxBytes } from './checkpoints/onnx/export.ts';
 export type { OnnxOptions } from './checkpoints/onnx/export.ts';
+export { countClasses } from './data/dataset.ts';
+export type {
+  Batch,
+  Dataset,
+  EncodedImage,
+  PixelImage,
+  ReadOptions,
+  Sample,
+  SampleGroup,
+  StrayFile,
+} from './data/dataset.ts';
+export { createAugmentation } from './data/augmentation.ts';
+export type { Augmentation } from './data/augmentation.ts';
+export { openCifar } from './data/cifar.ts';
+export { FASHION_MNIST_CLASSES, findFashionMnist, openFashionMnist } from './data/fashion-mnist.ts';
+export { openIdx } from './data/idx.ts';
+export { openImageFolder } from './data/image-folder.ts';
+export { countBatches, loadBatches } from './data/loader.ts';
+export type { CorruptSample, LoadOptions } from './data/loader.ts';
+export { findDataset, openDataset } from './data/open.ts';
+export type { DatasetLocation, OpenDatasetOptions } from './data/open.ts';
+export { openParquet } from './data/parquet.ts';
+export type { CropOptions, TransformOptions } from './data/transform-options.ts';
+export { openWebDataset } from './data/webdataset.ts';
+export { openDataWorkers } from './data/workers.ts';
+export type { DataWorkers } from './data/workers.ts';

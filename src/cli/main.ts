@@ -6,6 +6,7 @@ import { benchCommand } from './bench.ts';
 import { classifyCommand } from './classify.ts';
 import type { CommandContext } from './context.ts';
 import { convertCommand } from './convert.ts';
+import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
 import { describeCommand } from './describe.ts';
 import { doctorCommand } from './doctor.ts';
@@ -70,6 +71,7 @@ function createProgram(context: CommandContext): Command {
     describeCommand,
     convertCommand,
     exportCommand,
+    dataCommand,
     benchCommand,
     labCommand,
     doctorCommand,
