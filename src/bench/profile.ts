@@ -158,6 +158,7 @@ function kindOf({ op }: Problem): Kind {
     case 'conv':
       return op;
     case 'convfirst':
+    case 'convfirst-chain':
       return 'ffn';
     case 'layer-norm':
     case 'batch-norm':

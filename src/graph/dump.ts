@@ -38,6 +38,11 @@ export function describeOp(op: Op): string {
       const subsample = op.stride > 1 ? `; beside input, blur-pool stride ${op.stride}` : '';
       return `${spatial}${subsample}; ${describeOp({ ...rest, type: 'ffn' })}`;
     }
+    case 'convfirst-chain': {
+      const { blocks, ...block } = op;
+      const described = describeOp({ ...block, type: 'convfirst', stride: 1, outputs: 0 });
+      return `${blocks} times: ${described}`;
+    }
     case 'ffn': {
       const bias = op.hiddenBias ? ', bias' : '';
       const activation = op.activation === 'none' ? '' : `, ${op.activation}`;

@@ -70,6 +70,23 @@ export interface ConvFirstOp {
   readonly epilogue: Epilogue;
 }
 
+/**
+ * ConvFirst blocks of one shape at stride 1, one behind the other, as one kernel. Parameters are those of
+ * {@link ConvFirstOp}, with the block's number behind their names: `spatial0`, `up0`, … A residual is a block's own input.
+ */
+export interface ConvFirstChainOp {
+  readonly type: 'convfirst-chain';
+  readonly blocks: number;
+  readonly groups: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly hidden: number;
+  readonly spatialBias: boolean;
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  readonly epilogue: Epilogue;
+}
+
 /** Batch norm with its running statistics. Parameters `weight`, `bias`, `running_mean`, `running_var` [C], `num_batches_tracked`. */
 export interface BatchNormOp {
   readonly type: 'batch-norm';
@@ -148,6 +165,7 @@ export type Op =
   | LinearOp
   | FfnOp
   | ConvFirstOp
+  | ConvFirstChainOp
   | BatchNormOp
   | LayerNormOp
   | ElementwiseOp

@@ -6,6 +6,7 @@ import { blurPool } from './ops/blur-pool.ts';
 import { channelScale } from './ops/channel-scale.ts';
 import { concat } from './ops/concat.ts';
 import { conv } from './ops/conv.ts';
+import { convFirstChain } from './ops/convfirst-chain.ts';
 import { convFirst } from './ops/convfirst.ts';
 import { depthwise } from './ops/depthwise.ts';
 import { elementwise } from './ops/elementwise.ts';
@@ -46,6 +47,8 @@ function dispatch(problem: Problem, inputs: Tensors, weights: Tensors): Float64A
       return ffn(problem, inputs, weights);
     case 'convfirst':
       return convFirst(problem, inputs, weights);
+    case 'convfirst-chain':
+      return convFirstChain(problem, inputs, weights);
     case 'conv':
       return conv(problem, inputs, weights);
     case 'layer-norm':

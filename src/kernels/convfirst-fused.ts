@@ -9,7 +9,7 @@ import { blurredScratch, emitBlurred } from './ffn/blurred.ts';
 import { oddLines, packBlock, planBlock } from './ffn/plan.ts';
 import type { BlockConfig, BlockPlan, TwoProducts } from './ffn/plan.ts';
 import { chunkSizes, rereadBytes, tileRowCycles } from './ffn/search.ts';
-import { emitSpatial, packSpatial, spatialLayout } from './ffn/spatial.ts';
+import { emitSpatial, packSpatial, spatialCycles, spatialLayout } from './ffn/spatial.ts';
 import type { SpatialLayout } from './ffn/spatial.ts';
 import { makespan } from './gemm/partition.ts';
 import { tileShapes, unrollFor } from './gemm/shapes.ts';
@@ -124,8 +124,6 @@ function scratchBytes(problem: ConvFirstProblem, config: ConvFirstConfig): numbe
   return 4 * (before + pixels * stride + config.rowTiles * config.tileRows * perRow);
 }
 
-/** Cycles before and after a register tile of the grouped convolution. */
-const SPATIAL_TILE_CYCLES = 30;
 /** Cycles to add three vectors and to store the sum. */
 const BLUR_CYCLES = 2;
 
@@ -142,7 +140,7 @@ function estimate(problem: ConvFirstProblem, config: ConvFirstConfig, caps: Devi
   const rows = bandRows * width;
   const lastRows = rows % tileRows;
   const dense = Math.floor(rows / tileRows) * tile(tileRows) + (lastRows > 0 ? tile(lastRows) : 0);
-  const spatial = bandRows * (spatialCycles(problem, config, caps) + inputCycles(problem, config));
+  const spatial = bandRows * (spatialCycles(problem, width, config, caps) + inputCycles(problem, config));
   const readRows = stride * (bandRows - 1) + problem.kernelHeight + (stride > 1 ? 2 : 0);
   const weightBytes = 4 * plan.packedFloats;
   const grid = {
@@ -154,19 +152,6 @@ function estimate(problem: ConvFirstProblem, config: ConvFirstConfig, caps: Devi
     panelBytes: rereadBytes(weightBytes, caps),
   };
   return caps.threads * makespan(grid, { rowTiles: 1, panels: 1 }, caps) + weightBytes / 8;
-}
-
-/** Cycles of the grouped convolution for one row of the output map. */
-function spatialCycles(problem: ConvFirstProblem, config: ConvFirstConfig, caps: DeviceCaps): number {
-  const { channels, groups, kernelHeight, kernelWidth, stride } = problem;
-  const { lanes, pixels } = config;
-  const tiles = (channels / lanes) * Math.ceil(outputOf(problem).width / pixels);
-  const steps = (channels / groups) * kernelHeight;
-  const cycle = lanes > 8 ? 1 : 0.5;
-  const arithmetic = pixels * kernelWidth * cycle * (caps.fma ? 1 : 2);
-  // Neighbours share what they read, unless each has pixels of its own.
-  const loads = stride > 1 ? pixels * kernelWidth : pixels + 2 * kernelWidth;
-  return tiles * (steps * (Math.max(arithmetic, loads / 2) + 1) + SPATIAL_TILE_CYCLES);
 }
 
 /** Cycles to copy x for one row of the output map, or to blur it for all taps of the kernel. */

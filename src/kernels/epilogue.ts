@@ -45,11 +45,29 @@ export function epilogueLayout(epilogue: Epilogue, pitch: number, baseOffset: nu
   return { ...layout, floats: next === start ? 0 : next - baseOffset };
 }
 
+/** The same layout, `start` floats further. */
+export function shiftEpilogue(layout: EpilogueLayout, start: number): EpilogueLayout {
+  const { biasOffset, scaleOffset, maskOffset, floats } = layout;
+  return {
+    ...(biasOffset !== undefined && { biasOffset: biasOffset + start }),
+    ...(scaleOffset !== undefined && { scaleOffset: scaleOffset + start }),
+    ...(maskOffset !== undefined && { maskOffset: maskOffset + start }),
+    floats,
+  };
+}
+
 /**
  * The kernels that fill the layout in `packed` (zeroed before) from the weights `bias` [C] and `scale` [C];
  * none if there is nothing to fill. They run beside the kernels that pack the op's own weights.
+ *
+ * @param names what comes behind the names of the weights
  */
-export function packEpilogue(epilogue: Epilogue, layout: EpilogueLayout, channels: number): Kernel[] {
+export function packEpilogue(
+  epilogue: Epilogue,
+  layout: EpilogueLayout,
+  channels: number,
+  names = '',
+): Kernel[] {
   if (layout.floats === 0) return [];
   const { biasOffset, scaleOffset, maskOffset } = layout;
   const b = new KernelBuilder({
@@ -58,13 +76,14 @@ export function packEpilogue(epilogue: Epilogue, layout: EpilogueLayout, channel
       channels,
       ...[biasOffset, scaleOffset, maskOffset].map((offset) => offset ?? 'none'),
       epilogue.scale ? 'scale' : 'ones',
+      ...(names === '' ? [] : [names]),
     ),
     description: `copies bias and scale [${channels}] into packed`,
     lanes: 4,
     tasks: 1,
   });
-  const bias = epilogue.bias ? b.input('bias') : undefined;
-  const scale = epilogue.scale ? b.input('scale') : undefined;
+  const bias = epilogue.bias ? b.input(`bias${names}`) : undefined;
+  const scale = epilogue.scale ? b.input(`scale${names}`) : undefined;
   const packed = b.output('packed');
   b.for(0, channels, 1, (c) => {
     if (bias && biasOffset !== undefined) b.store(packed, c, b.loadScalar(bias, c), biasOffset);

@@ -4,6 +4,7 @@ import { blurPool } from './blur-pool.ts';
 import { channelScale } from './channel-scale.ts';
 import { concat } from './concat.ts';
 import { convDense, convPointwise } from './conv-dense.ts';
+import { convFirstDepthFirst } from './convfirst-depth-first.ts';
 import { convFirstFused } from './convfirst-fused.ts';
 import { convGrouped } from './conv-grouped.ts';
 import { depthwiseDirect } from './depthwise-direct.ts';
@@ -43,6 +44,8 @@ function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
       return candidatesOf(ffnFused, problem, caps);
     case 'convfirst':
       return candidatesOf(convFirstFused, problem, caps);
+    case 'convfirst-chain':
+      return candidatesOf(convFirstDepthFirst, problem, caps);
     case 'conv':
       return [
         ...candidatesOf(convDense, problem, caps),

@@ -133,6 +133,35 @@ export interface ConvFirstProblem {
   readonly epilogue: Epilogue;
 }
 
+/**
+ * ConvFirst blocks of one shape, one behind the other: stride 1, as many outputs as channels; a residual is a block's own
+ * input. Weights are those of a `convfirst`, with the block's number behind their names: `spatial0`, `up0`, …
+ */
+export interface ConvFirstChainProblem {
+  readonly op: 'convfirst-chain';
+  readonly blocks: number;
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+  readonly groups: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly hidden: number;
+  readonly pitch: number;
+  readonly spatialBias: boolean;
+  readonly hiddenBias: boolean;
+  readonly activation: Activation;
+  /** Of the second products; without a final activation. */
+  readonly epilogue: Epilogue;
+}
+
+/** Each block of a chain as a problem of its own. */
+export function blockOfChain({ op: _, blocks: __, pitch, ...chain }: ConvFirstChainProblem): ConvFirstProblem {
+  const { channels } = chain;
+  return { ...chain, op: 'convfirst', stride: 1, outputs: channels, inputPitch: pitch, outputPitch: pitch };
+}
+
 /** Channels that the products of a ConvFirst block start from. */
 export function productInputs({ channels, stride }: Pick<ConvFirstProblem, 'channels' | 'stride'>): number {
   return stride > 1 ? 2 * channels : channels;
@@ -263,6 +292,7 @@ export type Problem =
   | PointwiseProblem
   | FfnProblem
   | ConvFirstProblem
+  | ConvFirstChainProblem
   | ConvProblem
   | LayerNormProblem
   | BatchNormProblem

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { Cost } from './family.ts';
-import { outputMap, productInputs } from './problem.ts';
+import { blockOfChain, outputMap, productInputs } from './problem.ts';
 import type { Epilogue, Problem } from './problem.ts';
 import { trainingParts } from './training-signature.ts';
 
@@ -113,6 +113,18 @@ function tensors(problem: Problem): Parts {
         ],
         macs: pixels * channels * taps + rows * hidden * (inputs + outputs),
         depth: taps + (stride > 1 ? BLUR_TAPS : 0) + inputs + hidden,
+      };
+    }
+    case 'convfirst-chain': {
+      const { inputs, output, weights, macs, depth } = tensors(blockOfChain(problem));
+      return {
+        inputs: inputs.slice(0, 1),
+        output,
+        weights: Array.from({ length: problem.blocks }, (_, block) =>
+          weights.map(({ name, shape }) => ({ name: `${name}${block}`, shape })),
+        ).flat(),
+        macs: problem.blocks * macs,
+        depth: problem.blocks * depth,
       };
     }
     case 'conv': {
@@ -280,15 +292,20 @@ function validate(problem: Problem): void {
       `The groups of a conv must divide its channels: ${problem.groups} does not divide ${problem.inputs} and ${problem.outputs}.`,
     );
   }
-  if (problem.op === 'convfirst') {
+  if (problem.op === 'convfirst-chain' && problem.epilogue.finalActivation !== 'none') {
+    throw invalidArgument(
+      `A convfirst-chain takes no final activation, got ${problem.epilogue.finalActivation}: use blocks of their own.`,
+    );
+  }
+  if (problem.op === 'convfirst' || problem.op === 'convfirst-chain') {
     if (problem.channels % problem.groups) {
       throw invalidArgument(
-        `The groups of a convfirst must divide its channels: ${problem.groups} does not divide ${problem.channels}.`,
+        `The groups of a ${problem.op} must divide its channels: ${problem.groups} does not divide ${problem.channels}.`,
       );
     }
     if (problem.kernelHeight % 2 === 0 || problem.kernelWidth % 2 === 0) {
       throw invalidArgument(
-        `The kernel of a convfirst must be odd, got ${problem.kernelHeight}×${problem.kernelWidth}.`,
+        `The kernel of a ${problem.op} must be odd, got ${problem.kernelHeight}×${problem.kernelWidth}.`,
       );
     }
   }

@@ -40,6 +40,8 @@ const KINDS: Readonly<Record<string, KernelKind | undefined>> = {
   resize: 'resize',
   concat: 'cat',
   ffn: 'fused',
+  convfirst: 'fused',
+  'convfirst-chain': 'fused',
 };
 
 /** What kind of kernel computes a node alone; undefined for the network's input. */

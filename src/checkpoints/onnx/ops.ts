@@ -56,6 +56,8 @@ class NodeTranslation {
       case 'ffn':
       case 'convfirst':
         return this.#block(op);
+      case 'convfirst-chain':
+        throw invalidArgument(`ONNX has no operator for the fused blocks ${this.#node.name}: split them first.`);
       case 'batch-norm':
         return this.#batchNorm(op);
       case 'layer-norm':

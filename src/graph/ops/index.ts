@@ -12,6 +12,7 @@ import { blurPoolDefinition, blurPoolGradientDefinition } from './blur-pool.ts';
 import { channelScaleDefinition } from './channel-scale.ts';
 import { concatDefinition } from './concat.ts';
 import { convDefinition, convWeightGradientDefinition } from './conv.ts';
+import { convFirstChainDefinition } from './convfirst-chain.ts';
 import { convFirstDefinition } from './convfirst.ts';
 import { crossEntropyDefinition, crossEntropyGradientDefinition } from './cross-entropy.ts';
 import { depthwiseWeightGradientDefinition } from './depthwise.ts';
@@ -38,6 +39,7 @@ const definitions: Definitions = {
   linear: linearDefinition,
   ffn: ffnDefinition,
   convfirst: convFirstDefinition,
+  'convfirst-chain': convFirstChainDefinition,
   'batch-norm': batchNormDefinition,
   'layer-norm': layerNormDefinition,
   elementwise: elementwiseDefinition,

@@ -5,6 +5,7 @@ import { rewriteGraph, usersOf } from '../graph.ts';
 import type { Graph, Node, Parameter } from '../graph.ts';
 import { lower } from '../lower.ts';
 import type { ConvFirstOp, ConvOp, FfnOp, LayerNormOp, LinearOp } from '../op.ts';
+import { splitChain } from './chain-blocks.ts';
 import { firstInput, isAffine, isLayer, ownInput, parameterOf } from './patterns.ts';
 import type { Layer, NodeOf, Users } from './patterns.ts';
 
@@ -20,13 +21,32 @@ export interface FuseBlocksOptions {
 
 /**
  * Makes one `ffn` of two linear layers (or 1×1 convolutions) with an activation between them, and of the layer norm
- * without weights before them; or one `convfirst`, if a grouped convolution is before them, or one beside its input,
- * blurred. What nobody else reads of their results never reaches memory then. Comes last, once norms and residuals are
- * where layers can take them.
+ * without weights before them. What nobody else reads of their results never reaches memory then. Comes late, once norms
+ * and residuals are where layers can take them.
  */
-export function fuseBlocks(
+export function fuseBlocks(graph: Graph, options: FuseBlocksOptions): Graph {
+  return fuseProducts(graph, options, (_, up, down, before) => [
+    ...(before && isPlainNorm(before) ? [[ffnOf(up, down, before), [before, up, down]] as const] : []),
+    [ffnOf(up, down), [up, down]],
+  ]);
+}
+
+/** The same with a grouped convolution before the layers, or one beside its input, blurred: one `convfirst`. */
+export function fuseConvFirst(graph: Graph, options: FuseBlocksOptions): Graph {
+  return fuseProducts(graph, options, (users, up, down, before, originalBefore) => {
+    const spatial = before && spatialPart(users, before, originalBefore);
+    return spatial ? [[convFirstOf(spatial, up, down), [...spatial.layers, up, down]]] : [];
+  });
+}
+
+/** A block, and the layers that it stands for. */
+type Offer = readonly [Node, readonly Node[]];
+
+/** Replaces two products, and what is before them, by the first of the offered blocks that is worth it. */
+function fuseProducts(
   graph: Graph,
   { worthFusing, pitch = (channels) => channels }: FuseBlocksOptions,
+  offers: (users: Users, up: Layer, down: Layer, before?: Node, originalBefore?: Node) => readonly Offer[],
 ): Graph {
   const users = usersOf(graph);
   const problemOf = (node: Node): Problem => lower(node, pitch).problem;
@@ -35,13 +55,9 @@ export function fuseBlocks(
     if (!isProduct(node) || up === undefined || !isProduct(up) || !onlyActivates(up)) return node;
     const [originalUp] = original.inputs;
     const before = originalUp && ownInput(users, up, originalUp);
-    const spatial = before && spatialPart(users, before, originalUp?.inputs[0]);
-    const blocks: readonly (readonly [Node, readonly Node[]])[] = [
-      ...(before && isPlainNorm(before) ? [[fuseFfn(up, node, before), [before, up, node]] as const] : []),
-      ...(spatial ? [[fuseConvFirst(spatial, up, node), [...spatial.layers, up, node]] as const] : []),
-      [fuseFfn(up, node), [up, node]],
-    ];
-    const block = blocks.find(([fused, layers]) => worthFusing(problemOf(fused), layers.map(problemOf)));
+    const block = offers(users, up, node, before, originalUp?.inputs[0]).find(([fused, layers]) =>
+      worthFusing(problemOf(fused), layers.map(problemOf)),
+    );
     return block?.[0] ?? node;
   });
 }
@@ -101,7 +117,7 @@ function spatialPart(users: Users, node: Node, original: Node | undefined): Spat
   return { conv, stride: node.op.stride, layers: [conv, joined, node] };
 }
 
-function fuseFfn(up: Layer, down: Layer, norm?: NodeOf<LayerNormOp>): Node {
+function ffnOf(up: Layer, down: Layer, norm?: NodeOf<LayerNormOp>): Node {
   const op: FfnOp = {
     type: 'ffn',
     ...productsOf(up, down),
@@ -111,7 +127,7 @@ function fuseFfn(up: Layer, down: Layer, norm?: NodeOf<LayerNormOp>): Node {
   return makeNode(down.name, op, inputs, productParameters(up, down));
 }
 
-function fuseConvFirst({ conv: spatial, stride }: SpatialPart, up: Layer, down: Layer): Node {
+function convFirstOf({ conv: spatial, stride }: SpatialPart, up: Layer, down: Layer): Node {
   const { groups, kernelHeight, kernelWidth, epilogue } = spatial.op;
   const op: ConvFirstOp = {
     type: 'convfirst',
@@ -173,9 +189,13 @@ export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[
 export function splitBlocks(graph: Graph): Graph {
   return rewriteGraph(graph, (node) => {
     const { op } = node;
-    if (op.type !== 'ffn' && op.type !== 'convfirst') return node;
-    return layersOfBlock({ ...node, op }).at(-1) ?? node;
+    if (op.type === 'convfirst-chain') return splitChain({ ...node, op }, lastLayer);
+    return op.type === 'ffn' || op.type === 'convfirst' ? lastLayer({ ...node, op }) : node;
   });
+}
+
+function lastLayer(block: NodeOf<FfnOp | ConvFirstOp>): Node {
+  return layersOfBlock(block).at(-1) ?? block;
 }
 
 function layersBefore(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {

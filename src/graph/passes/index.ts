@@ -1,8 +1,9 @@
 import type { Graph } from '../graph.ts';
+import { chainBlocks } from './chain-blocks.ts';
 import { foldBatchNorm } from './fold-batch-norm.ts';
 import { foldLayerNorm } from './fold-layer-norm.ts';
 import { foldLayerScale } from './fold-layer-scale.ts';
-import { fuseBlocks } from './fuse-blocks.ts';
+import { fuseBlocks, fuseConvFirst } from './fuse-blocks.ts';
 import type { FuseBlocksOptions } from './fuse-blocks.ts';
 import { fuseElementwise } from './fuse-elementwise.ts';
 import { fuseEpilogues } from './fuse-epilogues.ts';
@@ -29,5 +30,7 @@ export function optimize(graph: Graph, { deploy = true, ...options }: OptimizeOp
   const layerwise = fuseElementwise(fused);
   // Last, once residuals are where blocks can take them.
   const { worthFusing, pitch } = options;
-  return worthFusing ? fuseBlocks(layerwise, { worthFusing, ...(pitch && { pitch }) }) : layerwise;
+  if (!worthFusing) return layerwise;
+  const fusing = { worthFusing, ...(pitch && { pitch }) };
+  return fuseBlocks(chainBlocks(fuseConvFirst(layerwise, fusing), fusing), fusing);
 }

@@ -1,4 +1,4 @@
-import type { KernelBuilder } from '../../codegen/builder.ts';
+import type { KernelBuilder, Operand } from '../../codegen/builder.ts';
 import type { Buffer, Value } from '../../codegen/ir.ts';
 import { applyEpilogue, loadEpilogue } from '../epilogue.ts';
 import { panelStride } from '../gemm/panels.ts';
@@ -11,6 +11,8 @@ import type { BlockConfig, BlockPlan, TwoProducts } from './plan.ts';
 /** A block of neighbouring rows, in tiles of tileRows rows. */
 export interface Block {
   readonly packed: Buffer;
+  /** Where the weights begin in `packed`; default 0. */
+  readonly weights?: Operand;
   /** The most tiles of a block. */
   readonly tiles: number;
   /** Calls `body` for each tile of the block: its number in the block, and its rows. */
@@ -42,15 +44,15 @@ export function emitBlock(
   const { lanes, tileRows, tileVectors, chunkPanels } = config;
   const { epilogue, outputPitch } = products;
   const { up, down, hiddenStride } = plan;
-  const { packed, forEachTile } = block;
+  const { packed, forEachTile, weights: base = 0 } = block;
   const width = tileVectors * lanes;
   const hidden = b.scratch('hidden', block.tiles * tileRows * hiddenStride);
   const sums = plan.fullChunks > 0 ? b.scratch('sums', block.tiles * tileRows * outputPitch) : undefined;
 
   /** Hidden channels of one panel, into columns of the chunk's. */
   const emitUp = (panel: Value, column: Value | number, vectors: number): void => {
-    const weights = { buffer: packed, base: b.mul(panel, panelStride(up)) };
-    const channel = b.mul(panel, width);
+    const weights = { buffer: packed, base: b.add(b.mul(panel, panelStride(up)), base) };
+    const channel = b.add(b.mul(panel, width), base);
     forEachTile((tile, rows) => {
       const accumulators = newTile(b, rows, vectors, (_, v) =>
         plan.biasOffset === undefined ? b.vec(0) : b.loadVec(packed, channel, plan.biasOffset + v * lanes),
@@ -69,7 +71,7 @@ export function emitBlock(
   /** What hidden channels k0 … k0 + depth − 1 add to the outputs of one panel. */
   const emitDown = (panel: Value, vectors: number, k0: Value, depth: number, isLast: boolean): void => {
     const from = b.add(b.mul(panel, panelStride(down)), b.mul(k0, vectors * lanes));
-    const weights = { buffer: packed, base: b.add(from, plan.downOffset) };
+    const weights = { buffer: packed, base: b.add(b.add(from, base), plan.downOffset) };
     const channel = b.mul(panel, width);
     forEachTile((tile, rows) => {
       const sumsAt = b.add(b.mul(tile, tileRows * outputPitch), channel);
@@ -90,7 +92,7 @@ export function emitBlock(
             b.store(sums, sumsAt, accumulator.get(), offset);
             return;
           }
-          const vectorsOf = loadEpilogue(b, plan.epilogue, packed, b.add(channel, v * lanes));
+          const vectorsOf = loadEpilogue(b, plan.epilogue, packed, b.add(b.add(channel, base), v * lanes));
           const added = block.residual && b.loadVec(block.residual, outputAt, offset);
           b.store(block.y, outputAt, applyEpilogue(b, epilogue, vectorsOf, accumulator.get(), added), offset);
         });

@@ -1,6 +1,6 @@
 import { KernelBuilder } from '../../codegen/builder.ts';
 import type { Kernel } from '../../codegen/ir.ts';
-import { epilogueLayout, packEpilogue } from '../epilogue.ts';
+import { epilogueLayout, packEpilogue, shiftEpilogue } from '../epilogue.ts';
 import type { EpilogueLayout } from '../epilogue.ts';
 import type { Config } from '../family.ts';
 import { kernelName } from '../family.ts';
@@ -85,14 +85,27 @@ function align(floats: number): number {
   return Math.ceil(floats / LINE) * LINE;
 }
 
+/** Which weights are packed, and where to. */
+export interface PackedPlace {
+  /** What comes behind their names; default nothing. */
+  readonly names?: string;
+  /** Where they begin in `packed`; default 0. */
+  readonly start?: number;
+}
+
 /** The kernels that pack `up`, `up_bias`, `down`, `bias` and `scale`. */
-export function packBlock(products: TwoProducts, plan: BlockPlan): Kernel[] {
+export function packBlock(
+  products: TwoProducts,
+  plan: BlockPlan,
+  { names = '', start = 0 }: PackedPlace = {},
+): Kernel[] {
   const { inputs, hidden, outputs, epilogue } = products;
+  const { up, down, downOffset, biasOffset } = plan;
   return [
-    packProduct('up', plan.up, 0, hidden, inputs),
-    ...(plan.biasOffset === undefined ? [] : [packBias(hidden, plan.biasOffset)]),
-    packProduct('down', plan.down, plan.downOffset, outputs, hidden),
-    ...packEpilogue(epilogue, plan.epilogue, outputs),
+    packProduct(`up${names}`, up, start, hidden, inputs),
+    ...(biasOffset === undefined ? [] : [packBias(`up_bias${names}`, hidden, start + biasOffset)]),
+    packProduct(`down${names}`, down, start + downOffset, outputs, hidden),
+    ...packEpilogue(epilogue, shiftEpilogue(plan.epilogue, start), outputs, names),
   ];
 }
 
@@ -107,14 +120,14 @@ function packProduct(name: string, panels: Panels, offset: number, outputs: numb
   return b.build();
 }
 
-function packBias(hidden: number, offset: number): Kernel {
+function packBias(name: string, hidden: number, offset: number): Kernel {
   const b = new KernelBuilder({
-    name: kernelName('ffn_pack_bias', hidden),
+    name: kernelName('ffn_pack', name, hidden),
     description: `copies the bias [${hidden}] of hidden channels into packed`,
     lanes: 4,
     tasks: 1,
   });
-  const bias = b.input('up_bias');
+  const bias = b.input(name);
   const packed = b.output('packed');
   b.for(0, hidden, 1, (c) => b.store(packed, c, b.loadScalar(bias, c), offset));
   return b.build();

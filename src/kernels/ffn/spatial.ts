@@ -1,7 +1,10 @@
 import { KernelBuilder } from '../../codegen/builder.ts';
+import type { Operand } from '../../codegen/builder.ts';
 import type { Buffer, Kernel, Value } from '../../codegen/ir.ts';
+import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
 import type { ConvFirstProblem } from '../problem.ts';
+import type { PackedPlace } from './plan.ts';
 
 /** Where the grouped convolution's weights lie in `packed`: [group, vector][ky][input][kx][lanes], then its bias. */
 export interface SpatialLayout {
@@ -22,7 +25,12 @@ export function spatialLayout(problem: ConvFirstProblem, start: number): Spatial
   };
 }
 
-export function packSpatial(problem: ConvFirstProblem, layout: SpatialLayout, lanes: number): Kernel {
+export function packSpatial(
+  problem: ConvFirstProblem,
+  layout: SpatialLayout,
+  lanes: number,
+  { names = '', start = 0 }: PackedPlace = {},
+): Kernel {
   const { channels, groups, kernelHeight, kernelWidth, spatialBias } = problem;
   const width = channels / groups;
   const b = new KernelBuilder({
@@ -31,8 +39,8 @@ export function packSpatial(problem: ConvFirstProblem, layout: SpatialLayout, la
     lanes,
     tasks: groups,
   });
-  const weight = b.input('spatial');
-  const bias = spatialBias ? b.input('spatial_bias') : undefined;
+  const weight = b.input(`spatial${names}`);
+  const bias = spatialBias ? b.input(`spatial_bias${names}`) : undefined;
   const packed = b.output('packed');
   b.for(0, width, 1, (o) => {
     const output = b.add(b.mul(b.task, width), o);
@@ -44,12 +52,12 @@ export function packSpatial(problem: ConvFirstProblem, layout: SpatialLayout, la
           const from = b.mul(b.add(b.mul(output, width), i), kernelHeight * kernelWidth);
           const to = b.add(lane, b.mul(i, kernelWidth * lanes));
           const value = b.loadScalar(weight, from, ky * kernelWidth + kx);
-          b.store(packed, to, value, layout.offset + (ky * width * kernelWidth + kx) * lanes);
+          b.store(packed, to, value, start + layout.offset + (ky * width * kernelWidth + kx) * lanes);
         }
       }
     });
     if (bias && layout.biasOffset !== undefined) {
-      b.store(packed, output, b.loadScalar(bias, output), layout.biasOffset);
+      b.store(packed, output, b.loadScalar(bias, output), start + layout.biasOffset);
     }
   });
   return b.build();
@@ -58,10 +66,14 @@ export function packSpatial(problem: ConvFirstProblem, layout: SpatialLayout, la
 /** A band of the map with zeros around it, and what the convolution makes of it. */
 export interface SpatialBlock {
   readonly packed: Buffer;
+  /** Where the block's weights begin in `packed`; default 0. */
+  readonly weights?: Operand;
   readonly band: Buffer;
+  /** Where the upper left window begins in `band`; default 0. */
+  readonly start?: Operand;
   /** Floats from one row of the band to the next; pixels are inputPitch apart. */
   readonly rowPitch: number;
-  readonly rows: number;
+  readonly rows: Operand;
   /** Pixel p of the result is at p · stride. */
   readonly result: Buffer;
   readonly stride: number;
@@ -80,7 +92,7 @@ export function emitSpatial(
 ): void {
   const { width, channels, groups, kernelHeight, kernelWidth, inputPitch } = problem;
   const { lanes } = b;
-  const { packed, band, rowPitch, result, stride } = block;
+  const { packed, band, rowPitch, result, stride, weights: base = 0, start: corner0 = 0 } = block;
   const groupWidth = channels / groups;
   const vectorFloats = kernelHeight * groupWidth * kernelWidth * lanes;
 
@@ -88,10 +100,15 @@ export function emitSpatial(
     const channel = b.mul(vector, lanes);
     const firstInput = b.mul(b.div(channel, groupWidth), groupWidth);
     const accumulators = Array.from({ length: pixels }, () =>
-      b.variable(layout.biasOffset === undefined ? b.vec(0) : b.loadVec(packed, channel, layout.biasOffset)),
+      b.variable(
+        layout.biasOffset === undefined
+          ? b.vec(0)
+          : b.loadVec(packed, b.add(channel, base), layout.biasOffset),
+      ),
     );
-    const corner = b.add(b.add(b.mul(row, rowPitch), b.mul(column, inputPitch)), firstInput);
-    const weights = b.mul(vector, vectorFloats);
+    const pixel = b.add(b.mul(row, rowPitch), b.mul(column, inputPitch));
+    const corner = b.add(b.add(pixel, firstInput), corner0);
+    const weights = b.add(b.mul(vector, vectorFloats), base);
     for (let ky = 0; ky < kernelHeight; ky++) {
       b.for(0, groupWidth, 1, (i) => {
         const from = b.add(weights, b.mul(i, kernelWidth * lanes));
@@ -119,4 +136,23 @@ export function emitSpatial(
       b.for(0, channels / lanes, 1, (vector) => emitTile(row, column, vector));
     });
   });
+}
+
+/** Cycles before and after a register tile. */
+const TILE_CYCLES = 30;
+
+/** Cycles of one row of so many outputs. */
+export function spatialCycles(
+  { channels, groups, kernelHeight, kernelWidth, stride }: ConvFirstProblem,
+  outWidth: number,
+  { lanes, pixels }: { readonly lanes: number; readonly pixels: number },
+  caps: DeviceCaps,
+): number {
+  const tiles = (channels / lanes) * Math.ceil(outWidth / pixels);
+  const steps = (channels / groups) * kernelHeight;
+  const cycle = lanes > 8 ? 1 : 0.5;
+  const arithmetic = pixels * kernelWidth * cycle * (caps.fma ? 1 : 2);
+  // Neighbours share what they read, unless each has pixels of its own.
+  const loads = stride > 1 ? pixels * kernelWidth : pixels + 2 * kernelWidth;
+  return tiles * (steps * (Math.max(arithmetic, loads / 2) + 1) + TILE_CYCLES);
 }
