@@ -85,15 +85,15 @@ function smooth(image: PixelImage): PixelImage {
 function shiftHue(r: number, g: number, b: number, shift: number, out: Uint8Array, at: number): void {
   const value = Math.max(r, g, b);
   const range = value - Math.min(r, g, b);
+  const below = (channel: number): number => (range === 0 ? 0 : fround((value - channel) / range));
+  const [red, green, blue] = [below(r), below(g), below(b)];
   // Hue in sixths of a turn: 0 is red, 2 green, 4 blue.
-  const [red, green, blue] =
-    range === 0 ? [0, 0, 0] : [(value - r) / range, (value - g) / range, (value - b) / range];
   const sixths = r === value ? blue - green : g === value ? 2 + red - blue : 4 + green - red;
-  const hue = range === 0 ? 0 : Math.trunc(((fround(sixths) / 6 + 1) % 1) * 255);
-  const saturation = (range === 0 ? 0 : Math.trunc((range / value) * 255)) / 255;
+  const hue = range === 0 ? 0 : Math.trunc(fround((fround(sixths) / 6 + 1) % 1) * 255);
+  const saturation = fround((range === 0 ? 0 : Math.trunc(fround(range / value) * 255)) / 255);
   const position = (((hue + shift) & 255) * 6) / 255;
   const sector = Math.floor(position);
-  const fraction = position - sector;
+  const fraction = fround(position - sector);
   const low = Math.round(value * (1 - saturation));
   const falling = Math.round(value * (1 - saturation * fraction));
   const rising = Math.round(value * (1 - saturation * (1 - fraction)));
