@@ -11,8 +11,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 
 /** Compiles only if the declarations of the package do. */
 const USE_TYPES = `
-import { createModel } from 'widefield';
+import { buildModel, createModel } from 'widefield';
 import type { Classification, FeatureMap, Model } from 'widefield';
+import { findDevice, kernelCosts, waterline } from 'widefield/lab';
+import type { Waterline } from 'widefield/lab';
+import { plotWaterlines } from 'widefield/lab/node';
 import { defaultTuningFile } from 'widefield/node';
 
 export async function use(photo: Blob, signal: AbortSignal): Promise<Classification[]> {
@@ -22,6 +25,11 @@ export async function use(photo: Blob, signal: AbortSignal): Promise<Classificat
   // @ts-expect-error: top is a number
   await model.classify(photo, { top: 'three' });
   return model.classify(photo, { top: (height ?? 0) + defaultTuningFile().length, signal });
+}
+
+export function draw(name: string): string {
+  const line: Waterline = waterline(kernelCosts(buildModel(name, { batch: 128 })), findDevice('a5000'), 'f16');
+  return plotWaterlines([{ title: name, line }], { title: 'Waterline' });
 }
 `;
 
@@ -33,7 +41,7 @@ try {
   install();
   checkStaticImports();
   checkTypes();
-  for (const script of ['use-op.js', 'use-model.js']) {
+  for (const script of ['use-op.js', 'use-model.js', 'use-lab.js']) {
     copyFileSync(path.join(root, 'scripts/smoke', script), path.join(folder, script));
     report(node(script, photo));
   }
@@ -54,9 +62,11 @@ function install() {
 }
 
 function checkStaticImports() {
-  for (const [file, module] of staticImports(path.join(installed, 'dist/index.js'))) {
-    if (!module.startsWith('.'))
-      throw new Error(`Browsers cannot load ${file}: it imports ${module} statically.`);
+  for (const entry of ['dist/index.js', 'dist/lab/index.js']) {
+    for (const [file, module] of staticImports(path.join(installed, entry))) {
+      if (!module.startsWith('.'))
+        throw new Error(`Browsers cannot load ${file}: it imports ${module} statically.`);
+    }
   }
 }
 

@@ -1,4 +1,10 @@
-/** The analyses, all pure and at home in browsers. Plots, and measuring and storing records of machines, need Node. */
+/**
+ * The lab (`widefield/lab`): why a network is fast or slow on a device, and what would help. Pure analyses, at home in
+ * browsers too; drawing, and measuring and keeping the record of a machine, are in `widefield/lab/node`.
+ *
+ * {@link kernelCosts} of a graph and a record from {@link findDevice} or {@link parseDevice} give a {@link waterline};
+ * {@link amdahl}, {@link mediantCurve} and {@link efficiencyGap} start from these.
+ */
 export { amdahl, amdahlByKind } from './amdahl.ts';
 export type { AmdahlStep } from './amdahl.ts';
 export { BLOCK_KINDS, blockGraph, blockName } from './block-case.ts';
@@ -11,15 +17,49 @@ export type { CacheRecord, DeviceMeasurement, DeviceRecord, Dtype } from './devi
 export { efficiencyGap, efficiencyOf, publishedGapInputs } from './efficiency.ts';
 export type { Efficiency, GapInput, GapPoint } from './efficiency.ts';
 export type { SqueezeExcite } from './gates.ts';
+export { checkHonesty } from './honesty.ts';
+export type { Honesty } from './honesty.ts';
 export type { KernelKind } from './kernel-kind.ts';
 export { denseBlock, directTile, im2colBlock, largeKernelStudy } from './large-kernels.ts';
 export type { LargeKernelOptions, LargeKernelStudy } from './large-kernels.ts';
+export { measureModel } from './measure-model.ts';
+export type { MeasureModelOptions, MeasuredModel } from './measure-model.ts';
 export { measuredGap } from './measured.ts';
+export type { MeasuredGap } from './measured.ts';
 export { efficiencyAt, mediantCurve } from './mediant.ts';
 export type { EfficiencyAtRatio } from './mediant.ts';
 export { projectLatency } from './project.ts';
 export type { ProjectOptions, Projection } from './project.ts';
-export * as published from './published.ts';
+// Not as a namespace: bundlers give those a helper that imports Node modules.
+export {
+  accuracies,
+  blockBounds,
+  blockLatencies,
+  convfirstSizes,
+  depthwiseLatencies,
+  imageNetLatencies,
+  largeKernelFigures,
+  maxEfficiencies,
+  picoLayers,
+  projections,
+  replknetSizes,
+  slakSizes,
+  throughputs,
+} from './published.ts';
+export type {
+  Published,
+  PublishedAccuracy,
+  PublishedBlock,
+  PublishedBlockBound,
+  PublishedDepthwise,
+  PublishedEfficiency,
+  PublishedFigure,
+  PublishedLatency,
+  PublishedLayer,
+  PublishedProjection,
+  PublishedSize,
+  PublishedThroughput,
+} from './published.ts';
 export { attainable, ridge, rooflineOf, rooflinePoint } from './roofline.ts';
 export type { Roofline, RooflinePoint } from './roofline.ts';
 export { kernelScaling, slakTables, sparseSize } from './scaling.ts';
@@ -33,5 +73,5 @@ export type { MachineName } from './tensor-machine/machines.ts';
 export type { BlockSizes } from './tensor-machine/sizes.ts';
 export { depthwiseBounds, throughputBounds } from './throughput.ts';
 export type { DepthwiseBound, ThroughputBound } from './throughput.ts';
-export { attainableSeconds, waterline } from './waterline.ts';
-export type { Waterline, WaterlineKernel } from './waterline.ts';
+export { attainableSeconds, movingSeconds, waterline } from './waterline.ts';
+export type { MemoryModel, Waterline, WaterlineKernel, WaterlineOptions } from './waterline.ts';

@@ -16,7 +16,7 @@ export interface WaterlineKernel extends KernelCost {
 /** What layer-wise, or block-wise, execution can attain at best (Lavin 2024, waterline analysis). */
 export interface Waterline {
   readonly kernels: readonly WaterlineKernel[];
-  readonly memory: Memory;
+  readonly memory: MemoryModel;
   /** R / B, the line: operations that the device does in the time of a byte. */
   readonly opByte: number;
   readonly ops: number;
@@ -38,9 +38,9 @@ export function attainableSeconds(
 }
 
 /** Where kernels may find what the ones before them left. */
-export const MEMORIES = ['dram', 'caches'] as const;
+export const MEMORY_MODELS = ['dram', 'caches'] as const;
 
-export type Memory = (typeof MEMORIES)[number];
+export type MemoryModel = (typeof MEMORY_MODELS)[number];
 
 export interface WaterlineOptions {
   /**
@@ -48,10 +48,10 @@ export interface WaterlineOptions {
    * those on record hold what they can, which is most at small batches; see {@link movingSeconds}.
    * Default: `caches` for a machine that was measured, else `dram`.
    */
-  readonly memory?: Memory;
+  readonly memory?: MemoryModel;
 }
 
-export function defaultMemory(device: DeviceRecord): Memory {
+export function defaultMemory(device: DeviceRecord): MemoryModel {
   return device.measurements === undefined ? 'dram' : 'caches';
 }
 
@@ -60,7 +60,7 @@ export function defaultMemory(device: DeviceRecord): Memory {
  * inputs are there already, and at most S of its outputs stay there; the others, b − 2S or more, come from or go to what
  * lies behind: max over caches and DRAM of (b − 2S) / B.
  */
-export function movingSeconds(bytes: number, device: DeviceRecord, memory: Memory): number {
+export function movingSeconds(bytes: number, device: DeviceRecord, memory: MemoryModel): number {
   const caches = memory === 'caches' ? (device.caches ?? []) : [];
   let held = 0;
   let seconds = 0;

@@ -138,7 +138,7 @@ test('waterline --measure runs the network, on this machine alone', async () => 
   } finally {
     await rm(folder, { recursive: true });
   }
-}, 30_000);
+});
 
 test('files may describe a device and measurements', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));

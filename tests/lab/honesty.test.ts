@@ -39,7 +39,7 @@ describe.each(['native', 'wasm'] as const)('%s', (name) => {
     device =
       name === 'native' ? await openDevice('auto', { threads: 1 }) : await openWasmDevice({ threads: 1 });
     record = thisDevice([await measureDevice(device)], 'test');
-  }, 60_000);
+  });
   afterAll(() => device.dispose());
 
   test.each([

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { findDevice } from '../../src/lab/devices.ts';
-import { published } from '../../src/lab/index.ts';
+import * as published from '../../src/lab/published.ts';
 import { depthwiseBounds, throughputBounds } from '../../src/lab/throughput.ts';
 
 const a100 = findDevice('a100');

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 
-import { MEMORIES, waterline } from '../../lab/waterline.ts';
-import type { Memory, Waterline } from '../../lab/waterline.ts';
+import { MEMORY_MODELS, waterline } from '../../lab/waterline.ts';
+import type { MemoryModel, Waterline } from '../../lab/waterline.ts';
 import type { MeasuredModel } from '../../lab/measure-model.ts';
 import { invalidArgument } from '../../core/errors.ts';
 import { THIS_DEVICE } from '../../lab/measure-device.ts';
@@ -27,7 +27,7 @@ import type { LabTable } from './present.ts';
 
 interface WaterlineOptions extends KernelOptions {
   readonly scale: 'log' | 'linear';
-  readonly memory?: Memory;
+  readonly memory?: MemoryModel;
   readonly measure?: boolean;
 }
 
@@ -50,7 +50,7 @@ export function waterlineCommand(context: CommandContext): Command {
       new Option(
         '--memory <which>',
         'where kernels find what others left: dram, as in the paper, or caches as well (default: caches for "this")',
-      ).choices(MEMORIES),
+      ).choices(MEMORY_MODELS),
     )
     .option('--measure', 'also run the networks on this machine, with --device this, and compare')
     .addHelpText(
