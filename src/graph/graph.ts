@@ -33,6 +33,8 @@ export interface Node {
   /** By PyTorch's names: `weight`, `bias`, `running_mean`, …; `scale` for a layer scale in an epilogue. */
   readonly parameters: Readonly<Record<string, Parameter>>;
   readonly shape: Shape;
+  /** Nodes that are to be computed before, although nothing of them is read: they put off what would need memory early. */
+  readonly after?: readonly Node[];
 }
 
 /** A network with every size fixed. What no output needs is not part of it. */
@@ -43,7 +45,7 @@ export interface Graph {
   readonly outputs: ReadonlyMap<string, Node>;
 }
 
-/** All nodes that the outputs need, each after its inputs, in order of first use. */
+/** All nodes that the outputs need, each behind its inputs and behind those it is to come after, in order of first use. */
 export function nodesOf(graph: Graph): Node[] {
   const order: Node[] = [];
   const seen = new Set<Node>();
@@ -57,8 +59,11 @@ export function nodesOf(graph: Graph): Node[] {
   for (const output of [graph.input, ...graph.outputs.values()]) {
     enter(output);
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const input = top.node.inputs[top.next++];
-      if (input !== undefined) enter(input);
+      const { after = [], inputs } = top.node;
+      const { next } = top;
+      top.next++;
+      const before = next < after.length ? after[next] : inputs[next - after.length];
+      if (before !== undefined) enter(before);
       else order.push(...stack.splice(-1).map(({ node }) => node));
     }
   }
@@ -100,8 +105,15 @@ export function rewriteGraph(graph: Graph, rewrite: (node: Node, original: Node)
   const replaced = new Map<Node, Node>();
   const replacement = (node: Node): Node => replaced.get(node) ?? node;
   for (const node of nodesOf(graph)) {
-    const changed = node.inputs.some((input) => replacement(input) !== input);
-    const current = changed ? { ...node, inputs: node.inputs.map(replacement) } : node;
+    const { after = [] } = node;
+    const changed = [...node.inputs, ...after].some((before) => replacement(before) !== before);
+    const current = changed
+      ? {
+          ...node,
+          inputs: node.inputs.map(replacement),
+          ...(after.length > 0 && { after: after.map(replacement) }),
+        }
+      : node;
     replaced.set(node, rewrite(current, node));
   }
   return {
