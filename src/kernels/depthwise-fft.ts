@@ -4,11 +4,12 @@ import type { DeviceCaps } from '../core/caps.ts';
 import { applyEpilogue, epilogueLayout, loadEpilogue, packEpilogue } from './epilogue.ts';
 import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
-import { axisPlans, planAxis, realFrequencies, twiddleTable } from './fft/axis.ts';
-import type { AxisPlan, AxisProblem } from './fft/axis.ts';
+import { axisPlans, depthwiseAxes, planAxis, realFrequencies, twiddleTable } from './fft/axis.ts';
+import type { AxisPlan } from './fft/axis.ts';
 import { outgrowsCaches, planCycles } from './fft/cost.ts';
 import { emitSpectra } from './fft/spectra.ts';
 import { TileTransforms, columnSteps } from './fft/transforms.ts';
+import { clearRow, loadWindow } from './fft/windows.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 
@@ -53,7 +54,7 @@ interface Plan {
 }
 
 function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfig[] {
-  const { vertical, horizontal } = axes(problem);
+  const { vertical, horizontal } = depthwiseAxes(problem);
   if (problem.kernelHeight * problem.kernelWidth < 9) return [];
   const found: DepthwiseFftConfig[] = [];
   const verticalPlans = axisPlans(vertical);
@@ -87,34 +88,8 @@ function estimate(problem: DepthwiseProblem, config: DepthwiseFftConfig, caps: D
   return planCycles(problem, config.lanes, vertical, horizontal, caps);
 }
 
-function axes(problem: DepthwiseProblem): {
-  readonly vertical: AxisProblem;
-  readonly horizontal: AxisProblem;
-} {
-  const { stride, dilation } = problem;
-  const out = outputMap(problem);
-  return {
-    vertical: {
-      size: problem.height,
-      outputs: out.height,
-      kernel: problem.kernelHeight,
-      padding: problem.padding.top,
-      stride,
-      dilation,
-    },
-    horizontal: {
-      size: problem.width,
-      outputs: out.width,
-      kernel: problem.kernelWidth,
-      padding: problem.padding.left,
-      stride,
-      dilation,
-    },
-  };
-}
-
 function plan(problem: DepthwiseProblem, config: DepthwiseFftConfig): Plan {
-  const { vertical, horizontal } = axes(problem);
+  const { vertical, horizontal } = depthwiseAxes(problem);
   const v = planAxis(vertical, config.heightP, config.heightQ, config.heightTile);
   const h = planAxis(horizontal, config.widthP, config.widthQ, config.widthTile);
   if (v === undefined || h === undefined) throw new RangeError('the transform is too short for this problem');
@@ -312,33 +287,4 @@ function fetchAhead(
       for (let i = 0; i < pixelsOfStep; i++) b.prefetch(x, from, i * pitch);
     });
   };
-}
-
-function clearRow(b: KernelBuilder, plane: Buffer, planeRows: number, columns: number, row: Value): void {
-  b.for(0, columns, 1, (column) => {
-    const at = b.mul(b.add(b.mul(column, planeRows), row), 2 * b.lanes);
-    b.store(plane, at, b.vec(0));
-    b.store(plane, at, b.vec(0), b.lanes);
-  });
-}
-
-/** Copies the part of a row that a window sees, with zeros where the map ends. */
-function loadWindow(
-  b: KernelBuilder,
-  x: Buffer,
-  from: Value,
-  pitch: number,
-  width: number,
-  firstColumn: Value,
-  length: number,
-  pixels: Buffer,
-): void {
-  const low = b.min(b.max(b.sub(0, firstColumn), 0), length);
-  const high = b.min(b.sub(width, firstColumn), length);
-  b.for(0, low, 1, (i) => b.store(pixels, b.mul(i, b.lanes), b.vec(0)));
-  b.for(low, high, 1, (i) => {
-    const at = b.add(from, b.mul(b.add(firstColumn, i), pitch));
-    b.store(pixels, b.mul(i, b.lanes), b.loadVec(x, at));
-  });
-  b.for(b.max(high, 0), length, 1, (i) => b.store(pixels, b.mul(i, b.lanes), b.vec(0)));
 }

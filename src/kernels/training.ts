@@ -6,6 +6,7 @@ import { blurPoolGradient } from './blur-pool-gradient.ts';
 import { channelSlice } from './channel-slice.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
 import { crossEntropy, crossEntropyGradient } from './cross-entropy.ts';
+import { depthwiseWeightGradientFft } from './depthwise-weight-gradient-fft.ts';
 import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
 import { layerNormGradient, layerNormSums } from './layer-norm-gradient.ts';
@@ -24,6 +25,8 @@ export function trainingCandidates(problem: TrainingProblem, caps: DeviceCaps): 
   switch (problem.op) {
     case 'pointwise-weight-gradient':
       return candidatesOf(pointwiseWeightGradient, problem, caps);
+    case 'depthwise-weight-gradient':
+      return candidatesOf(depthwiseWeightGradientFft, problem, caps);
     case 'conv-weight-gradient':
       return candidatesOf(convWeightGradient, problem, caps);
     case 'depthwise-weight-gradient':

@@ -1,3 +1,5 @@
+import { outputMap } from '../problem.ts';
+import type { Window } from '../problem.ts';
 import { CODELET_LENGTHS } from './dft.ts';
 
 /** One axis of a window problem. */
@@ -129,4 +131,31 @@ export function twiddleTable(plan: AxisPlan): Float32Array {
     }
   }
   return table;
+}
+
+/** Both axes of a depthwise convolution. */
+export function depthwiseAxes(problem: Window): {
+  readonly vertical: AxisProblem;
+  readonly horizontal: AxisProblem;
+} {
+  const { stride, dilation } = problem;
+  const out = outputMap(problem);
+  return {
+    vertical: {
+      size: problem.height,
+      outputs: out.height,
+      kernel: problem.kernelHeight,
+      padding: problem.padding.top,
+      stride,
+      dilation,
+    },
+    horizontal: {
+      size: problem.width,
+      outputs: out.width,
+      kernel: problem.kernelWidth,
+      padding: problem.padding.left,
+      stride,
+      dilation,
+    },
+  };
 }

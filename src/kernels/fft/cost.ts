@@ -1,6 +1,7 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseProblem } from '../problem.ts';
+import type { DepthwiseWeightGradientProblem } from '../training-problems.ts';
 import { realFrequencies } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { dftOperations } from './dft.ts';
@@ -10,6 +11,11 @@ export function outgrowsCaches(problem: DepthwiseProblem, lanes: number): boolea
   const out = outputMap(problem);
   const pixels = problem.batch * (problem.height * problem.width + out.height * out.width);
   return 4 * lanes === CACHE_LINE && 4 * pixels * problem.pitch > LAST_CACHE_BYTES;
+}
+
+/** Vector operations of a complex transform along an axis. */
+function lineOperations({ n, p, q }: AxisPlan): number {
+  return q * dftOperations(p) + p * dftOperations(q) + 4 * n;
 }
 
 /** What of a last-level cache one program can count on, as a rule. */
@@ -24,11 +30,10 @@ export function planCycles(
   caps: DeviceCaps,
 ): number {
   const columns = realFrequencies(h).length;
-  const complexLine = (axis: AxisPlan): number =>
-    axis.q * dftOperations(axis.p) + axis.p * dftOperations(axis.q) + 4 * axis.n;
-  const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (complexLine(h) / 2 + 2 * h.n);
+
+  const rows = (v.loads + Math.ceil(v.tile / v.stride)) * (lineOperations(h) / 2 + 2 * h.n);
   const copies = h.tiles > 1 || h.stride > 1 ? (v.loads + v.tile) * 2 * h.n : 0;
-  const operations = rows + copies + columns * (2 * complexLine(v) + 6 * v.n);
+  const operations = rows + copies + columns * (2 * lineOperations(v) + 6 * v.n);
   const tasks = problem.batch * (problem.pitch / lanes) * v.tiles * h.tiles;
   const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
   return (
@@ -65,4 +70,31 @@ function operationCycles(lanes: number, caps: DeviceCaps): number {
   const widest = Math.max(...caps.lanes);
   if (lanes !== widest) return 0.5;
   return caps.fma ? 0.6 : 0.75;
+}
+
+/** Estimated cycles, of all threads together, of a depthwise convolution's weight gradient by the transforms v × h. */
+export function correlationCycles(
+  problem: DepthwiseWeightGradientProblem,
+  { lanes, splits }: { readonly lanes: number; readonly splits: number },
+  v: AxisPlan,
+  h: AxisPlan,
+  caps: DeviceCaps,
+): number {
+  const columns = realFrequencies(h).length;
+  const row = lineOperations(h) / 2 + 2 * h.n;
+  const gradientRows = Math.ceil(v.tile / v.stride);
+  const copies =
+    (h.tiles > 1 ? 2 * v.loads * h.n : 0) + (h.tiles > 1 || h.stride > 1 ? gradientRows * 2 * h.tile : 0);
+  const unit = (v.loads + gradientRows) * row + copies + columns * (2 * lineOperations(v) + 10 * v.n);
+  const last = columns * lineOperations(v) + v.kernel * (row + h.kernel * lanes * 1.5) + 4 * columns * v.n;
+  const units = Math.ceil((problem.batch * v.tiles * h.tiles) / splits);
+  const pixelBytes =
+    Math.max(CACHE_LINE, 4 * lanes) * (v.loads * h.loads + gradientRows * (h.tile / h.stride));
+  const planeBytes = 8 * columns * (2 * Math.max(v.loads, v.tile) + v.n) * lanes;
+  const spilledBytes = 2 * Math.max(0, planeBytes - 0.7 * caps.l2Bytes);
+  const perUnit = unit * operationCycles(lanes, caps) + (pixelBytes + spilledBytes) / FAR_BYTES_PER_CYCLE;
+  const tasks = Math.ceil(problem.channels / lanes) * splits;
+  const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
+  const reduce = splits > 1 ? ((splits + 1) * problem.gradientPitch * 1.5) / lanes + 2000 : 0;
+  return rounds * (units * perUnit + last * operationCycles(lanes, caps)) + reduce;
 }

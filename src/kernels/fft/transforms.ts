@@ -130,8 +130,75 @@ export class TileTransforms {
   convolveColumn(column: Value, spectra: Buffer, spectrum: Value, meanwhile?: (step: Value) => void): void {
     const b = this.#b;
     const { p, q, loads, tile } = this.#plan;
-    const columnBase = b.mul(column, 2 * this.#memory.planeRows * b.lanes);
     const active = Math.min(q, loads);
+    const columnBase = this.#columnBase(column);
+    this.#columnCodelets(columnBase, meanwhile);
+    b.for(0, p, 1, (k1) => {
+      meanwhile?.(b.add(k1, active));
+      const x = this.#loadActive(k1);
+      const factors = b.add(spectrum, b.mul(k1, 2 * q * b.lanes));
+      const products = dft(this.#algebra, x, -1).map((value, k2) => {
+        const re = b.loadVec(spectra, factors, 2 * k2 * b.lanes);
+        const im = b.loadVec(spectra, factors, (2 * k2 + 1) * b.lanes);
+        return this.#algebra.multiply(value, re, im);
+      });
+      dft(this.#algebra, products, 1)
+        .slice(0, Math.min(q, tile))
+        .forEach((value, j) => this.#storeLine(k1, j, value));
+    });
+    this.#inverseCodelets(columnBase, meanwhile && ((j) => meanwhile(b.add(j, active + p))));
+  }
+
+  /**
+   * Adds this column's spectrum times the conjugate one of `other`'s to `sums`, [k1][k2][re, im] from float index
+   * `at` on. Both planes stay as they are.
+   */
+  correlateColumn(
+    column: Value,
+    other: TileTransforms,
+    sums: Buffer,
+    at: Value,
+    meanwhile?: (step: Value) => void,
+  ): void {
+    const b = this.#b;
+    const { p, q } = this.#plan;
+    other.#columnCodelets(other.#columnBase(column));
+    this.#columnCodelets(this.#columnBase(column), meanwhile);
+    b.for(0, p, 1, (k1) => {
+      other.#lineFrequencies(k1).forEach((value, k2) => other.#storeLine(k1, k2, value));
+      const to = b.add(at, b.mul(k1, 2 * q * b.lanes));
+      this.#lineFrequencies(k1).forEach((value, k2) => {
+        const { re, im } = this.#algebra.multiply(value, ...other.#linePair(k1, k2), true);
+        const sum = this.#loadComplex(sums, to, 2 * k2 * b.lanes);
+        const added = this.#algebra.add(sum, { re, im });
+        this.#storeComplex(sums, to, 2 * k2 * b.lanes, added);
+      });
+    });
+  }
+
+  /** The inverse transform (times n) of a column of the plane, [k1][k2] → [row], of which the first `tile` rows are wanted. */
+  inverseColumn(column: Value): void {
+    const b = this.#b;
+    const { p, q, tile } = this.#plan;
+    b.for(0, p, 1, (k1) => {
+      const x = indices(q).map((k2) => this.#loadPlane(column, 0, b.add(b.mul(k1, q), k2)));
+      dft(this.#algebra, x, 1)
+        .slice(0, Math.min(q, tile))
+        .forEach((value, j) => this.#storeLine(k1, j, value));
+    });
+    this.#inverseCodelets(this.#columnBase(column));
+  }
+
+  /** The transform of a column of the plane: gives each k1 with its frequencies k2 to `sink`. */
+  forwardColumn(column: Value, sink: (k1: Value, values: readonly Complex[]) => void): void {
+    this.#columnCodelets(this.#columnBase(column));
+    this.#b.for(0, this.#plan.p, 1, (k1) => sink(k1, this.#lineFrequencies(k1)));
+  }
+
+  /** First half of a column's transform: p-point codelets and twiddles, from the plane to the line. */
+  #columnCodelets(columnBase: Value, meanwhile?: (step: Value) => void): void {
+    const b = this.#b;
+    const { p, q, loads } = this.#plan;
     for (const group of positionGroups(this.#plan, loads)) {
       b.for(group.from, group.to, 1, (j) => {
         meanwhile?.(j);
@@ -143,22 +210,31 @@ export class TileTransforms {
         y.forEach((value, k1) => this.#storeLine(k1, j, k1 === 0 ? value : this.#twiddle(value, j, k1)));
       });
     }
-    b.for(0, p, 1, (k1) => {
-      meanwhile?.(b.add(k1, active));
-      const x = indices(q).map((j) => (j < active ? this.#loadLine(k1, j, false) : ZERO));
-      const factors = b.add(spectrum, b.mul(k1, 2 * q * b.lanes));
-      const products = dft(this.#algebra, x, -1).map((value, k2) => {
-        const re = b.loadVec(spectra, factors, 2 * k2 * b.lanes);
-        const im = b.loadVec(spectra, factors, (2 * k2 + 1) * b.lanes);
-        return this.#algebra.multiply(value, re, im);
-      });
-      dft(this.#algebra, products, 1)
-        .slice(0, Math.min(q, tile))
-        .forEach((value, j) => this.#storeLine(k1, j, value));
-    });
+  }
+
+  /** Second half: the q-point codelet of one k1. */
+  #lineFrequencies(k1: Value): Complex[] {
+    return dft(this.#algebra, this.#loadActive(k1), -1);
+  }
+
+  #loadActive(k1: Value): Complex[] {
+    const { q, loads } = this.#plan;
+    const active = Math.min(q, loads);
+    return indices(q).map((j) => (j < active ? this.#loadLine(k1, j, false) : ZERO));
+  }
+
+  /** Where a column of the plane starts. */
+  #columnBase(column: Value): Value {
+    return this.#b.mul(column, 2 * this.#memory.planeRows * this.#b.lanes);
+  }
+
+  /** Second half of a column's inverse: twiddles and p-point codelets, from the line to the plane. */
+  #inverseCodelets(columnBase: Value, meanwhile?: (step: Value) => void): void {
+    const b = this.#b;
+    const { p, q, tile } = this.#plan;
     for (const group of positionGroups(this.#plan, tile)) {
       b.for(group.from, group.to, 1, (j) => {
-        meanwhile?.(b.add(j, active + p));
+        meanwhile?.(j);
         const x = indices(p).map((k1) => {
           const value = this.#loadLine(k1, j, false);
           return k1 === 0 ? value : this.#twiddle(value, j, k1, true);
@@ -189,6 +265,12 @@ export class TileTransforms {
     const cos = b.loadBroadcast(this.#twiddles, index, 2 * j * this.#plan.p);
     const sin = b.loadBroadcast(this.#twiddles, index, 2 * j * this.#plan.p + 1);
     return this.#algebra.multiply(value, cos, sin, true);
+  }
+
+  #linePair(k1: Value, j: number): readonly [re: Value, im: Value] {
+    const { index, offset } = this.#lineIndex(k1, j);
+    const { line } = this.#memory;
+    return [this.#b.loadVec(line, index, offset), this.#b.loadVec(line, index, offset + this.#b.lanes)];
   }
 
   #loadLine(k1: Value | number, j: Value | number, realOnly: boolean): Complex {
