@@ -95,7 +95,12 @@ function slope(values: Float64Array, index: number, step: number, objective: () 
   return (above - below) / (2 * step);
 }
 
-function pointOf(graph: Graph, trained: Graph, values: (key: string) => Floats): Point {
+/** Values of all parameters and inputs, the same for the same names. */
+export function pointOf(
+  graph: Graph,
+  trained: Graph,
+  values: (key: string) => Floats = weightsFor(graph),
+): Point {
   const keys = parametersOf(graph).map(({ key }) => key);
   const inputs = nodesOf(trained).filter(({ op }) => op.type === 'input');
   return {
