@@ -6,6 +6,7 @@ import { blurPoolGradient } from './blur-pool-gradient.ts';
 import { channelSlice } from './channel-slice.ts';
 import { convWeightGradient } from './conv-weight-gradient.ts';
 import { crossEntropy, crossEntropyGradient } from './cross-entropy.ts';
+import { depthwiseWeightGradientDirect } from './depthwise-weight-gradient-direct.ts';
 import { depthwiseWeightGradientFft } from './depthwise-weight-gradient-fft.ts';
 import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
@@ -26,7 +27,10 @@ export function trainingCandidates(problem: TrainingProblem, caps: DeviceCaps): 
     case 'pointwise-weight-gradient':
       return candidatesOf(pointwiseWeightGradient, problem, caps);
     case 'depthwise-weight-gradient':
-      return candidatesOf(depthwiseWeightGradientFft, problem, caps);
+      return [
+        ...candidatesOf(depthwiseWeightGradientDirect, problem, caps),
+        ...candidatesOf(depthwiseWeightGradientFft, problem, caps),
+      ];
     case 'conv-weight-gradient':
       return candidatesOf(convWeightGradient, problem, caps);
     case 'depthwise-weight-gradient':

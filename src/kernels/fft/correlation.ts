@@ -3,6 +3,7 @@ import type { Buffer, Kernel, Value } from '../../codegen/ir.ts';
 import { kernelName } from '../family.ts';
 import type { Config, Emission } from '../family.ts';
 import { emitPartialSums } from '../gradient/partial-sums.ts';
+import { channelsHere, clearBehindTaps } from '../gradient/store-taps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from '../training-problems.ts';
 import { kernelExtent, realFrequencies, twiddleTable } from './axis.ts';
@@ -246,7 +247,7 @@ class CorrelationEmitter {
     const { channels, kernelHeight, kernelWidth, gradientPitch } = this.#problem;
     const taps = kernelHeight * kernelWidth;
     const part = this.#splits > 1 ? b.mul(this.#split, gradientPitch) : b.i32(0);
-    const count = channels % b.lanes === 0 ? b.i32(b.lanes) : b.min(b.sub(channels, this.#channel), b.lanes);
+    const count = channelsHere(b, channels, this.#channel);
     const target = b.add(part, b.mul(this.#channel, taps));
     const isPartial = v.kernel < kernelHeight || h.kernel < kernelWidth;
     if (isPartial) {
@@ -266,12 +267,7 @@ class CorrelationEmitter {
         });
       });
     });
-    if (gradientPitch > channels * taps) {
-      const lastBlock = Math.floor((channels - 1) / b.lanes) * b.lanes;
-      b.if(b.eq(this.#channel, lastBlock), () =>
-        b.for(channels * taps, gradientPitch, 1, (i) => b.store(this.#target, b.add(part, i), b.f32(0))),
-      );
-    }
+    clearBehindTaps(b, this.#problem, this.#target, part, this.#channel);
   }
 }
 
