@@ -9,7 +9,7 @@ export class Random {
   readonly #seed: number;
 
   constructor(key: string) {
-    this.#seed = fnv1a32(key);
+    this.#seed = hashText(key);
   }
 
   /** The 32 random bits at `index`, as an unsigned integer. */
@@ -36,7 +36,8 @@ export class Random {
   }
 }
 
-function fnv1a32(text: string): number {
+/** 32 bits of a text: FNV-1a over its UTF-8 bytes. */
+export function hashText(text: string): number {
   let hash = 2166136261;
   for (const byte of new TextEncoder().encode(text)) {
     hash = Math.imul(hash ^ byte, 16777619);
