@@ -140,6 +140,17 @@ test('waterline --measure runs the network, on this machine alone', async () => 
   }
 });
 
+test('published latencies are those of one device', async () => {
+  const { out, err } = await widefield('lab', 'gap', '--device', 'm1');
+  expect(out).toContain('EfficientNet-B5');
+  expect(err).toMatch(/latencies are those of the a5000: .*--measured/);
+  const projected = await widefield('lab', 'project', 'convfirst-pico', '--device', 'm1');
+  expect(projected.out).toMatch(/\d ms, 47\.2% of the peak/);
+  const refused = await widefield('lab', 'gap', '--engine', 'onnxruntime-node');
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.err).toContain('--measured');
+});
+
 test('files may describe a device and measurements', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
   try {

@@ -2,14 +2,14 @@ import { readFile } from 'node:fs/promises';
 
 import { Command } from 'commander';
 
-import { WidefieldError } from '../../core/errors.ts';
+import { WidefieldError, invalidArgument } from '../../core/errors.ts';
 import { efficiencyGap, publishedGapInputs } from '../../lab/efficiency.ts';
 import type { GapPoint } from '../../lab/efficiency.ts';
 import { measuredGap } from '../../lab/measured.ts';
 import { imageNetLatencies } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
 import { formatNumber, right } from '../table.ts';
-import { formatPercent, resolveDevice, withDeviceOptions } from './lab-options.ts';
+import { DEFAULT_DEVICE, formatPercent, resolveDevice, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
 import { present } from './present.ts';
 import type { LabTable } from './present.ts';
@@ -33,6 +33,14 @@ export function gapCommand(context: CommandContext): Command {
     .action(async (options: GapOptions) => {
       const device = await resolveDevice(options.device);
       const { measured, engine, dtype } = options;
+      if (measured === undefined && engine !== undefined) {
+        throw invalidArgument('--engine picks rows of measurements: say which with --measured <file>.');
+      }
+      if (measured === undefined && device.name !== DEFAULT_DEVICE) {
+        context.warn(
+          `The published latencies are those of the ${DEFAULT_DEVICE}: to see ${device.name}, give its own with --measured.`,
+        );
+      }
       const own = measured === undefined ? undefined : measuredGap(await readJson(measured), engine);
       own?.withoutAccuracy.forEach((model) => {
         context.warn(`${model} is left out: no accuracy of it at this resolution is on record.`);

@@ -32,9 +32,9 @@ export interface KernelOptions extends DeviceOptions {
 }
 
 /** The paper's batch. */
-const DEFAULT_BATCH = 128;
+export const DEFAULT_BATCH = 128;
 /** The paper's device. */
-const DEFAULT_DEVICE = 'a5000';
+export const DEFAULT_DEVICE = 'a5000';
 
 /** `--device`, `--dtype`, `--json`, `--out`. */
 export function withDeviceOptions(command: Command, device: string = DEFAULT_DEVICE): Command {

@@ -7,6 +7,8 @@ import type { CommandContext } from '../context.ts';
 import { parseModel } from '../options.ts';
 import { formatNumber, right } from '../table.ts';
 import {
+  DEFAULT_BATCH,
+  DEFAULT_DEVICE,
   formatPercent,
   oneOrList,
   resolveDevice,
@@ -36,7 +38,9 @@ export function projectCommand(context: CommandContext): Command {
       const device = await resolveDevice(name);
       const chosen = models.length > 0 ? models : projections.rows.map(({ model }) => model);
       const results = chosen.map((model) => {
-        const published = projections.rows.find((row) => row.model === model);
+        // Of the paper's device and batch.
+        const isPublished = device.name === DEFAULT_DEVICE && batch === DEFAULT_BATCH;
+        const published = isPublished ? projections.rows.find((row) => row.model === model) : undefined;
         return {
           model,
           batch,
