@@ -27,8 +27,7 @@ export function sparseCounts(graph: Graph, densityOf: (key: string) => number | 
     macs: nodesOf(counted).reduce((sum, node) => {
       const weight = node.parameters.weight;
       const density = weight === undefined ? 1 : (densityOf(weight.key) ?? 1);
-      const { macs } = node.op.type === 'input' ? { macs: 0 } : costOf(node);
-      return sum + macs * density;
+      return sum + costOf(node).macs * density;
     }, 0),
   };
 }
