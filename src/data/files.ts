@@ -13,7 +13,7 @@ export async function readWhole(file: string, limit: number): Promise<Uint8Array
     if (size > limit) {
       throw invalidArgument(`${file} has ${size} bytes, more than the ${limit} that are read at once.`);
     }
-    return await handle.readFile();
+    return asBytes(await handle.readFile());
   } catch (error) {
     throw error instanceof WidefieldError ? error : cannotRead(file, error);
   } finally {
@@ -43,7 +43,7 @@ export function isGzip(head: Uint8Array): boolean {
 export function unzipped(name: string, bytes: Uint8Array, limit: number): Uint8Array {
   if (!isGzip(bytes)) return bytes;
   try {
-    return gunzipSync(bytes, { maxOutputLength: limit });
+    return asBytes(gunzipSync(bytes, { maxOutputLength: limit }));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new WidefieldError(
@@ -58,4 +58,9 @@ export function unzipped(name: string, bytes: Uint8Array, limit: number): Uint8A
 
 export function cannotRead(file: string, error: unknown): WidefieldError {
   return new WidefieldError('io', `${file} cannot be read: ${explain(error)}.`, { cause: error });
+}
+
+/** The same bytes, without what Node's class adds. */
+function asBytes(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }

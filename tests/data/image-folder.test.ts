@@ -1,0 +1,89 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+
+import { countClasses } from '../../src/data/dataset.ts';
+import { decodeSample } from '../../src/data/decode.ts';
+import { openDataset } from '../../src/data/open.ts';
+import { encodedImage, temporaryFolder } from '../support/dataset-files.ts';
+
+async function fill(folder: string, files: Record<string, Uint8Array | string>): Promise<void> {
+  for (const [name, bytes] of Object.entries(files)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await writeFile(path.join(folder, name), bytes);
+  }
+}
+
+test('a folder a class, with strays', async () => {
+  const folder = await temporaryFolder();
+  const image = await encodedImage('jpeg', 1);
+  await fill(folder, {
+    'dog/1.JPEG': image,
+    'dog/more/2.png': await encodedImage('png', 2),
+    'cat/1.webp': await encodedImage('webp', 3),
+    'cat/notes.txt': 'a cat',
+    'cat/.DS_Store': '',
+    'README.md': 'pets',
+    '.git/config': '',
+  });
+  const dataset = await openDataset(folder);
+  expect(dataset).toMatchObject({
+    length: 3,
+    classes: ['cat', 'dog'],
+    strays: [
+      { name: 'README.md', reason: 'it is in no class' },
+      { name: path.join('cat', 'notes.txt'), reason: 'it is no image, by its name' },
+    ],
+  });
+  expect(countClasses(dataset)).toEqual([1, 2]);
+  expect(await dataset.read(1)).toEqual({
+    name: path.join(folder, 'dog', '1.JPEG'),
+    label: 1,
+    image: { bytes: new Uint8Array(image) },
+  });
+});
+
+test('splits agree about their labels', async () => {
+  const folder = await temporaryFolder();
+  const image = await encodedImage('jpeg', 1);
+  await fill(folder, { 'train/a/1.jpg': image, 'train/b/1.jpg': image, 'val/b/1.jpg': image });
+  const validation = await openDataset(folder, { split: 'validation' });
+  expect(validation.classes).toEqual(['a', 'b']);
+  expect(validation.labelOf(0)).toBe(1);
+  await fill(folder, { 'val/c/1.jpg': image });
+  await expect(openDataset(folder, { split: 'val' })).rejects.toThrow(/the training set lacks: remove c/);
+});
+
+test('classes without images are named', async () => {
+  const folder = await temporaryFolder();
+  await fill(folder, { 'a/1.jpg': await encodedImage('jpeg', 1), 'b/x.txt': '' });
+  await mkdir(path.join(folder, 'c'));
+  await expect(openDataset(folder)).rejects.toThrow(
+    /classes without images: fill or remove the folders b, c/,
+  );
+});
+
+test('nothing, and nothing that is known', async () => {
+  const folder = await temporaryFolder();
+  await expect(openDataset(folder)).rejects.toThrow(/holds no dataset that Widefield knows/);
+  await expect(openDataset(path.join(folder, 'missing'))).rejects.toThrow(/no such file or folder/);
+  await fill(folder, { 'note.txt': 'hello' });
+  await expect(openDataset(path.join(folder, 'note.txt'))).rejects.toThrow(/no Parquet file and no tar/);
+});
+
+test('images of all modes become RGB', async () => {
+  const raw = { raw: { width: 2, height: 1, channels: 4 as const } };
+  const rgba = sharp(Uint8Array.of(10, 20, 30, 255, 40, 50, 60, 0), raw);
+  const grey = sharp(Uint8Array.of(7, 9), { raw: { width: 2, height: 1, channels: 1 } });
+  const cmyk = sharp(
+    Uint8Array.from({ length: 64 * 3 }, () => 128),
+    { raw: { width: 8, height: 8, channels: 3 } },
+  );
+  const decode = async (image: sharp.Sharp) =>
+    decodeSample({ name: 'x', label: 0, image: { bytes: await image.toBuffer() } });
+  expect((await decode(rgba.png())).data).toEqual(Uint8Array.of(10, 20, 30, 40, 50, 60));
+  expect((await decode(grey.toColourspace('b-w').png())).data).toEqual(Uint8Array.of(7, 7, 7, 9, 9, 9));
+  expect(await decode(cmyk.toColourspace('cmyk').jpeg())).toMatchObject({ width: 8, height: 8, channels: 3 });
+});
