@@ -17,9 +17,12 @@ const STEP = 1e-5;
 /** Some thousand times that error; what a wrong gradient is off by is of the order of the gradient. */
 const TOLERANCE = 2e-7;
 
-/** Where it is off by more, the step may have crossed a corner of relu or of a maximum: then a shorter one decides. */
-const SHORT_STEP = 3e-8;
-const SHORT_TOLERANCE = 1e-4;
+/**
+ * Where it is off by more, the step may have crossed a corner of relu or of a maximum: then a shorter one decides, whose
+ * error is the rounding of the objective's sums.
+ */
+const SHORT_STEP = 1e-7;
+const ROUNDING = 64 * 2 ** -52;
 
 export interface GradientCheck extends Partial<DifferentiateOptions> {
   /** Elements of each parameter and of the input that are varied. Default: 6. */
@@ -81,7 +84,8 @@ function compare(
     const error = (step: number): number =>
       Math.abs((gradient[index] ?? NaN) - slope(values, index, step, objective)) / scale;
     if (error(STEP) < tolerance) continue;
-    expect(error(SHORT_STEP), `error of the gradient to ${key}[${index}]`).toBeLessThan(SHORT_TOLERANCE);
+    const rounding = (ROUNDING * Math.abs(objective())) / (SHORT_STEP * scale);
+    expect(error(SHORT_STEP), `error of the gradient to ${key}[${index}]`).toBeLessThan(tolerance + rounding);
   }
 }
 

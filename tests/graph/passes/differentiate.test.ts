@@ -99,9 +99,13 @@ describe('gradients of each operation are those of central differences', () => {
 
   const activations: readonly Activation[] = ['none', 'relu', 'relu6', 'gelu', 'silu', 'sigmoid', 'tanh'];
   it.each(activations)('%s', (activation) => {
-    expectGradients(
-      graphOf((b, x) => b.activation(b.activation(b.linear(x, 'l', 6), activation), activation), SHAPE),
-    );
+    const steps = [
+      { kind: 'affine', scale: 10, shift: 1 },
+      { kind: 'activation', activation },
+    ] as const;
+    // From its own result, where it is the last step, and from what went into it.
+    expectGradients(graphOf((b, x) => b.softmax(b.activation(chain(steps, x), activation)), SHAPE));
+    expectGradients(graphOf((_, x) => chain([...steps, { kind: 'affine', scale: 2, shift: 0 }], x), SHAPE));
   });
 
   it('a map of one pixel', () => {
