@@ -33,8 +33,6 @@ export function trainingCandidates(problem: TrainingProblem, caps: DeviceCaps): 
       ];
     case 'conv-weight-gradient':
       return candidatesOf(convWeightGradient, problem, caps);
-    case 'depthwise-weight-gradient':
-      return [];
     case 'pixel-sum':
       return candidatesOf(pixelSum, problem, caps);
     case 'pixel-broadcast':

@@ -5,7 +5,7 @@ import type { DepthwiseFftConfig } from '../../src/kernels/depthwise-fft.ts';
 import type { Candidate } from '../../src/kernels/family.ts';
 import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
 import type { DepthwiseProblem, Epilogue, Padding } from '../../src/kernels/problem.ts';
-import { allButNative, bestOfEach, describeKernels, interpreterCaps } from '../support/kernel-harness.ts';
+import { allButNative, bestOfFamilies, describeKernels, interpreterCaps } from '../support/kernel-harness.ts';
 import type { KernelCase } from '../support/kernel-harness.ts';
 
 interface Shape {
@@ -47,13 +47,6 @@ const everything: Epilogue = {
   residual: true,
   finalActivation: 'relu',
 };
-
-/** The best of each algorithm; their kernels are long, and take a compiler seconds. */
-function bestOfFamilies(all: readonly Candidate[]): readonly Candidate[] {
-  return bestOfEach(all).filter(
-    (candidate, i, best) => best.findIndex((b) => b.family === candidate.family) === i,
-  );
-}
 
 describeKernels(
   'depthwise: layers of real models, fewer channels',

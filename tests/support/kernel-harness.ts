@@ -25,6 +25,12 @@ export function bestOfEach(all: readonly Candidate[]): readonly Candidate[] {
   });
 }
 
+/** The best of each algorithm, for kernels so long that a compiler takes seconds. */
+export function bestOfFamilies(all: readonly Candidate[]): readonly Candidate[] {
+  const seen = new Set<string>();
+  return all.filter(({ family }) => !seen.has(family) && seen.add(family));
+}
+
 /** All candidates as WebAssembly; natively, where each takes a compiler a second, the best of each kind. */
 export function allButNative(all: readonly Candidate[], device: 'wasm' | 'native'): readonly Candidate[] {
   return device === 'wasm' ? all : bestOfEach(all);
