@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import { evaluate, parameterValues } from '../../src/graph/evaluate.ts';
-import type { Parameter } from '../../src/graph/graph.ts';
+import type { Node, Parameter } from '../../src/graph/graph.ts';
 
 const weights: Readonly<Record<string, number[]>> = {
   'fc.weight': [1, 2, -1, 0.5],
@@ -33,6 +33,21 @@ describe('evaluate', () => {
     const y = evaluate(b.build(), input, values).get('y');
     expect(y).toEqual(input);
     expect(y).not.toBe(input);
+  });
+
+  it('takes further inputs by name', () => {
+    const b = new GraphBuilder('several inputs');
+    const x = b.input([1, 1, 1, 2]);
+    const other: Node = { name: 'other', op: { type: 'input' }, inputs: [], parameters: {}, shape: x.shape };
+    b.output('y', b.add(x, other));
+    const graph = b.build();
+    const run = (extra?: ReadonlyMap<string, Float64Array>) =>
+      evaluate(graph, Float64Array.of(1, 2), values, extra).get('y');
+    expect(run(new Map([['other', Float64Array.of(0.5, -3)]]))).toEqual(Float64Array.of(1.5, -1));
+    expect(() => run()).toThrow('The input other must have the 2 values of [1, 1, 1, 2], got none.');
+    expect(() => run(new Map([['other', new Float64Array(3)]]))).toThrow(
+      'The input other must have the 2 values of [1, 1, 1, 2], got 3.',
+    );
   });
 
   it('refuses inputs of another size', () => {

@@ -26,6 +26,17 @@ describe('nodesOf', () => {
     expect(nodesOf(graph)).toEqual([input, a, c, y]);
   });
 
+  it('puts nodes behind those that they are to come after, also in rewritten graphs', () => {
+    const { graph, input, a, c, y } = diamond();
+    const late = { ...makeNode('late', { type: 'softmax' }, [input]), after: [c] };
+    const first = { ...graph, outputs: new Map([['late', late], ...graph.outputs]) };
+    expect(nodesOf(first)).toEqual([input, a, c, late, y]);
+    const renamed = rewriteGraph(first, (node) => ({ ...node, name: `new ${node.name}` }));
+    expect(nodesOf(renamed).map(({ name }) => name)).toEqual(
+      [input, a, c, late, y].map(({ name }) => `new ${name}`),
+    );
+  });
+
   it('leaves out what no output needs, but not the input', () => {
     const b = new GraphBuilder('unused');
     const input = b.input([1, 2, 2, 3]);
