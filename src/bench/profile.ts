@@ -159,6 +159,7 @@ function kindOf({ op }: Problem): Kind {
       return op;
     case 'convfirst':
     case 'convfirst-chain':
+    case 'mbconv':
       return 'ffn';
     case 'layer-norm':
     case 'batch-norm':

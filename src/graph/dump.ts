@@ -1,4 +1,5 @@
-import type { ElementwiseStep, Epilogue } from '../kernels/problem.ts';
+import { NO_EPILOGUE } from '../kernels/problem.ts';
+import type { Activation, ElementwiseStep, Epilogue } from '../kernels/problem.ts';
 import { nodesOf } from './graph.ts';
 import type { Graph } from './graph.ts';
 import type { Op } from './op.ts';
@@ -37,6 +38,21 @@ export function describeOp(op: Op): string {
       const spatial = `conv ${kernelHeight}×${kernelWidth} groups ${groups}${op.spatialBias ? ', bias' : ''}`;
       const subsample = op.stride > 1 ? `; beside input, blur-pool stride ${op.stride}` : '';
       return `${spatial}${subsample}; ${describeOp({ ...rest, type: 'ffn' })}`;
+    }
+    case 'mbconv': {
+      const { expand, spatial, squeeze, hidden, groups, kernelHeight, kernelWidth, stride } = op;
+      const layer = (name: string, { bias, activation }: { bias: boolean; activation: Activation }): string =>
+        name + describeEpilogue({ ...NO_EPILOGUE, bias, activation });
+      const parts = [
+        ...(expand ? [layer(`expand ${hidden}`, expand)] : []),
+        layer(
+          `conv ${kernelHeight}×${kernelWidth}${stride > 1 ? ` stride ${stride}` : ''} groups ${groups}`,
+          spatial,
+        ),
+        ...(squeeze ? [`squeeze ${squeeze.channels}, ${squeeze.activation}`] : []),
+        `project${describeEpilogue(op.epilogue)}`,
+      ];
+      return parts.join('; ');
     }
     case 'convfirst-chain': {
       const { blocks, ...block } = op;

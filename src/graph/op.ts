@@ -71,6 +71,25 @@ export interface ConvFirstOp {
 }
 
 /**
+ * A 1×1 convolution to more channels (or none), a depthwise or grouped one, squeeze-and-excitation (or none), and a 1×1
+ * convolution, as one kernel. Parameters as weights of `MBConvProblem`; with a residual, the second input.
+ */
+export interface MBConvOp {
+  readonly type: 'mbconv';
+  readonly hidden: number;
+  readonly outputs: number;
+  readonly groups: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly stride: number;
+  readonly padding: Padding;
+  readonly expand?: { readonly bias: boolean; readonly activation: Activation };
+  readonly spatial: { readonly bias: boolean; readonly activation: Activation };
+  readonly squeeze?: { readonly channels: number; readonly activation: Activation };
+  readonly epilogue: Epilogue;
+}
+
+/**
  * ConvFirst blocks of one shape at stride 1, one behind the other, as one kernel. Parameters are those of
  * {@link ConvFirstOp}, with the block's number behind their names: `spatial0`, `up0`, … A residual is a block's own input.
  */
@@ -166,6 +185,7 @@ export type Op =
   | FfnOp
   | ConvFirstOp
   | ConvFirstChainOp
+  | MBConvOp
   | BatchNormOp
   | LayerNormOp
   | ElementwiseOp

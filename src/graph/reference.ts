@@ -13,6 +13,7 @@ import { elementwise } from './ops/elementwise.ts';
 import { ffn } from './ops/ffn.ts';
 import { globalPool } from './ops/global-pool.ts';
 import { layerNorm } from './ops/layer-norm.ts';
+import { mbConv } from './ops/mbconv.ts';
 import { pointwise } from './ops/pointwise.ts';
 import { pool } from './ops/pool.ts';
 import { resize } from './ops/resize.ts';
@@ -49,6 +50,8 @@ function dispatch(problem: Problem, inputs: Tensors, weights: Tensors): Float64A
       return convFirst(problem, inputs, weights);
     case 'convfirst-chain':
       return convFirstChain(problem, inputs, weights);
+    case 'mbconv':
+      return mbConv(problem, inputs, weights);
     case 'conv':
       return conv(problem, inputs, weights);
     case 'layer-norm':

@@ -15,6 +15,7 @@ import type { Candidate } from './family.ts';
 import { ffnFused } from './ffn-fused.ts';
 import { globalPool } from './global-pool.ts';
 import { layerNorm } from './layer-norm.ts';
+import { mbConvFused } from './mbconv-fused.ts';
 import { pointwiseBf16 } from './pointwise-bf16.ts';
 import { pointwise } from './pointwise.ts';
 import { pool } from './pool.ts';
@@ -46,6 +47,8 @@ function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
       return candidatesOf(convFirstFused, problem, caps);
     case 'convfirst-chain':
       return candidatesOf(convFirstDepthFirst, problem, caps);
+    case 'mbconv':
+      return candidatesOf(mbConvFused, problem, caps);
     case 'conv':
       return [
         ...candidatesOf(convDense, problem, caps),

@@ -167,6 +167,35 @@ export function productInputs({ channels, stride }: Pick<ConvFirstProblem, 'chan
   return stride > 1 ? 2 * channels : channels;
 }
 
+/**
+ * An MBConv block: 1×1 convolution to more channels, depthwise or grouped convolution, squeeze-and-excitation, 1×1
+ * convolution. With σ the logistic function and means over pixels,
+ *
+ *     h = φ_s(spatial ∗ φ_e(x · expandᵀ + expand_bias) + spatial_bias)
+ *     g = σ(φ_q(mean(h) · squeezeᵀ + squeeze_bias) · exciteᵀ + excite_bias)
+ *     y = epilogue((g ⊙ h) · projectᵀ)
+ *
+ * Weights `expand` [hidden, channels], `spatial` [hidden, hidden / groups, kernelHeight, kernelWidth], `squeeze`
+ * [squeeze.channels, hidden], `excite` [hidden, squeeze.channels], `project` [outputs, hidden], and their biases.
+ */
+export interface MBConvProblem extends Window {
+  readonly op: 'mbconv';
+  readonly channels: number;
+  readonly hidden: number;
+  readonly outputs: number;
+  /** Of the spatial convolution; as many as hidden channels: depthwise. */
+  readonly groups: number;
+  readonly inputPitch: number;
+  readonly outputPitch: number;
+  /** Absent: the spatial convolution reads x, and hidden channels are the input's. */
+  readonly expand?: { readonly bias: boolean; readonly activation: Activation };
+  readonly spatial: { readonly bias: boolean; readonly activation: Activation };
+  /** Absent: nothing is gated. */
+  readonly squeeze?: { readonly channels: number; readonly activation: Activation };
+  /** Of the projection. */
+  readonly epilogue: Epilogue;
+}
+
 /** Dense (groups = 1) and grouped convolution: weight [outputs, inputs / groups, kernelHeight, kernelWidth]. */
 export interface ConvProblem extends Window {
   readonly op: 'conv';
@@ -292,6 +321,7 @@ export type Problem =
   | PointwiseProblem
   | FfnProblem
   | ConvFirstProblem
+  | MBConvProblem
   | ConvFirstChainProblem
   | ConvProblem
   | LayerNormProblem

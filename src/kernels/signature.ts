@@ -1,7 +1,7 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { Cost } from './family.ts';
 import { blockOfChain, outputMap, productInputs } from './problem.ts';
-import type { Epilogue, Problem } from './problem.ts';
+import type { Epilogue, MBConvProblem, Problem } from './problem.ts';
 import { trainingParts } from './training-signature.ts';
 
 /** A tensor as a kernel sees it: `rows` pixels of `channels` floats, `pitch` floats apart. */
@@ -113,6 +113,46 @@ function tensors(problem: Problem): Parts {
         ],
         macs: pixels * channels * taps + rows * hidden * (inputs + outputs),
         depth: taps + (stride > 1 ? BLUR_TAPS : 0) + inputs + hidden,
+      };
+    }
+    case 'mbconv': {
+      const { batch, height, width, channels, hidden, outputs, groups, kernelHeight, kernelWidth } = problem;
+      const { inputPitch, outputPitch, expand, spatial, squeeze, epilogue } = problem;
+      const out = outputMap(problem);
+      const output = tensor('y', batch * out.height * out.width, outputs, outputPitch);
+      const taps = (hidden / groups) * kernelHeight * kernelWidth;
+      const gate = squeeze ? 2 * hidden * squeeze.channels : 0;
+      return {
+        inputs: [
+          tensor('x', batch * height * width, channels, inputPitch),
+          ...epilogueInputs(epilogue, output),
+        ],
+        output,
+        weights: [
+          ...(expand ? [{ name: 'expand', shape: [hidden, channels] }] : []),
+          ...(expand?.bias ? vectors(hidden, 'expand_bias') : []),
+          { name: 'spatial', shape: [hidden, hidden / groups, kernelHeight, kernelWidth] },
+          ...(spatial.bias ? vectors(hidden, 'spatial_bias') : []),
+          ...(squeeze
+            ? [
+                { name: 'squeeze', shape: [squeeze.channels, hidden] },
+                { name: 'squeeze_bias', shape: [squeeze.channels] },
+                { name: 'excite', shape: [hidden, squeeze.channels] },
+                { name: 'excite_bias', shape: [hidden] },
+              ]
+            : []),
+          { name: 'project', shape: [outputs, hidden] },
+          ...epilogueWeights(epilogue, outputs),
+        ],
+        macs:
+          (expand ? batch * height * width * channels * hidden : 0) +
+          output.rows * hidden * (taps + outputs) +
+          batch * gate,
+        depth:
+          (expand ? channels : 0) +
+          taps +
+          hidden +
+          (squeeze ? hidden + squeeze.channels + out.height * out.width : 0),
       };
     }
     case 'convfirst-chain': {
@@ -309,8 +349,27 @@ function validate(problem: Problem): void {
       );
     }
   }
+  if (problem.op === 'mbconv') validateMBConv(problem);
   if (problem.op === 'concat' && problem.channels.length !== problem.pitches.length) {
     throw invalidArgument('A concat needs one pitch for each input.');
+  }
+}
+
+function validateMBConv({ channels, hidden, groups, expand, squeeze }: MBConvProblem): void {
+  if (hidden % groups) {
+    throw invalidArgument(
+      `The groups of an mbconv must divide its hidden channels: ${groups} does not divide ${hidden}.`,
+    );
+  }
+  if (!expand && hidden !== channels) {
+    throw invalidArgument(
+      `The hidden channels of an mbconv that does not expand must be its ${channels} channels, got ${hidden}.`,
+    );
+  }
+  if (squeeze && (!Number.isSafeInteger(squeeze.channels) || squeeze.channels < 1)) {
+    throw invalidArgument(
+      `The squeezed channels of an mbconv must be a positive integer, got ${squeeze.channels}.`,
+    );
   }
 }
 

@@ -1,8 +1,8 @@
 import { Random } from '../../src/core/random.ts';
 import { GraphBuilder, makeNode } from '../../src/graph/builder.ts';
 import type { Graph, Node, Parameter, Shape } from '../../src/graph/graph.ts';
-import type { FfnOp, Op } from '../../src/graph/op.ts';
-import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
+import type { FfnOp, MBConvOp, Op } from '../../src/graph/op.ts';
+import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
 import type { Activation, ElementwiseStep, Epilogue } from '../../src/kernels/problem.ts';
 
 /** Adds nodes to a graph, the first behind `x`; its result becomes the output `y`. */
@@ -90,6 +90,41 @@ function convFirstNode(x: Node): Node {
     spatial: { key: 'f.spatial', shape: [channels, channels / 3, 3, 5], buffer: false },
     spatial_bias: { key: 'f.spatial_bias', shape: [channels], buffer: false },
   });
+}
+
+/** What `fuseMBConv` makes of a block. */
+function mbConvNode(x: Node): Node {
+  const channels = x.shape[3];
+  const op: MBConvOp = {
+    type: 'mbconv',
+    hidden: 12,
+    outputs: channels,
+    groups: 4,
+    kernelHeight: 3,
+    kernelWidth: 5,
+    stride: 1,
+    padding: samePadding(3, 5),
+    expand: { bias: true, activation: 'silu' },
+    spatial: { bias: false, activation: 'relu6' },
+    squeeze: { channels: 2, activation: 'relu' },
+    epilogue,
+  };
+  const shapes = {
+    expand: [12, channels, 1, 1],
+    expand_bias: [12],
+    spatial: [12, 3, 3, 5],
+    squeeze: [2, 12, 1, 1],
+    squeeze_bias: [2],
+    excite: [12, 2, 1, 1],
+    excite_bias: [12],
+    project: [channels, 12, 1, 1],
+    bias: [channels],
+    scale: [channels],
+  };
+  const parameters = Object.fromEntries(
+    Object.entries(shapes).map(([name, shape]) => [name, { key: `m.${name}`, shape, buffer: false }]),
+  );
+  return makeNode('m', op, [x, x], parameters);
 }
 
 const activations: readonly Activation[] = ['relu', 'relu6', 'gelu', 'silu', 'sigmoid', 'tanh'];
@@ -193,6 +228,7 @@ export const graphCases: Readonly<Record<string, Build>> = {
   'fused block of 1×1 convolutions': (_, x) => ffnNode(x, { hiddenBias: false }, [1, 1]),
   'fused block on a vector': (b, x) => ffnNode(b.globalPool(x), {}),
   'fused ConvFirst block': (_, x) => convFirstNode(x),
+  'fused MBConv block': (_, x) => mbConvNode(x),
   'the input itself': (_, x) => x,
 };
 

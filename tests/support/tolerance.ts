@@ -6,6 +6,7 @@ import type {
   Epilogue,
   FfnProblem,
   LayerNormProblem,
+  MBConvProblem,
   Problem,
 } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
@@ -63,6 +64,11 @@ export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): 
       const hidden = problem.activation === 'none' ? 0 : ACTIVATION_ERROR * Math.max(1, size);
       return STEEPEST ** 3 * (rounding * size + 2 * hidden + 2 * ACTIVATION_ERROR * Math.max(1, size));
     }
+    case 'mbconv': {
+      const size = magnitude(problem, inputs, weights);
+      const gate = problem.squeeze ? gateError(problem, rounding, inputs, weights) : 0;
+      return STEEPEST ** 3 * ((rounding + gate) * size + 3 * ACTIVATION_ERROR * Math.max(1, size));
+    }
     case 'pool':
       if (problem.kind === 'max') return 0;
       return rounding * magnitude(problem, inputs, weights);
@@ -111,9 +117,46 @@ function linear(problem: Problem): Problem {
   if (problem.op === 'elementwise') return { ...problem, steps: problem.steps.flatMap(linearStep) };
   if (!('epilogue' in problem)) return problem;
   const epilogue: Epilogue = { ...problem.epilogue, activation: 'none', finalActivation: 'none' };
+  if (problem.op === 'mbconv') return linearBlock(problem, epilogue);
   return problem.op === 'ffn' || problem.op === 'convfirst' || problem.op === 'convfirst-chain'
     ? { ...problem, activation: 'none', epilogue }
     : { ...problem, epilogue };
+}
+
+/** An MBConv block without activations, nor its gate, which is at most 1. */
+function linearBlock({ squeeze: _, ...problem }: MBConvProblem, epilogue: Epilogue): MBConvProblem {
+  const spatial = { ...problem.spatial, activation: 'none' } as const;
+  return {
+    ...problem,
+    ...(problem.expand && { expand: { ...problem.expand, activation: 'none' } }),
+    spatial,
+    epilogue,
+  };
+}
+
+/** What a block's gate may be off by: the logistic function passes on a quarter of its argument's error. */
+function gateError(problem: MBConvProblem, rounding: number, inputs: Tensors, weights: Tensors): number {
+  const { hidden } = problem;
+  const identity = new Float32Array(hidden * hidden).map((_, i) => (i % (hidden + 1) === 0 ? 1 : 0));
+  const map = { ...problem, outputs: hidden, outputPitch: hidden, epilogue: NO_EPILOGUE };
+  const means = magnitude(map, inputs, { ...weights, project: identity });
+  const squeezed = rowSums(weights.squeeze, hidden, means) + largest(weights.squeeze_bias);
+  const excited =
+    rowSums(weights.excite, problem.squeeze?.channels ?? 1, squeezed) + largest(weights.excite_bias);
+  return (rounding * excited + ACTIVATION_ERROR * Math.max(1, excited)) / 4 + ACTIVATION_ERROR;
+}
+
+/** The largest of a matrix's sums of absolute values along rows of so many columns, times `factor`. */
+function rowSums(matrix: Tensors[string] | undefined, columns: number, factor: number): number {
+  let most = 0;
+  for (let row = 0; row * columns < (matrix?.length ?? 0); row++) {
+    const values = matrix?.subarray(row * columns, (row + 1) * columns) ?? [];
+    most = Math.max(
+      most,
+      [...values].reduce((sum, value) => sum + Math.abs(value), 0),
+    );
+  }
+  return most * factor;
 }
 
 function linearStep(step: ElementwiseStep): ElementwiseStep[] {

@@ -3,17 +3,14 @@ import type { Node, Parameter, Shape } from '../../graph/graph.ts';
 import type {
   BatchNormOp,
   BlurPoolOp,
-  ConvFirstOp,
   ConvOp,
   ElementwiseOp,
-  FfnOp,
   LayerNormOp,
   LinearOp,
   Op,
   PoolOp,
   ResizeOp,
 } from '../../graph/op.ts';
-import { layersOfBlock } from '../../graph/passes/fuse-blocks.ts';
 import type { Activation, Epilogue, Padding } from '../../kernels/problem.ts';
 import type { Layout, OnnxEmitter, Value } from './emitter.ts';
 import type { OnnxAttribute } from './model.ts';
@@ -49,15 +46,15 @@ class NodeTranslation {
     switch (op.type) {
       case 'input':
         throw invalidArgument('The input of a graph is not computed.');
+      case 'ffn':
+      case 'convfirst':
+      case 'convfirst-chain':
+      case 'mbconv':
+        throw invalidArgument(`ONNX has no operator for the fused block ${this.#node.name}: split it first.`);
       case 'conv':
         return this.#conv(op);
       case 'linear':
         return this.#linear(op);
-      case 'ffn':
-      case 'convfirst':
-        return this.#block(op);
-      case 'convfirst-chain':
-        throw invalidArgument(`ONNX has no operator for the fused blocks ${this.#node.name}: split them first.`);
       case 'batch-norm':
         return this.#batchNorm(op);
       case 'layer-norm':
@@ -117,18 +114,6 @@ class NodeTranslation {
     const product = emitter.emit('MatMul', [this.#input(0, 'nhwc'), emitter.transposed(weight)]);
     const y = bias.reduce((sum, term) => this.#add(sum, term), product);
     return this.#epilogue(epilogue, 'nhwc', y);
-  }
-
-  /** Its layers, one by one: fused blocks are for devices. */
-  #block(op: FfnOp | ConvFirstOp): Value {
-    const [x, ...others] = this.#inputs;
-    if (x === undefined) throw invalidArgument(`${this.#node.name} needs an input.`);
-    const layers = layersOfBlock({ ...this.#node, op });
-    return layers.reduce(
-      (value, layer) =>
-        translateNode(this.#emitter, layer, [value, ...others.slice(0, layer.inputs.length - 1)]),
-      x,
-    );
   }
 
   /** finalActivation(scale · activation(y) + residual), the bias being in y already. */

@@ -1,6 +1,7 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { nodesOf } from '../../graph/graph.ts';
 import type { Graph, Node, Shape } from '../../graph/graph.ts';
+import { splitBlocks } from '../../graph/passes/fuse-blocks.ts';
 import { OnnxEmitter } from './emitter.ts';
 import type { InitialValues, Layout, LinearForm, Value } from './emitter.ts';
 import type { OnnxModel, OnnxNode, OnnxValue } from './model.ts';
@@ -27,11 +28,13 @@ export interface TranslateOptions {
  * A graph as an ONNX model, without its parameters' values. Its input is `input` [N, C, H, W]; maps are [N, C, H, W]
  * as well, and what is computed from a global pool alone is [N, C].
  */
-export function translateGraph(graph: Graph, options: TranslateOptions = {}): OnnxModel<InitialValues> {
+export function translateGraph(given: Graph, options: TranslateOptions = {}): OnnxModel<InitialValues> {
   const { opset = 17, linear = 'matmul', dynamicBatch = true } = options;
   if (!Number.isInteger(opset) || opset < OPSETS.first || opset > OPSETS.last) {
     throw invalidArgument(`The opset must be from ${OPSETS.first} to ${OPSETS.last}, got ${opset}.`);
   }
+  // Fused blocks are for devices.
+  const graph = splitBlocks(given);
   const emitter = new OnnxEmitter(opset, linear, [INPUT, ...graph.outputs.keys()]);
   const values = new Map<Node, Value>();
   const valueOf = (node: Node): Value => {

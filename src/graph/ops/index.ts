@@ -23,6 +23,7 @@ import { layerNormDefinition, layerNormGradientDefinition, layerNormSumsDefiniti
 import { layerScaleDefinition } from './layer-scale.ts';
 import { pixelBroadcastDefinition, pixelSumDefinition } from './pixel-sum.ts';
 import { linearDefinition, pointwiseWeightGradientDefinition } from './pointwise.ts';
+import { mbConvDefinition } from './mbconv.ts';
 import { poolDefinition, poolGradientDefinition } from './pool.ts';
 import { resizeDefinition, resizeGradientDefinition } from './resize.ts';
 import { sampleScaleDefinition } from './sample-scale.ts';
@@ -40,6 +41,7 @@ const definitions: Definitions = {
   ffn: ffnDefinition,
   convfirst: convFirstDefinition,
   'convfirst-chain': convFirstChainDefinition,
+  mbconv: mbConvDefinition,
   'batch-norm': batchNormDefinition,
   'layer-norm': layerNormDefinition,
   elementwise: elementwiseDefinition,

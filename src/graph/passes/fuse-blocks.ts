@@ -8,6 +8,7 @@ import type { ConvFirstOp, ConvOp, FfnOp, LayerNormOp, LinearOp } from '../op.ts
 import { splitChain } from './chain-blocks.ts';
 import { firstInput, isAffine, isLayer, ownInput, parameterOf } from './patterns.ts';
 import type { Layer, NodeOf, Users } from './patterns.ts';
+import { splitMBConv } from './split-mbconv.ts';
 
 export interface FuseBlocksOptions {
   /**
@@ -189,6 +190,7 @@ export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[
 export function splitBlocks(graph: Graph): Graph {
   return rewriteGraph(graph, (node) => {
     const { op } = node;
+    if (op.type === 'mbconv') return splitMBConv({ ...node, op });
     if (op.type === 'convfirst-chain') return splitChain({ ...node, op }, lastLayer);
     return op.type === 'ffn' || op.type === 'convfirst' ? lastLayer({ ...node, op }) : node;
   });

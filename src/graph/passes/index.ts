@@ -7,6 +7,7 @@ import { fuseBlocks, fuseConvFirst } from './fuse-blocks.ts';
 import type { FuseBlocksOptions } from './fuse-blocks.ts';
 import { fuseElementwise } from './fuse-elementwise.ts';
 import { fuseEpilogues } from './fuse-epilogues.ts';
+import { fuseMBConv } from './fuse-mbconv.ts';
 import { reparameterize } from './reparameterize.ts';
 import type { ReparameterizeOptions } from './reparameterize.ts';
 
@@ -32,5 +33,7 @@ export function optimize(graph: Graph, { deploy = true, ...options }: OptimizeOp
   const { worthFusing, pitch } = options;
   if (!worthFusing) return layerwise;
   const fusing = { worthFusing, ...(pitch && { pitch }) };
-  return fuseBlocks(chainBlocks(fuseConvFirst(layerwise, fusing), fusing), fusing);
+  // First, since a grouped convolution with the layer behind it could be part of other blocks too.
+  const convFirst = chainBlocks(fuseConvFirst(layerwise, fusing), fusing);
+  return fuseBlocks(fuseMBConv(convFirst, fusing), fusing);
 }

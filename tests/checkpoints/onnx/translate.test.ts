@@ -146,6 +146,7 @@ test('every op is exported in some case', () => {
     'layer-norm',
     'layer-scale',
     'linear',
+    'mbconv',
     'pool',
     'resize',
     'softmax',
