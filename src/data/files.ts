@@ -61,6 +61,6 @@ export function cannotRead(file: string, error: unknown): WidefieldError {
 }
 
 /** The same bytes, without what Node's class adds. */
-function asBytes(buffer: Buffer): Uint8Array {
+export function asBytes(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }

@@ -1,13 +1,13 @@
-import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import type { AsyncBuffer, FileMetaData } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
-
 import type { ByteSource } from '../checkpoints/byte-source.ts';
 import { openFileSource } from '../checkpoints/file-source.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 import type { Dataset, SampleGroup } from './dataset.ts';
 import { checkLabels, numberedClasses } from './idx.ts';
 import { MIXED_GROUPS } from './order.ts';
+import { readChunk } from './parquet/column.ts';
+import type { Value } from './parquet/encodings.ts';
+import { readMetadata } from './parquet/metadata.ts';
+import type { ParquetMetadata, RowGroupMetadata } from './parquet/metadata.ts';
 
 /** Row groups in memory: those that an order mixes, and the first of the next ones. */
 const GROUPS_KEPT = MIXED_GROUPS + 2;
@@ -29,16 +29,22 @@ export interface ParquetOptions {
 /** A file of the set, open. */
 interface Part {
   readonly source: ByteSource;
-  readonly file: AsyncBuffer;
-  readonly metadata: FileMetaData;
+  readonly metadata: ParquetMetadata;
   readonly columns: ParquetColumns;
 }
 
 /** A row group, and where its samples are in the set. */
 interface RowGroup extends SampleGroup {
   readonly part: Part;
+  readonly metadata: RowGroupMetadata;
   /** Its first row in the file. */
   readonly row: number;
+}
+
+/** An image as it is stored. */
+interface StoredImage {
+  readonly bytes: Value | undefined;
+  readonly path: Value | undefined;
 }
 
 /**
@@ -56,11 +62,13 @@ export async function openParquet(files: readonly string[], options: ParquetOpti
   try {
     for (const file of files) parts.push(await openPart(file));
     const groups = rowGroups(parts);
-    const labels = (await Promise.all(parts.map(readLabels))).flat();
+    const labels: number[] = [];
+    for (const group of groups) for (const label of await readLabels(group)) labels.push(label);
     const name = options.name ?? files[0] ?? 'the set';
     const classes = options.classes ?? parts[0]?.columns.classes ?? numberedClasses(labels);
     checkLabels(name, labels, classes.length);
-    return { name, classes, length: labels.length, groups, ...createReader(groups, labels), close };
+    const places = groups.map(({ start, length }) => ({ start, length }));
+    return { name, classes, length: labels.length, groups: places, ...createReader(groups, labels), close };
   } catch (error) {
     await close();
     throw error;
@@ -71,10 +79,9 @@ function createReader(
   groups: readonly RowGroup[],
   labels: readonly number[],
 ): Pick<Dataset, 'labelOf' | 'read'> {
-  const kept = new Map<RowGroup, Promise<readonly unknown[]>>();
-  const imagesOf = (group: RowGroup): Promise<readonly unknown[]> => {
-    const images =
-      kept.get(group) ?? readColumn(group.part, group.part.columns.image, group.row, group.length);
+  const kept = new Map<RowGroup, Promise<readonly StoredImage[]>>();
+  const imagesOf = (group: RowGroup): Promise<readonly StoredImage[]> => {
+    const images = kept.get(group) ?? readImages(group);
     // Used last, so the last one to go.
     kept.delete(group);
     kept.set(group, images);
@@ -88,13 +95,14 @@ function createReader(
     read: async (index) => {
       const group = findGroup(groups, index);
       const image = (await imagesOf(group))[index - group.start];
-      const file = group.part.source.name;
-      const row = group.row + index - group.start;
-      const path = readField(image, 'path');
-      const name = `${file}#${row}${typeof path === 'string' && path !== '' ? ` (${path.slice(0, 200)})` : ''}`;
-      const bytes = readField(image, 'bytes');
-      if (!(bytes instanceof Uint8Array))
+      const path =
+        image?.path instanceof Uint8Array ? new TextDecoder().decode(image.path.subarray(0, 200)) : '';
+      const row = `${group.part.source.name}#${group.row + index - group.start}`;
+      const name = path === '' ? row : `${row} (${path})`;
+      const bytes = image?.bytes;
+      if (!(bytes instanceof Uint8Array)) {
         throw invalidArgument(`${name} has no image bytes: export it with them.`);
+      }
       return { name, label: labelOf(index), image: { bytes } };
     },
   };
@@ -103,15 +111,8 @@ function createReader(
 async function openPart(file: string): Promise<Part> {
   const source = await openFileSource(file);
   try {
-    const buffer: AsyncBuffer = {
-      byteLength: source.size,
-      slice: async (start, end = source.size) => {
-        const bytes = await source.read(start, end - start);
-        return bytes.buffer as ArrayBuffer;
-      },
-    };
-    const metadata = await attempt(file, () => parquetMetadataAsync(buffer, { geoparquet: false }));
-    return { source, file: buffer, metadata, columns: findColumns(file, metadata) };
+    const metadata = await attempt(file, () => readMetadata(source));
+    return { source, metadata, columns: findColumns(file, metadata) };
   } catch (error) {
     await source.close();
     throw error;
@@ -119,11 +120,11 @@ async function openPart(file: string): Promise<Part> {
 }
 
 /** The columns by Hugging Face's metadata, or else by their usual names. */
-function findColumns(file: string, metadata: FileMetaData): ParquetColumns {
+function findColumns(file: string, metadata: ParquetMetadata): ParquetColumns {
   const features = readFeatures(metadata);
   const ofType = (type: string): string | undefined =>
     [...features].find(([, feature]) => readField(feature, '_type') === type)?.[0];
-  const names = topLevelColumns(metadata);
+  const names = metadata.columns;
   const named = (candidates: readonly string[]): string | undefined =>
     candidates.find((name) => names.includes(name));
   const image = ofType('Image') ?? named(['image', 'img', 'jpg']);
@@ -139,8 +140,8 @@ function findColumns(file: string, metadata: FileMetaData): ParquetColumns {
 }
 
 /** What `datasets` wrote about the columns. */
-function readFeatures(metadata: FileMetaData): ReadonlyMap<string, unknown> {
-  const text = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
+function readFeatures({ keyValues }: ParquetMetadata): ReadonlyMap<string, unknown> {
+  const text = keyValues.get('huggingface');
   try {
     const features = readField(readField(JSON.parse(text ?? '{}'), 'info'), 'features');
     return new Map(typeof features === 'object' && features !== null ? Object.entries(features) : []);
@@ -149,36 +150,19 @@ function readFeatures(metadata: FileMetaData): ReadonlyMap<string, unknown> {
   }
 }
 
-/** The names in the schema, a tree in depth-first order, at the level below its root. */
-function topLevelColumns({ schema }: FileMetaData): string[] {
-  const names: string[] = [];
-  const open: number[] = []; // children that are still to come, of each ancestor
-  for (const element of schema) {
-    if (open.length === 1) names.push(element.name);
-    if (open.length > 0) open[open.length - 1] = (open.at(-1) ?? 0) - 1;
-    if (element.num_children) open.push(element.num_children);
-    while (open.length > 1 && open.at(-1) === 0) open.pop();
-  }
-  return names;
-}
-
 function rowGroups(parts: readonly Part[]): RowGroup[] {
   const groups: RowGroup[] = [];
   let start = 0;
   for (const part of parts) {
     let row = 0;
-    for (const group of part.metadata.row_groups) {
-      const length = Number(group.num_rows);
-      const bytes = Number(group.total_byte_size);
-      if (!(Number.isSafeInteger(length) && length >= 0)) {
-        throw invalidArgument(`${part.source.name} has a row group of ${length} rows: get an intact copy.`);
-      }
+    for (const metadata of part.metadata.rowGroups) {
+      const { rows: length, bytes } = metadata;
       if (bytes > MAX_GROUP_BYTES) {
         throw invalidArgument(
           `${part.source.name} has a row group of ${bytes} bytes: write it with smaller ones, of some hundred images.`,
         );
       }
-      if (length > 0) groups.push({ start, length, part, row });
+      if (length > 0) groups.push({ start, length, part, metadata, row });
       start += length;
       row += length;
     }
@@ -200,44 +184,50 @@ function findGroup(groups: readonly RowGroup[], index: number): RowGroup {
   return group;
 }
 
-async function readLabels(part: Part): Promise<number[]> {
-  const rows = Number(part.metadata.num_rows);
-  const labels = await readColumn(part, part.columns.label, 0, rows);
-  const counted = part.metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
-  if (labels.length !== counted) {
-    throw invalidArgument(
-      `${part.source.name} has ${labels.length} labels for ${counted} rows: get an intact copy.`,
-    );
-  }
-  return labels.map((label, row) => {
-    if (typeof label === 'number' || typeof label === 'bigint') return Number(label);
-    throw invalidArgument(`Row ${row} of ${part.source.name} has no label: labels are whole numbers.`);
+async function readLabels(group: RowGroup): Promise<number[]> {
+  const { part, row } = group;
+  const labels = await readColumn(group, part.columns.label);
+  return labels.map((label, i) => {
+    if (typeof label === 'number') return label;
+    throw invalidArgument(`Row ${row + i} of ${part.source.name} has no label: labels are whole numbers.`);
   });
 }
 
-async function readColumn(part: Part, column: string, row: number, rows: number): Promise<unknown[]> {
-  const { file, metadata, source } = part;
-  const range = { rowStart: row, rowEnd: row + rows };
-  const objects = await attempt(source.name, () =>
-    parquetReadObjects({ file, metadata, columns: [column], ...range, compressors, utf8: false }),
-  );
-  return objects.map((object) => object[column] as unknown);
+/** A struct of bytes and path, or bytes alone. */
+async function readImages(group: RowGroup): Promise<StoredImage[]> {
+  const { image } = group.part.columns;
+  const { leaves } = group.part.metadata;
+  const isStruct = leaves.some(({ path }) => path === `${image}.bytes`);
+  const bytes = await readColumn(group, isStruct ? `${image}.bytes` : image);
+  const hasPaths = leaves.some(({ path }) => path === `${image}.path`);
+  const paths = hasPaths ? await readColumn(group, `${image}.path`) : [];
+  return bytes.map((own, i) => ({ bytes: own, path: paths[i] }));
+}
+
+async function readColumn(group: RowGroup, path: string): Promise<(Value | undefined)[]> {
+  const { part, metadata } = group;
+  const leaf = part.metadata.leaves.find((candidate) => candidate.path === path);
+  const chunk = metadata.chunks.find((candidate) => candidate.path === path);
+  return attempt(part.source.name, () => {
+    if (leaf === undefined || chunk === undefined) throw invalidArgument(`it lacks the column ${path}`);
+    return readChunk(part.source, chunk, leaf, group.length);
+  });
 }
 
 function readField(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
 }
 
-/** Runs the reader and turns its complaint into one sentence. */
+/** Runs a reader, and names the file if it complains. */
 async function attempt<T>(name: string, run: () => Promise<T>): Promise<T> {
   try {
     return await run();
   } catch (error) {
-    if (error instanceof WidefieldError) throw error;
+    if (error instanceof WidefieldError && error.code !== 'invalid-argument') throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new WidefieldError(
       'invalid-argument',
-      `${name} cannot be read as Parquet (${reason.split('\n')[0]}): get an intact copy.`,
+      `${name} cannot be read as Parquet (${reason.split('\n')[0]?.replace(/\.$/, '')}): get an intact copy.`,
       { cause: error },
     );
   }

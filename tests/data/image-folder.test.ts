@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
+import type { Sharp } from 'sharp';
 import { expect, test } from 'vitest';
 
 import { countClasses } from '../../src/data/dataset.ts';
@@ -81,7 +82,7 @@ test('images of all modes become RGB', async () => {
     Uint8Array.from({ length: 64 * 3 }, () => 128),
     { raw: { width: 8, height: 8, channels: 3 } },
   );
-  const decode = async (image: sharp.Sharp) =>
+  const decode = async (image: Sharp) =>
     decodeSample({ name: 'x', label: 0, image: { bytes: await image.toBuffer() } });
   expect((await decode(rgba.png())).data).toEqual(Uint8Array.of(10, 20, 30, 40, 50, 60));
   expect((await decode(grey.toColourspace('b-w').png())).data).toEqual(Uint8Array.of(7, 7, 7, 9, 9, 9));

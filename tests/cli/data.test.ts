@@ -1,0 +1,83 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import sharp from 'sharp';
+import { expect, test } from 'vitest';
+
+import { widefield } from '../support/command-line.ts';
+import { encodedImage, idxFile, temporaryFolder } from '../support/dataset-files.ts';
+
+const folder = await temporaryFolder();
+const photos = path.join(folder, 'photos');
+for (const name of ['train/cat', 'train/dog', 'val/dog']) {
+  await mkdir(path.join(photos, name), { recursive: true });
+  for (const i of [1, 2]) {
+    await writeFile(path.join(photos, name, `${i}.jpg`), await encodedImage('jpeg', i, 40 * i, 30));
+  }
+}
+await writeFile(path.join(photos, 'train/cat/broken.png'), 'no image');
+await writeFile(path.join(photos, 'train/cat/list.csv'), '');
+
+test('data tells splits, classes, sizes, damaged and stray files', async () => {
+  const { code, out } = await widefield('data', photos, '--json');
+  expect(code).toBe(1); // something is damaged
+  const report = JSON.parse(out) as Record<string, unknown>;
+  expect(report).toEqual({
+    path: photos,
+    kind: 'image-folder',
+    splits: [
+      {
+        split: 'train',
+        samples: 5,
+        classes: [
+          { name: 'cat', samples: 3 },
+          { name: 'dog', samples: 2 },
+        ],
+        sizes: { decoded: 5, width: [40, 80], height: [30, 30] },
+        corrupt: [expect.stringMatching(/broken\.png is not an image that Widefield reads/)],
+        strays: [{ name: path.join('cat', 'list.csv'), reason: 'it is no image, by its name' }],
+      },
+      {
+        split: 'val',
+        samples: 2,
+        classes: [
+          { name: 'cat', samples: 0 },
+          { name: 'dog', samples: 2 },
+        ],
+        sizes: { decoded: 2, width: [40, 80], height: [30, 30] },
+        corrupt: [],
+        strays: [],
+      },
+    ],
+  });
+});
+
+test('data draws what training sees', async () => {
+  const digits = path.join(folder, 'digits');
+  await mkdir(digits);
+  const pixels = Uint8Array.from({ length: 5 * 28 * 28 }, (_, i) => (i * 7) % 256);
+  await writeFile(path.join(digits, 'train-images-idx3-ubyte'), idxFile([5, 28, 28], pixels));
+  await writeFile(path.join(digits, 'train-labels-idx1-ubyte'), idxFile([5], Uint8Array.of(0, 1, 1, 0, 1)));
+  const sheet = path.join(folder, 'sheet.png');
+  const { code, out } = await widefield('data', digits, '--sheet', sheet, '--samples', '4', '--crop', 'none');
+  expect(code).toBe(0);
+  expect(out).toContain('train: 5 samples of 2 classes, 28 × 28 pixels (all decoded)');
+  expect(out).toMatch(/\n {4}0 {2}0 {12}2\n {4}1 {2}1 {12}3\n/);
+  const { data, info } = await sharp(await readFile(sheet))
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  expect(info).toMatchObject({ width: 62, height: 62, channels: 3 });
+  // Unchanged, the first image of the sheet is one of the five.
+  const drawn = Array.from(
+    { length: 28 * 28 },
+    (_, i) => data[((2 + Math.floor(i / 28)) * 62 + 2 + (i % 28)) * 3],
+  );
+  const stored = Array.from({ length: 5 }, (_, i) => pixels.subarray(i * 784, (i + 1) * 784).join());
+  expect(stored).toContain(drawn.join());
+});
+
+test('a folder without Fashion-MNIST, and no dataset at all', async () => {
+  const { code, err } = await widefield('data', path.join(folder, 'missing'));
+  expect(code).toBe(1);
+  expect(err).toMatch(/missing cannot be read: there is no such file or folder\.\n$/);
+});
