@@ -3,6 +3,7 @@ import type { Operand } from '../../codegen/builder.ts';
 import type { Buffer, Kernel, Value } from '../../codegen/ir.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
+import { DISPATCH_WIDTH } from '../gemm/shapes.ts';
 import type { ConvFirstProblem } from '../problem.ts';
 import type { PackedPlace } from './plan.ts';
 
@@ -151,8 +152,10 @@ export function spatialCycles(
   const tiles = (channels / lanes) * Math.ceil(outWidth / pixels);
   const steps = (channels / groups) * kernelHeight;
   const cycle = lanes > 8 ? 1 : 0.5;
-  const arithmetic = pixels * kernelWidth * cycle * (caps.fma ? 1 : 2);
+  const products = pixels * kernelWidth;
   // Neighbours share what they read, unless each has pixels of its own.
-  const loads = stride > 1 ? pixels * kernelWidth : pixels + 2 * kernelWidth;
-  return tiles * (steps * (Math.max(arithmetic, loads / 2) + 1) + TILE_CYCLES);
+  const loads = stride > 1 ? products : pixels + 2 * kernelWidth;
+  const instructions = products * (caps.fma ? 1 : 2) + loads;
+  const step = Math.max(products * cycle, loads / 2, instructions / DISPATCH_WIDTH) + 1;
+  return tiles * (steps * step + TILE_CYCLES);
 }

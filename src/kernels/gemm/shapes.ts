@@ -49,7 +49,7 @@ export function unrollFor(caps: DeviceCaps): number {
 }
 
 /** Instructions that a core takes up in a cycle. */
-const DISPATCH_WIDTH = 6;
+export const DISPATCH_WIDTH = 6;
 /** Latency of an addition, fused with a product or not, in cycles: with fewer accumulators the units wait. */
 const FMA_LATENCY = 4;
 const ADD_LATENCY = 3;
