@@ -10,6 +10,8 @@ export type ErrorCode =
   | 'out-of-memory'
   /** A device or one of its threads stopped working. */
   | 'device-lost'
+  /** Training came to numbers that are not finite. */
+  | 'diverged'
   /** A file could not be read or written. */
   | 'io'
   /** The caller's AbortSignal fired. */

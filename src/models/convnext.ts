@@ -1,6 +1,6 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
-import { defineModel, outputFeatures } from './model.ts';
+import { FEATURES, defineModel, outputFeatures } from './model.ts';
 import type { KeySet, ModelSettings, ModelVariant, Paper } from './model.ts';
 
 const paper: Paper = {
@@ -49,13 +49,15 @@ interface Body extends ModelSettings {
   readonly depths: readonly number[];
   readonly channels: readonly number[];
   readonly convMlp?: boolean;
+  /** Pixels of the input, each way, that the first convolution makes one; default 4. */
+  readonly stem?: number;
   /** What mixes pixels in a block: the depthwise convolution, or what replaces it. */
   readonly spatial: (x: Node, block: string, stage: number) => Node;
 }
 
 /** The network around the depthwise convolutions, which SLaK shares. */
 export function convnextBody(b: GraphBuilder, image: Node, body: Body): void {
-  const { depths, channels, keys, classes, convMlp = false, spatial } = body;
+  const { depths, channels, keys, classes, convMlp = false, stem = 4, spatial } = body;
   const key = (name: string): string => named(keys, name);
   const output = (name: string, node: Node): Node => b.output(key(name), node);
 
@@ -78,13 +80,13 @@ export function convnextBody(b: GraphBuilder, image: Node, body: Body): void {
     const patches = (size: number) => ({ outputs, kernel: size, stride: size, padding: 0, bias: true });
     x =
       i === 0
-        ? b.layerNorm(b.conv(x, first, patches(4)), second)
+        ? b.layerNorm(b.conv(x, first, patches(stem)), second)
         : b.conv(b.layerNorm(x, first), second, patches(2));
     output(`downsample_layers.${i}`, x);
     for (let j = 0; j < depth; j++) x = block(x, `stages.${i}.${j}`, i);
     return output(`stages.${i}`, x);
   });
-  outputFeatures(b, stages);
+  if (stages.length === FEATURES.length) outputFeatures(b, stages);
 
   x = output('norm', b.layerNorm(b.globalPool(x), key('norm')));
   b.output('logits', b.linear(x, key('head'), classes));

@@ -41,24 +41,28 @@ export interface SlakConfig {
   readonly smallKernel?: number;
   /** Default `parallel`. */
   readonly decomposition?: Decomposition;
+  /** Pixels of the input, each way, that the first convolution makes one; default 4. Small images want less. */
+  readonly stem?: number;
 }
 
 /**
  * SLaK: ConvNeXt's body with decomposed large kernels, under the names of https://github.com/VITA-Group/SLaK.
  * `deploy` merges the branches of `parallel` and `full` into one M×M convolution, `lkb_reparam`.
- * Feature maps are those of ConvNeXt.
+ * Feature maps are those of ConvNeXt, for networks of four stages.
  */
 export function slak(config: SlakConfig = {}): ModelVariant {
   const { name = 'slak', title = 'SLaK', resolution = 224, depths = [3, 3, 9, 3] } = config;
   const { channels = [96, 192, 384, 768], widthFactor = 1.3, smallKernel = 5 } = config;
-  const { decomposition = 'parallel' } = config;
+  const { decomposition = 'parallel', stem = 4 } = config;
   const kernels = config.kernels ?? (decomposition === 'dilated' ? [19, 17, 17, 5] : [51, 49, 47, 13]);
   checkOddKernels(name, [...kernels, smallKernel]);
-  const facts = { name, family: 'slak', title, paper, resolution, minimumResolution: 32, stride: 32 };
+  const stride = stem * 2 ** (depths.length - 1);
+  const facts = { name, family: 'slak', title, paper, resolution, minimumResolution: stride, stride };
   return defineModel({ ...facts, keySets: ['official'] }, (b, image, settings) => {
     convnextBody(b, image, {
       ...settings,
       depths,
+      stem,
       channels: channels.map((width) => Math.trunc(width * widthFactor)),
       spatial(x, block, stage) {
         const kernel = kernels[stage] ?? smallKernel;

@@ -11,6 +11,7 @@ import { recompute } from '../graph/passes/recompute.ts';
 import type { PlanOptions } from '../runtime/plan.ts';
 import { initialValues } from './initialise.ts';
 import type { InitialOptions } from './initialise.ts';
+import { findNonFinite } from './non-finite.ts';
 import type { Optimizer } from './optimizer.ts';
 import { BATCH_NORM_MOMENTUM, updateRunning } from './running-statistics.ts';
 import { createTrainingSession } from './training-session.ts';
@@ -64,6 +65,8 @@ export interface TrainingNetwork {
     random: RandomStream,
     options?: RunOptions,
   ): Promise<StepResult>;
+  /** Which layer or parameter first gave NaN or an infinity in the last step; undefined if none did. */
+  findNonFinite(): Promise<string | undefined>;
   /** Follows the running statistics with their averages. */
   averageBuffers(decay: number): void;
   /** The current weights, or their averages, by official key. */
@@ -92,7 +95,7 @@ export async function createTrainingNetwork(
     optimizer: options.optimizer.rule,
     groupOf: (parameter) => options.optimizer.groupOf(parameter),
   });
-  return new GraphTrainingNetwork(graph, form, session, options.averaged === true);
+  return new GraphTrainingNetwork(device, graph, form, session, options.averaged === true);
 }
 
 class GraphTrainingNetwork implements TrainingNetwork {
@@ -100,15 +103,20 @@ class GraphTrainingNetwork implements TrainingNetwork {
   readonly parameters: readonly Parameter[];
   readonly buffers = new Map<string, Float32Array>();
   readonly averagedBuffers = new Map<string, Float32Array>();
+  readonly #device: Device;
   readonly #form: TrainingGraph;
   readonly #seed: Float32Array;
 
+  #lastInputs: ReadonlyMap<string, Float32Array> = new Map();
+
   constructor(
+    device: Device,
     readonly graph: Graph,
     form: TrainingGraph,
     readonly session: TrainingSession,
     averaged: boolean,
   ) {
+    this.#device = device;
     this.#form = form;
     const logits = graph.outputs.get('logits');
     const [batch = 1] = graph.input.shape;
@@ -152,6 +160,7 @@ class GraphTrainingNetwork implements TrainingNetwork {
       ['seed.loss', this.#seed],
       ...keeps.map(({ input, rate, shape }) => [input, keepFactors(elements(shape), rate, random)] as const),
     ]);
+    this.#lastInputs = inputs;
     const outputs = await this.session.run(inputs, options);
     for (const { output, rows, runningMean, runningVariance } of statistics) {
       const batch = outputs.get(output);
@@ -167,6 +176,10 @@ class GraphTrainingNetwork implements TrainingNetwork {
     const losses = outputs.get('loss') ?? new Float32Array();
     const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length;
     return { loss, logits: outputs.get('logits') ?? new Float32Array() };
+  }
+
+  findNonFinite(): Promise<string | undefined> {
+    return findNonFinite(this.#device, this.#form.graph, this.weights('values'), this.#lastInputs);
   }
 
   averageBuffers(decay: number): void {

@@ -1,9 +1,11 @@
+import type { DeviceCaps } from '../core/caps.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } from '../devices/device.ts';
 import { elements, parametersOf } from '../graph/graph.ts';
 import type { Graph, Node, Parameter } from '../graph/graph.ts';
 import { HYPERPARAMETERS, HYPER_FLOATS, emitOptimizer, momentsOf } from '../kernels/optimizer.ts';
 import type { Hyperparameters, OptimizerRule } from '../kernels/optimizer.ts';
+import { candidates } from '../kernels/index.ts';
 import { copyPixels } from '../runtime/pixels.ts';
 import { planGraph } from '../runtime/plan.ts';
 import type { PlacedTensor, Plan, PlanOptions } from '../runtime/plan.ts';
@@ -51,6 +53,8 @@ export interface TrainingSession {
   profile(inputs: ReadonlyMap<string, Float32Array>): Promise<StepTime[]>;
   /** Adds `gradients` to `accumulated`. */
   accumulate(): Promise<void>;
+  /** Σ g² over `gradients`, or over `accumulated` after {@link accumulate}. */
+  squaredNorm(): Promise<number>;
   /**
    * Updates all parameters by `gradients`, or by `accumulated` after {@link accumulate}, which is then cleared.
    *
@@ -170,13 +174,22 @@ function addSteps(builder: ProgramBuilder, plan: Plan, { arena, outside, weightS
   }
 }
 
-interface Updates {
-  /** Group of steps that updates from `gradients`, and from `accumulated`. */
+/** Groups of steps that work from one sum of gradients. */
+interface GradientGroups {
   readonly update: number;
-  readonly updateAccumulated: number | undefined;
-  readonly accumulate: number | undefined;
-  readonly hyper: ReadonlyMap<string, Slot>;
+  readonly norm: number;
 }
+
+interface Updates {
+  readonly single: GradientGroups;
+  readonly summed: (GradientGroups & { readonly accumulate: number }) | undefined;
+  readonly hyper: ReadonlyMap<string, Slot>;
+  /** Where a norm's partial sums of squares end up: {@link NORM_SUMS} floats. */
+  readonly squares: Slot;
+}
+
+/** Sums of squares that the host adds up. */
+const NORM_SUMS = 16;
 
 function addUpdates(
   builder: ProgramBuilder,
@@ -201,24 +214,60 @@ function addUpdates(
         label: `optimizer ${name}`,
       };
     });
-  const gradients = states.get('gradients');
+  const squares = builder.allocate('weights', NORM_SUMS);
+  const norm = normKernels(builder, layout.floats, caps, squares);
+  const groupsOf = (state: State, from: Slot): GradientGroups => ({
+    update: builder.addGroup(calls(state)),
+    norm: builder.addGroup(norm(from)),
+  });
+  const gradients = slotOf(states, 'gradients');
+  const single = groupsOf('gradients', gradients);
   const accumulated = states.get('accumulated');
-  const update = builder.addGroup(calls('gradients'));
-  if (gradients === undefined || accumulated === undefined) {
-    return { update, updateAccumulated: undefined, accumulate: undefined, hyper };
-  }
+  if (accumulated === undefined) return { single, summed: undefined, hyper, squares };
   const slots = new Map([
     ['x', gradients],
     ['y', accumulated],
   ]);
-  return {
-    update,
-    updateAccumulated: builder.addGroup(calls('accumulated')),
-    accumulate: builder.addGroup([
-      { kernel: emitAccumulate(layout.floats, caps), slots, label: 'accumulate' },
-    ]),
-    hyper,
+  const kernel = emitAccumulate(layout.floats, caps);
+  const accumulate = builder.addGroup([{ kernel, slots, label: 'accumulate' }]);
+  return { single, summed: { ...groupsOf('accumulated', accumulated), accumulate }, hyper, squares };
+}
+
+/** The kernels that sum the squares of `floats` gradients. */
+function normKernels(
+  builder: ProgramBuilder,
+  floats: number,
+  caps: DeviceCaps,
+  squares: Slot,
+): (from: Slot) => Parameters<ProgramBuilder['addGroup']>[0] {
+  const [candidate] = candidates(
+    {
+      op: 'pixel-sum',
+      batch: 1,
+      pixels: Math.max(floats, NORM_SUMS) / NORM_SUMS,
+      channels: NORM_SUMS,
+      pitch: NORM_SUMS,
+      product: true,
+    },
+    caps,
+  );
+  const { main, tempFloats } = candidate?.emit() ?? { main: [], tempFloats: 0 };
+  const temp = builder.allocate('weights', tempFloats);
+  return (from) => {
+    const slots = new Map([
+      ['x', from],
+      ['x1', from],
+      ['y', squares],
+      ['temp', temp],
+    ]);
+    return main.map((kernel) => ({ kernel, slots, label: 'norm of gradients' }));
   };
+}
+
+function slotOf(states: ReadonlyMap<State, Slot>, name: State): Slot {
+  const slot = states.get(name);
+  if (slot === undefined) throw invalidArgument(`This training session keeps no ${name}.`);
+  return slot;
 }
 
 interface Details extends Updates {
@@ -282,23 +331,34 @@ class GraphTrainingSession implements TrainingSession {
   }
 
   async accumulate(): Promise<void> {
-    const { accumulate } = this.#details;
-    if (accumulate === undefined)
-      throw invalidArgument('This training session does not accumulate gradients.');
-    await this.#executable.prepare(accumulate);
+    const { summed } = this.#details;
+    if (summed === undefined) throw invalidArgument('This training session does not accumulate gradients.');
+    await this.#executable.prepare(summed.accumulate);
     this.#hasAccumulated = true;
   }
 
+  async squaredNorm(): Promise<number> {
+    const { squares } = this.#details;
+    await this.#executable.prepare(this.#groups().norm);
+    const sums = this.#executable.view('weights').subarray(squares.offset, squares.offset + NORM_SUMS);
+    return sums.reduce((a, b) => a + b, 0);
+  }
+
   async update(hyper: (group: string) => Hyperparameters): Promise<void> {
-    const { hyper: slots, update, updateAccumulated } = this.#details;
     const memory = this.#executable.view('weights');
-    for (const [group, { offset }] of slots) {
+    for (const [group, { offset }] of this.#details.hyper) {
       const values = hyper(group);
       HYPERPARAMETERS.forEach((name, i) => (memory[offset + i] = values[name]));
     }
-    await this.#executable.prepare(this.#hasAccumulated ? (updateAccumulated ?? update) : update);
+    await this.#executable.prepare(this.#groups().update);
     if (this.#hasAccumulated) this.state('accumulated')?.fill(0);
     this.#hasAccumulated = false;
+  }
+
+  /** Of the gradients that the next update takes. */
+  #groups(): GradientGroups {
+    const { single, summed } = this.#details;
+    return this.#hasAccumulated ? (summed ?? single) : single;
   }
 
   async dispose(): Promise<void> {
