@@ -31,3 +31,6 @@ export type { CropOptions, TransformOptions } from './data/transform-options.ts'
 export { openWebDataset } from './data/webdataset.ts';
 export { openDataWorkers } from './data/workers.ts';
 export type { DataWorkers } from './data/workers.ts';
+export { importOnnx } from './checkpoints/onnx/import.ts';
+export type { ImportOnnxOptions, ImportedOnnx } from './checkpoints/onnx/import.ts';
+export { openOnnx } from './checkpoints/onnx/import-file.ts';

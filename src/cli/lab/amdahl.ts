@@ -4,12 +4,13 @@ import { amdahl, amdahlByKind } from '../../lab/amdahl.ts';
 import type { AmdahlStep } from '../../lab/amdahl.ts';
 import { waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
-import { parseCount, parseModel } from '../options.ts';
+import { parseCount } from '../options.ts';
 import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
   modelKernels,
   networkOf,
+  parseNetwork,
   settingOf,
   titleOf,
   withKernelOptions,
@@ -26,7 +27,7 @@ interface AmdahlOptions extends KernelOptions {
 export function amdahlCommand(context: CommandContext): Command {
   const command = new Command('amdahl')
     .description('what the network gains if a memory-bound kernel, or all of a kind, ran at the peak rate')
-    .argument('<model>', 'the network, such as efficientnet-b5', parseModel)
+    .argument('<model>', 'the network, such as efficientnet-b5, or an .onnx file', parseNetwork)
     .option('--top <count>', 'kernels to list', (text) => parseCount(text), 20);
   return withKernelOptions(command)
     .addHelpText('after', '\nExample:\n  widefield lab amdahl efficientnet-b5 --device a5000')

@@ -2,6 +2,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
 import { WidefieldError } from '../../core/errors.ts';
+import type { Graph } from '../../graph/graph.ts';
 import { kernelCosts } from '../../lab/costs.ts';
 import type { KernelCost } from '../../lab/costs.ts';
 import { loadThisDevice, readDeviceFile } from '../../lab/device-store.ts';
@@ -12,7 +13,7 @@ import type { SqueezeExcite } from '../../lab/gates.ts';
 import { THIS_DEVICE } from '../../lab/measure-device.ts';
 import { findModel } from '../../models/zoo.ts';
 import { resolutionOption } from '../model-options.ts';
-import { parseBatch } from '../options.ts';
+import { parseBatch, parseModel } from '../options.ts';
 import type { Resolution } from '../options.ts';
 import { withOutputOptions } from './present.ts';
 import type { OutputOptions } from './present.ts';
@@ -97,12 +98,38 @@ export async function modelKernels(
 ): Promise<ModelKernels[]> {
   const device = await resolveDevice(options.device);
   const { batch, squeezeExcite, fused = false, dtype = defaultDtype(device) } = options;
-  return models.map((model) => {
+  const results: ModelKernels[] = [];
+  for (const model of models) {
+    const { resolution, graph } = await buildNetwork(model, options);
+    const kernels = kernelCosts(graph, { dtype, fused, squeezeExcite });
+    results.push({ model, resolution, batch, dtype, fused, device, kernels });
+  }
+  return results;
+}
+
+/** A network of the zoo, or that of an ONNX file. */
+async function buildNetwork(
+  model: string,
+  { batch, resolution }: KernelOptions,
+): Promise<{ resolution: Resolution; graph: Graph }> {
+  if (!isOnnxFile(model)) {
     const variant = findModel(model);
-    const { resolution = variant.resolution } = options;
-    const kernels = kernelCosts(variant.build({ batch, resolution }), { dtype, fused, squeezeExcite });
-    return { model, resolution, batch, dtype, fused, device, kernels };
-  });
+    const pixels = resolution ?? variant.resolution;
+    return { resolution: pixels, graph: variant.build({ batch, resolution: pixels }) };
+  }
+  const { openOnnx } = await import('../../checkpoints/onnx/import-file.ts');
+  const { graph } = await openOnnx(model, { batch, ...(resolution !== undefined && { resolution }) });
+  const [, height, width] = graph.input.shape;
+  return { resolution: [height, width], graph };
+}
+
+/** A name of the zoo, or the path of an ONNX file. */
+export function parseNetwork(text: string): string {
+  return isOnnxFile(text) ? text : parseModel(text);
+}
+
+function isOnnxFile(text: string): boolean {
+  return text.toLowerCase().endsWith('.onnx');
 }
 
 /** One result as an object, several as a list. */

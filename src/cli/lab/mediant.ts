@@ -4,13 +4,13 @@ import { efficiencyAt, mediantCurve } from '../../lab/mediant.ts';
 import type { EfficiencyAtRatio } from '../../lab/mediant.ts';
 import { opByteRatio } from '../../lab/devices.ts';
 import type { CommandContext } from '../context.ts';
-import { parseModel } from '../options.ts';
 import { formatNumber, right } from '../table.ts';
 import {
   formatPercent,
   modelKernels,
   networkOf,
   oneOrList,
+  parseNetwork,
   parsePositive,
   settingOf,
   titleOf,
@@ -31,8 +31,8 @@ export function mediantCommand(context: CommandContext): Command {
     .description('highest efficiency against op:byte ratios: one roofline for all, and one for each kernel')
     .argument(
       '<models...>',
-      'networks such as resnet-101',
-      (text: string, previous: readonly string[] = []) => [...previous, parseModel(text)],
+      'networks such as resnet-101, or .onnx files',
+      (text: string, previous: readonly string[] = []) => [...previous, parseNetwork(text)],
     )
     .option('--to <ratio>', 'the largest op:byte ratio', parsePositive, 600)
     .option('--step <ratio>', 'from one ratio to the next', parsePositive, 10);

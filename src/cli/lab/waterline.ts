@@ -9,7 +9,6 @@ import { measureModel } from '../../lab/measure-model.ts';
 import { createModel } from '../../runtime/model.ts';
 import { openDevice } from '../../runtime/open.ts';
 import type { CommandContext } from '../context.ts';
-import { parseModel } from '../options.ts';
 import { openProgress } from '../progress.ts';
 import { formatNumber, right } from '../table.ts';
 import {
@@ -17,6 +16,7 @@ import {
   modelKernels,
   networkOf,
   oneOrList,
+  parseNetwork,
   settingOf,
   titleOf,
   withKernelOptions,
@@ -39,8 +39,8 @@ export function waterlineCommand(context: CommandContext): Command {
     )
     .argument(
       '<models...>',
-      'networks such as resnet-101',
-      (text: string, previous: readonly string[] = []) => [...previous, parseModel(text)],
+      'networks such as resnet-101, or .onnx files',
+      (text: string, previous: readonly string[] = []) => [...previous, parseNetwork(text)],
     );
   return withKernelOptions(command)
     .addOption(

@@ -1,0 +1,173 @@
+import { elements } from '../../graph/graph.ts';
+import type { Node } from '../../graph/graph.ts';
+
+/** An axis of a map [N, H, W, C]. */
+export type Axis = 'n' | 'h' | 'w' | 'c';
+
+const AXES: readonly Axis[] = ['n', 'h', 'w', 'c'];
+
+/** Axes that one dimension of an ONNX tensor holds, the slowest first; those of one element are left out. */
+export type Dimension = readonly Axis[];
+
+/**
+ * A result in ONNX's terms: a node, and how its axes make up the tensor's dimensions. A transposition, a flattening or a
+ * squeeze changes the dimensions and nothing else: [[n], [c], [h], [w]] is NCHW, [[n], [h, w], [c]] a sequence of pixels.
+ */
+export interface Data {
+  readonly kind: 'data';
+  readonly node: Node;
+  readonly dimensions: readonly Dimension[];
+}
+
+/** Numbers that are known without an input: a weight, or what shapes are computed with. */
+export interface Constant {
+  readonly kind: 'constant';
+  /** The tensor's name in the file, or that of the node that computes it. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly isFloat: boolean;
+  /** Whether `numbers` can be asked: for small constants in the file itself. */
+  readonly isKnown: boolean;
+  /** All numbers at once. Throws `unsupported` unless `isKnown`. */
+  numbers(): ArrayLike<number>;
+  read(): Promise<ArrayLike<number>>;
+}
+
+export type Value = Data | Constant;
+
+/** Dimensions of an ONNX map, in the order that convolutions want. */
+export const NCHW: readonly Axis[] = ['n', 'c', 'h', 'w'];
+
+/** A node's result in a layout: one axis a dimension. */
+export function dataIn(layout: readonly Axis[], node: Node): Data {
+  return data(
+    node,
+    layout.map((axis) => [axis]),
+  );
+}
+
+/** A result; axes of one element are dropped, since they may stand anywhere. */
+export function data(node: Node, dimensions: readonly Dimension[]): Data {
+  const kept = dimensions.map((axes) => axes.filter((axis) => axisSize(node, axis) > 1));
+  return { kind: 'data', node, dimensions: kept };
+}
+
+export function axisSize(node: Node, axis: Axis): number {
+  return node.shape[AXES.indexOf(axis)] ?? 1;
+}
+
+/** The ONNX shape. */
+export function shapeOf(value: Value): number[] {
+  if (value.kind === 'constant') return [...value.shape];
+  return value.dimensions.map((axes) => sizeOf(value.node, axes));
+}
+
+function sizeOf(node: Node, axes: Dimension): number {
+  return axes.reduce((product, axis) => product * axisSize(node, axis), 1);
+}
+
+/** Whether a dimension holds just these axes, in this order. */
+export function holds({ node, dimensions }: Data, dimension: number, axes: readonly Axis[]): boolean {
+  const wanted = axes.filter((axis) => axisSize(node, axis) > 1);
+  const found = dimensions[dimension];
+  return found?.length === wanted.length && wanted.every((axis, i) => axis === found[i]);
+}
+
+/** Whether a tensor has these dimensions, one axis each. */
+export function isLaidOut(value: Data, layout: readonly Axis[]): boolean {
+  return value.dimensions.length === layout.length && layout.every((axis, i) => holds(value, i, [axis]));
+}
+
+/**
+ * The same elements in the same order under another shape; undefined if a dimension would hold part of an axis.
+ *
+ * @param shape as long as the tensor, without placeholders
+ */
+export function regroup({ node, dimensions }: Data, shape: readonly number[]): Data | undefined {
+  const axes = dimensions.flat();
+  let next = 0;
+  const grouped: Axis[][] = [];
+  for (const size of shape) {
+    const group: Axis[] = [];
+    for (let product = 1; product < size;) {
+      const axis = axes[next++];
+      if (axis === undefined) return undefined;
+      group.push(axis);
+      product *= axisSize(node, axis);
+      if (product > size) return undefined;
+    }
+    grouped.push(group);
+  }
+  return next === axes.length ? { kind: 'data', node, dimensions: grouped } : undefined;
+}
+
+/** Counts from the end below zero. Undefined for what is not there. */
+export function positive(axis: number, rank: number): number | undefined {
+  const index = axis < 0 ? axis + rank : axis;
+  return Number.isInteger(index) && index >= 0 && index < rank ? index : undefined;
+}
+
+/** A constant that does not come from a tensor of the file. */
+export function computed(
+  name: string,
+  shape: readonly number[],
+  numbers: ArrayLike<number>,
+  float = false,
+): Constant {
+  return {
+    kind: 'constant',
+    name,
+    shape,
+    isFloat: float,
+    isKnown: true,
+    numbers: () => numbers,
+    read: () => Promise.resolve(numbers),
+  };
+}
+
+/** The same numbers in the same order under another shape. */
+export function reshaped(constant: Constant, shape: readonly number[]): Constant {
+  return { ...constant, shape };
+}
+
+/** A constant with its dimensions in another order; `.T` behind its name says so. */
+export function transposed(constant: Constant, permutation: readonly number[]): Constant {
+  const { shape, isFloat, isKnown } = constant;
+  const apply = (numbers: ArrayLike<number>): Float64Array => permute(numbers, shape, permutation);
+  return {
+    kind: 'constant',
+    name: `${constant.name}.T`,
+    shape: permutation.map((from) => shape[from] ?? 1),
+    isFloat,
+    isKnown,
+    numbers: () => apply(constant.numbers()),
+    read: async () => apply(await constant.read()),
+  };
+}
+
+function permute(
+  numbers: ArrayLike<number>,
+  shape: readonly number[],
+  permutation: readonly number[],
+): Float64Array {
+  const strides = shape.map((_, axis) => elements(shape.slice(axis + 1)));
+  const sizes = permutation.map((from) => shape[from] ?? 1);
+  const steps = permutation.map((from) => strides[from] ?? 0);
+  const out = new Float64Array(numbers.length);
+  const index = sizes.map(() => 0);
+  let from = 0;
+  for (let to = 0; to < out.length; to++) {
+    out[to] = numbers[from] ?? NaN;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      const count = (index[axis] ?? 0) + 1;
+      from += steps[axis] ?? 0;
+      if (count < (sizes[axis] ?? 1)) {
+        index[axis] = count;
+        break;
+      }
+      from -= count * (steps[axis] ?? 0);
+      index[axis] = 0;
+    }
+  }
+  return out;
+}
