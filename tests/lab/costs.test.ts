@@ -5,7 +5,9 @@ import type { Graph } from '../../src/graph/graph.ts';
 import { selectOutputs } from '../../src/graph/graph.ts';
 import { macsOf } from '../../src/graph/lower.ts';
 import type { Op } from '../../src/graph/op.ts';
+import { optimize } from '../../src/graph/passes/index.ts';
 import { costsOfOptimized, kernelCosts, totalCost } from '../../src/lab/costs.ts';
+import { convFirst } from '../../src/models/convfirst.ts';
 import { buildModel, modelNames } from '../../src/models/zoo.ts';
 
 /** A network of one or more layers on a map of [2, 8, 8, 16]. */
@@ -137,3 +139,18 @@ test('graphs may be given as they run', () => {
   const graph = network((b, x) => b.relu(b.conv(x, 'layer', { outputs: 16, kernel: 1 })));
   expect(costsOfOptimized(graph).map(({ kind }) => kind)).toEqual(['pointwise', 'elementwise']);
 });
+
+test.each([
+  [1, 16],
+  [2, 24],
+])(
+  'a ConvFirst block of stride %i costs the same as layers that are grouped and as one kernel',
+  (stride, outputs) => {
+    const graph = network((b, x) => convFirst(b, x, 'block', { expansion: 3, outputs, stride }));
+    const asGroup = costsOfOptimized(optimize(graph), { fused: true });
+    const asKernel = costsOfOptimized(optimize(graph, { worthFusing: ({ op }) => op === 'convfirst' }));
+    expect(asKernel.map(({ kind, ops, bytes }) => ({ kind, ops, bytes }))).toEqual(
+      asGroup.map(({ kind, ops, bytes }) => ({ kind, ops, bytes })),
+    );
+  },
+);
