@@ -24,6 +24,8 @@ export interface PlanOptions {
   readonly precision?: Precision;
   /** Nodes whose outputs have places outside of the arena. */
   readonly outside?: ReadonlySet<Node>;
+  /** Pads the pixels of photos as well, which kernels that write photos want: gradients to the input. */
+  readonly padPhotos?: boolean;
 }
 
 /** A node with the kernels that will compute it. */
@@ -59,7 +61,7 @@ export interface Plan {
  * Throws `unsupported` if a node has no kernel on such a device.
  */
 export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions = {}): Plan {
-  const pitch = pitchOf(caps);
+  const pitch = pitchOf(caps, options.padPhotos);
   const choose = candidateChooser(caps, options.tuning);
   const all = nodesOf(graph);
   const inputs = all.filter((node) => node.op.type === 'input');
@@ -117,9 +119,9 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
  * Floats from pixel to pixel on a device. Photos stay without padding: convolutions broadcast what they read, and
  * writing the input is then one copy.
  */
-export function pitchOf(caps: DeviceCaps): (channels: number) => number {
+export function pitchOf(caps: DeviceCaps, padPhotos = false): (channels: number) => number {
   const widest = Math.max(...caps.lanes);
-  return (channels) => (channels <= PHOTO_CHANNELS ? channels : channelPitch(channels, widest));
+  return (channels) => (channels <= PHOTO_CHANNELS && !padPhotos ? channels : channelPitch(channels, widest));
 }
 
 const PHOTO_CHANNELS = 3;

@@ -1,6 +1,6 @@
 import { layerValues } from '../checkpoints/parameter-values.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
-import { invalidArgument, throwIfAborted, WidefieldError } from '../core/errors.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
 import { makeNode } from '../graph/builder.ts';
 import { elements, parametersOf } from '../graph/graph.ts';
@@ -59,7 +59,7 @@ export interface ContributionMap {
 const CENTRE = 'centre';
 
 /**
- * Contribution scores of the input's pixels (RepLKNet, Ding et al. 2022, section 5.1 and appendix): with
+ * Contribution scores of the input's pixels (RepLKNet, Ding et al. 2022): with
  * s = Σ_c M[h/2, w/2, c] for a feature map M, the sum over images and input channels of max(∂s/∂input, 0).
  *
  * The network is in inference form: batch norms have their running statistics. Images run one by one.
@@ -78,7 +78,8 @@ export async function contributionMap(
 ): Promise<ContributionMap> {
   const { method = 'paper', signal, onImage } = options;
   const [batch, height, width, channels] = graph.input.shape;
-  if (batch !== 1) throw invalidArgument(`Contributions are measured image by image, not ${batch} at a time.`);
+  if (batch !== 1)
+    throw invalidArgument(`Contributions are measured image by image, not ${batch} at a time.`);
   const { graph: gradient, memory } = planGradient(device, graph, options);
   options.onPlan?.(memory);
   const session = await createTrainingSession(device, gradient, {
