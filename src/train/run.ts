@@ -1,0 +1,332 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { RandomStream, hashText } from '../core/random.ts';
+import type { Batch } from '../data/dataset.ts';
+import { countBatches, loadBatches } from '../data/loader.ts';
+import type { TransformOptions } from '../data/transform-options.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { ModelVariant } from '../models/model.ts';
+import { differences, openRun, saveRun } from './checkpoint.ts';
+import type { Progress, RunRecord } from './checkpoint.ts';
+import { evaluate } from './evaluate.ts';
+import type { Evaluation } from './evaluate.ts';
+import { layerOf } from './layer-depth.ts';
+import { drawMix, mixImages, targetsOf } from './mix.ts';
+import { createTrainingNetwork } from './network.ts';
+import type { TrainingNetwork } from './network.ts';
+import { createOptimizer } from './optimizer.ts';
+import type { Optimizer } from './optimizer.ts';
+import type { EpochReport, TrainData, TrainOptions, TrainResult } from './options.ts';
+import { scheduleOf } from './schedule.ts';
+import type { CompleteSettings } from './settings.ts';
+import { SparsityController } from './sparsity/index.ts';
+import type { Adaptation } from './sparsity/controller.ts';
+import { Sums, correct } from './sums.ts';
+import { softTargets } from './teacher.ts';
+
+/** The checkpoint that a run can go on from, within its folder. */
+export const RUN_FILE = 'run.safetensors';
+
+/** Keep random numbers of a purpose apart from others with the same seed. */
+const STEP_STREAM = hashText('step');
+
+/** One run of training, from its first step or from where it stopped to its last. */
+export class Run {
+  network: TrainingNetwork | undefined;
+  readonly #graph: Graph;
+  readonly #stepsPerEpoch: number;
+  readonly #rateOf: (step: number) => number;
+  readonly #optimizer: Optimizer;
+  #sparsity: SparsityController | undefined;
+  #progress: Progress = { epoch: 0, batch: 0, step: 0 };
+
+  constructor(
+    readonly model: ModelVariant,
+    readonly data: TrainData,
+    readonly options: TrainOptions,
+    readonly settings: CompleteSettings,
+  ) {
+    const { batchSize, resolution, accumulate, rate: base, epochs, warmupEpochs } = settings;
+    checkData(data);
+    this.#graph = model.build({ batch: batchSize, resolution, classes: data.training.classes.length });
+    const batches = countBatches(data.training.length, { ...this.#sharding(), batchSize, dropLast: true });
+    this.#stepsPerEpoch = Math.floor(batches / accumulate);
+    if (this.#stepsPerEpoch < 1) {
+      throw invalidArgument(
+        `${data.training.name} has ${data.training.length} images, too few for one update of ${accumulate} × ${batchSize}: use a smaller batch.`,
+      );
+    }
+    const facts = { base, epochs, stepsPerEpoch: this.#stepsPerEpoch, warmupEpochs };
+    this.#rateOf = scheduleOf(facts, settings.schedule);
+    this.#optimizer = createOptimizer(settings.optimizer, layerOf(this.#graph));
+  }
+
+  get #steps(): number {
+    return this.#stepsPerEpoch * this.settings.epochs;
+  }
+
+  #sharding(): { rank: number; worldSize: number } {
+    return { rank: this.options.rank ?? 0, worldSize: this.options.worldSize ?? 1 };
+  }
+
+  async go(): Promise<TrainResult> {
+    const { options, settings } = this;
+    if (options.folder !== undefined) await makeFolder(options.folder);
+    const network = await createTrainingNetwork(options.device, this.#graph, {
+      optimizer: this.#optimizer,
+      dropPath: settings.dropPath,
+      dropout: settings.dropout,
+      recompute: settings.recompute,
+      masked: settings.sparsity !== undefined,
+      averaged: settings.averageDecay !== undefined,
+      accumulated: settings.accumulate > 1,
+      ...(options.signal && { signal: options.signal }),
+    });
+    this.network = network;
+    if (options.resume === undefined) await this.#begin(network);
+    else await this.#resume(network, options.resume);
+
+    let validation: Evaluation | undefined;
+    while (this.#progress.epoch < settings.epochs) {
+      const report = await this.#epoch(network);
+      validation = report.validation;
+      options.onEpoch?.(report);
+    }
+    return {
+      weights: network.weights(this.#kept),
+      network,
+      settings,
+      validation,
+      dispose: () => network.dispose(),
+    };
+  }
+
+  /** Which weights are evaluated and kept. */
+  get #kept(): 'values' | 'average' {
+    return this.settings.averageDecay === undefined ? 'values' : 'average';
+  }
+
+  async #begin(network: TrainingNetwork): Promise<void> {
+    const { seed, initial, sparsity } = this.settings;
+    await network.load(this.options.weights ?? { seed, ...initial });
+    if (sparsity === undefined) return;
+    this.#sparsity = new SparsityController(sparsity, {
+      seed,
+      steps: this.#steps,
+      rule: this.#optimizer.rule,
+    });
+    if (this.#sparsity.options.density === 'snip') await this.#takeGradients(network);
+    this.#sparsity.initialise(network.session);
+  }
+
+  /** The gradients of one batch, of the plain cross-entropy. Running statistics stay as they are. */
+  async #takeGradients(network: TrainingNetwork): Promise<void> {
+    const { classes } = network;
+    const before = [...network.buffers].map(([key, values]) => [key, values.slice()] as const);
+    for await (const { images, labels } of this.#batches(0, 0)) {
+      await network.step(images, targetsOf(labels, classes, 0, { kind: 'none' }), this.#random(0, 0));
+      break;
+    }
+    for (const [key, values] of before) network.buffers.get(key)?.set(values);
+  }
+
+  async #resume(network: TrainingNetwork, file: string): Promise<void> {
+    const saved = await openRun(file);
+    try {
+      const different = differences(saved.record, this.#record());
+      if (different.length > 0) {
+        throw invalidArgument(
+          `${file} is of another run and cannot be gone on with: it has ${different.join('; ')}.`,
+        );
+      }
+      this.#sparsity = await saved.restore(network);
+      this.#progress = saved.record.progress;
+    } finally {
+      await saved.close();
+    }
+  }
+
+  #record(): RunRecord {
+    return {
+      format: 'widefield training',
+      version: 1,
+      model: this.model.name,
+      classes: this.data.training.classes,
+      settings: this.settings,
+      progress: this.#progress,
+      sparsity: this.#sparsity?.toJSON(),
+    };
+  }
+
+  #random(epoch: number, batch: number): RandomStream {
+    return new RandomStream(this.settings.seed ^ STEP_STREAM, epoch, batch);
+  }
+
+  #batches(epoch: number, start: number): AsyncGenerator<Batch, void, void> {
+    const { options, settings } = this;
+    const { workers, corruptLimit, onCorrupt, signal } = options;
+    return loadBatches(this.data.training, {
+      ...this.#sharding(),
+      batchSize: settings.batchSize,
+      transform: transformOf(settings.transform, settings.resolution),
+      shuffle: true,
+      dropLast: true,
+      seed: settings.seed,
+      epoch,
+      start,
+      ...(workers !== undefined && { workers }),
+      ...(corruptLimit !== undefined && { corruptLimit }),
+      ...(onCorrupt && { onCorrupt }),
+      ...(signal && { signal }),
+    });
+  }
+
+  async #epoch(network: TrainingNetwork): Promise<EpochReport> {
+    const { settings, options } = this;
+    const { epoch, batch: start } = this.#progress;
+    const begin = performance.now();
+    const total = new Sums();
+    const update = new Sums();
+    const last = this.#stepsPerEpoch * settings.accumulate;
+    let updateBegin = begin;
+    try {
+      if (start < last) {
+        for await (const loaded of this.#batches(epoch, start)) {
+          throwIfAborted(options.signal);
+          const batch = this.#progress.batch;
+          await this.#forwardBackward(network, loaded, batch, update);
+          this.#progress = { ...this.#progress, batch: batch + 1 };
+          if ((batch + 1) % settings.accumulate > 0) continue;
+          const { gradientNorm, adaptation, rate } = await this.#update(network);
+          const seconds = (performance.now() - updateBegin) / 1000;
+          updateBegin = performance.now();
+          const { step } = this.#progress;
+          options.onStep?.({
+            ...{ epoch, step, steps: this.#steps, rate, gradientNorm, seconds, adaptation },
+            ...update.means(),
+          });
+          total.take(update);
+          if (options.saveEvery !== undefined && step % options.saveEvery === 0) await this.#save(network);
+          if (batch + 1 >= last) break;
+        }
+      }
+    } catch (error) {
+      // Between two updates everything is whole, so a run that is told to stop loses nothing.
+      if (options.signal?.aborted && this.#progress.batch % settings.accumulate === 0) {
+        await this.#save(network);
+      }
+      throw error;
+    }
+    this.#progress = { ...this.#progress, epoch: epoch + 1, batch: 0 };
+    if (options.saveEvery === undefined || epoch + 1 === settings.epochs) await this.#save(network);
+    const seconds = (performance.now() - begin) / 1000;
+    const { loss, accuracy } = total.means();
+    const validation = await this.#validate(network, epoch);
+    const density = this.#sparsity?.densities(network.session).overall;
+    return { epoch, epochs: settings.epochs, loss, accuracy, seconds, validation, density };
+  }
+
+  async #forwardBackward(network: TrainingNetwork, batch: Batch, index: number, sums: Sums): Promise<void> {
+    const { settings, options } = this;
+    const { images, labels } = batch;
+    const random = this.#random(this.#progress.epoch, index);
+    const { resolution } = settings;
+    const mix = drawMix(settings.mix, resolution, resolution, random);
+    mixImages(mix, images, [
+      labels.length,
+      resolution,
+      resolution,
+      images.length / (labels.length * resolution ** 2),
+    ]);
+    const hard = targetsOf(labels, network.classes, settings.smoothing, mix);
+    const { teacher } = options;
+    const targets = teacher
+      ? softTargets(hard, network.classes, await teacher.run(images), settings.distillation)
+      : hard;
+    const { loss, logits } = await network.step(images, targets, random);
+    if (!Number.isFinite(loss)) {
+      const where = (await network.findNonFinite()) ?? 'the loss';
+      throw new WidefieldError(
+        'diverged',
+        `The loss is ${loss} at step ${this.#progress.step + 1}; the first number that is not finite is in ${where}. Use a lower learning rate, a longer warm-up or clipping${options.folder === undefined ? '' : `; ${path.join(options.folder, RUN_FILE)} is the last good checkpoint`}.`,
+      );
+    }
+    if (settings.accumulate > 1) await network.session.accumulate();
+    sums.add(loss, correct(logits, targets, network.classes), labels.length);
+  }
+
+  async #update(
+    network: TrainingNetwork,
+  ): Promise<{ readonly gradientNorm?: number; readonly adaptation?: Adaptation; readonly rate: number }> {
+    const { settings, options } = this;
+    const { session } = network;
+    const { step } = this.#progress;
+    const gradients = session.state(settings.accumulate > 1 ? 'accumulated' : 'gradients');
+    if (gradients && options.reduceGradients) await options.reduceGradients(gradients);
+    let gradientScale = 1 / settings.accumulate;
+    let gradientNorm: number | undefined;
+    if (settings.clip !== undefined) {
+      gradientNorm = Math.sqrt(await session.squaredNorm()) * gradientScale;
+      // PyTorch's clip_grad_norm_ adds 1e-6 as well.
+      gradientScale *= Math.min(1, settings.clip / (gradientNorm + 1e-6));
+    }
+    const rate = this.#rateOf(step);
+    const averageDecay = settings.averageDecay ?? 0;
+    await session.update((group) =>
+      this.#optimizer.hyperparameters(group, { step, rate, gradientScale, averageDecay }),
+    );
+    if (settings.averageDecay !== undefined) network.averageBuffers(averageDecay);
+    const adaptation = this.#sparsity?.afterStep(step + 1, session);
+    this.#progress = { ...this.#progress, step: step + 1 };
+    return { rate, ...(gradientNorm !== undefined && { gradientNorm }), ...(adaptation && { adaptation }) };
+  }
+
+  async #save(network: TrainingNetwork): Promise<void> {
+    const { folder, onCheckpoint } = this.options;
+    if (folder === undefined) return;
+    const file = path.join(folder, RUN_FILE);
+    await saveRun(file, network, this.#record(), this.#sparsity);
+    onCheckpoint?.(file);
+  }
+
+  async #validate(network: TrainingNetwork, epoch: number): Promise<Evaluation | undefined> {
+    const { options, settings } = this;
+    const { validation } = this.data;
+    const isLast = epoch + 1 === settings.epochs;
+    if (!validation || (!isLast && (epoch + 1) % (options.evaluateEvery ?? 1) > 0)) return undefined;
+    return evaluate(options.device, this.#graph, network.weights(this.#kept), validation, {
+      transform: transformOf(settings.evaluation, settings.resolution),
+      ...(options.workers !== undefined && { workers: options.workers }),
+      ...(options.signal && { signal: options.signal }),
+    });
+  }
+}
+
+function transformOf(transform: Partial<TransformOptions>, resolution: number): TransformOptions {
+  return { ...transform, size: resolution };
+}
+
+function checkData({ training, validation }: TrainData): void {
+  if (training.classes.length < 2) {
+    throw invalidArgument(
+      `${training.name} has ${training.classes.length} classes; training needs at least 2.`,
+    );
+  }
+  if (validation && validation.classes.join('\n') !== training.classes.join('\n')) {
+    throw invalidArgument(
+      `${validation.name} has other classes than ${training.name}: both must have the same, in the same order.`,
+    );
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError('io', `The folder ${folder} for checkpoints cannot be made: ${reason}.`, {
+      cause: error,
+    });
+  }
+}
