@@ -131,6 +131,12 @@ function inputGradient(node: NodeOf<ConvOp>, x: Node, dy: Node, g: GradientConte
   const { weight } = node.parameters;
   if (weight === undefined) throw invalidArgument(`${name} needs a weight.`);
   const [, height, width, channels] = x.shape;
+  if (isProduct({ ...op, stride: 1 }) && op.stride > 1) {
+    // The product first, while there are fewer pixels.
+    const product: ConvOp = { ...op, outputs: channels, stride: 1, epilogue: NO_EPILOGUE, adjoint: true };
+    const gradient = g.make(product, [dy], { weight });
+    return paddedTo(x, g.make({ type: 'zero-insert', stride: op.stride }, [gradient]), g);
+  }
   const spread = op.stride === 1 ? dy : g.make({ type: 'zero-insert', stride: op.stride }, [dy]);
   const extentHeight = op.dilation * (op.kernelHeight - 1);
   const extentWidth = op.dilation * (op.kernelWidth - 1);
@@ -155,6 +161,14 @@ function inputGradient(node: NodeOf<ConvOp>, x: Node, dy: Node, g: GradientConte
     adjoint: true,
   };
   return g.make(adjoint, [spread], { weight });
+}
+
+/** Zeros below and to the right, up to the size of x: windows of a pool that lie on padding give 0. */
+function paddedTo(x: Node, map: Node, g: GradientContext): Node {
+  const padding = { top: 0, bottom: x.shape[1] - map.shape[1], left: 0, right: x.shape[2] - map.shape[2] };
+  if (padding.bottom === 0 && padding.right === 0) return map;
+  const window = { kernelHeight: 1, kernelWidth: 1, stride: 1, dilation: 1 };
+  return g.make({ type: 'pool', kind: 'average', ...window, padding, countPadding: false }, [map]);
 }
 
 function weightGradient(op: ConvOp, x: Node, dy: Node, g: GradientContext): Node {
