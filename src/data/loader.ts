@@ -10,6 +10,11 @@ import type { TransformOptions } from './transform-options.ts';
 import { openDataWorkers } from './workers.ts';
 import type { DataWorkers } from './workers.ts';
 
+/** How many samples of a batch are read at the same time. */
+const READS_AT_ONCE = 8;
+/** Batches hold memory, and each that is under way holds {@link READS_AT_ONCE} open files. */
+const MAX_PREFETCH = 64;
+
 /** A sample that was replaced by another one. */
 export interface CorruptSample {
   readonly index: number;
@@ -34,7 +39,7 @@ export interface LoadOptions {
   readonly worldSize?: number;
   /** Threads that decode and augment; 0: this one (the default). Or threads that are open already, and stay so. */
   readonly workers?: number | DataWorkers;
-  /** Batches to be prepared before they are asked for; default 4. */
+  /** Batches to be prepared before they are asked for, at most 64; default 4. */
   readonly prefetch?: number;
   /** How many samples may be damaged; each is replaced by the next one. Default 10. */
   readonly corruptLimit?: number;
@@ -77,8 +82,7 @@ export async function* loadBatches(
   const repairs = createRepairs(dataset, order, augmentation, options);
   const prepare = async (batch: number): Promise<PreparedBatch> => {
     const indices = batchIndices(order, batch, options.batchSize);
-    const samples = await Promise.all([...indices].map((index) => readSample(dataset, index, all)));
-    throwIfAborted(all);
+    const samples = await readSamples(dataset, indices, all);
     return pool
       ? pool.prepare(samples, options.transform, { seed, epoch }, all)
       : prepareBatch(samples, augmentation, { seed, epoch }, all);
@@ -108,6 +112,24 @@ function epochOrder(dataset: Dataset, options: LoadOptions): Uint32Array {
 
 function batchIndices(order: Uint32Array, batch: number, batchSize: number): Uint32Array {
   return order.subarray(batch * batchSize, (batch + 1) * batchSize);
+}
+
+/** The samples of a batch, a few at a time: every one may take an open file, and of those there are not many. */
+async function readSamples(
+  dataset: Dataset,
+  indices: Uint32Array,
+  signal: AbortSignal,
+): Promise<ReadResult[]> {
+  const results: ReadResult[] = [];
+  let next = 0;
+  const work = async (): Promise<void> => {
+    for (let i = next++; i < indices.length; i = next++) {
+      throwIfAborted(signal);
+      results[i] = await readSample(dataset, indices[i] ?? 0, signal);
+    }
+  };
+  await Promise.all(Array.from({ length: READS_AT_ONCE }, work));
+  return results;
 }
 
 async function readSample(dataset: Dataset, index: number, signal: AbortSignal): Promise<ReadResult> {
@@ -181,11 +203,11 @@ function checkOptions(dataset: Dataset, options: LoadOptions): void {
   checkWhole('start', start, 0);
   checkWhole('worldSize', worldSize, 1);
   checkWhole('rank', rank, 0);
-  checkWhole('prefetch', prefetch, 0);
+  checkWhole('prefetch', prefetch, 0, MAX_PREFETCH);
   checkWhole('seed', options.seed ?? 0, 0, 2 ** 32 - 1);
   checkWhole('epoch', options.epoch ?? 0, 0, 2 ** 32 - 1);
   if (corruptLimit !== Infinity) checkWhole('corruptLimit', corruptLimit, 0);
-  if (typeof workers === 'number') checkWhole('workers', workers, 0, 256);
+  if (typeof workers === 'number') checkWhole('workers', workers, 0, MAX_PREFETCH);
   if (rank >= worldSize)
     throw invalidArgument(`There is no rank ${rank} among ${worldSize}: ranks count from 0.`);
   if (dataset.length === 0) {

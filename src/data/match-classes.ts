@@ -1,0 +1,98 @@
+import { invalidArgument } from '../core/errors.ts';
+import { imagenetNames } from '../runtime/imagenet-names.ts';
+import { imagenetSynsets } from '../runtime/imagenet-synsets.ts';
+import type { Dataset } from './dataset.ts';
+import { listNames } from './image-folder.ts';
+
+/** A network's outputs. */
+export interface NetworkClasses {
+  /** The network's name, for messages. */
+  readonly network: string;
+  readonly count: number;
+  /** What they are called, if anybody says so: one name for each. */
+  readonly names?: readonly string[];
+}
+
+/** ImageNet's folders are called so. */
+const SYNSET = /^n\d{8}$/;
+const IMAGENET_CLASSES = 1000;
+
+/**
+ * The dataset with labels that count the outputs of a network. Classes are matched by name: with the names that are given,
+ * else, for networks of ImageNet's 1000 classes, with its WordNet identifiers or names. Classes without names that are known
+ * count as they come, if there are as many as the network has.
+ *
+ * The result's `classes` are all the network's. Throws `invalid-argument` if classes do not match.
+ */
+export function matchClasses(dataset: Dataset, network: NetworkClasses): Dataset {
+  const { count, names } = network;
+  if (names !== undefined && names.length !== count) {
+    throw invalidArgument(
+      `${network.network} has ${count} classes, but there are ${names.length} names: give one for each class.`,
+    );
+  }
+  const own = dataset.classes;
+  if (names !== undefined) return relabel(dataset, indicesOf(own, names, dataset.name), names);
+  if (count === IMAGENET_CLASSES && own.every((name) => SYNSET.test(name))) {
+    const synsets = imagenetSynsets();
+    const called = imagenetNames();
+    return relabel(
+      dataset,
+      indicesOf(own, synsets, dataset.name),
+      synsets.map((synset, i) => `${synset} ${called[i] ?? ''}`),
+    );
+  }
+  if (own.length === count) return dataset;
+  if (count === IMAGENET_CLASSES) {
+    const called = imagenetNames();
+    const places = placesOf(called);
+    if (own.every((name) => places.has(normalised(name)))) {
+      return relabel(dataset, indicesOf(own, called, dataset.name), called);
+    }
+  }
+  throw invalidArgument(
+    `${network.network} tells ${count} classes apart, but ${dataset.name} has ${own.length} whose names say nothing about which of these they are (${listNames(own, 3)}): name the network's classes with labels, in order.`,
+  );
+}
+
+/** The output of each class. */
+function indicesOf(own: readonly string[], names: readonly string[], dataset: string): readonly number[] {
+  const places = placesOf(names);
+  const missing = own.filter((name) => !places.has(normalised(name)));
+  if (missing.length > 0) {
+    const more = missing.length > 1;
+    throw invalidArgument(
+      `${dataset} has ${more ? 'classes' : 'a class'} that the network does not know: remove ${listNames(missing)}.`,
+    );
+  }
+  return own.map((name) => places.get(normalised(name)) ?? 0);
+}
+
+/** Where each name stands; those that stand twice, such as ImageNet's two sorts of crane, mean the first. */
+function placesOf(names: readonly string[]): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  names.forEach((name, i) => {
+    const key = normalised(name);
+    if (!places.has(key)) places.set(key, i);
+  });
+  return places;
+}
+
+/** Folders may say `great_white_shark`. */
+function normalised(name: string): string {
+  return name.trim().toLowerCase().replaceAll(/[\s_]+/g, ' ');
+}
+
+function relabel(dataset: Dataset, indices: readonly number[], classes: readonly string[]): Dataset {
+  const labelOf = (index: number): number => indices[dataset.labelOf(index)] ?? 0;
+  return {
+    name: dataset.name,
+    classes,
+    length: dataset.length,
+    groups: dataset.groups,
+    ...(dataset.strays && { strays: dataset.strays }),
+    labelOf,
+    read: async (index, options) => ({ ...(await dataset.read(index, options)), label: labelOf(index) }),
+    close: () => dataset.close(),
+  };
+}
