@@ -15,6 +15,7 @@ import { findModel } from '../../models/zoo.ts';
 import { resolutionOption } from '../model-options.ts';
 import { parseBatch, parseModel } from '../options.ts';
 import type { Resolution } from '../options.ts';
+import { isOnnxFile, openOwnNetwork } from './own-network.ts';
 import { withOutputOptions } from './present.ts';
 import type { OutputOptions } from './present.ts';
 
@@ -117,8 +118,7 @@ async function buildNetwork(
     const pixels = resolution ?? variant.resolution;
     return { resolution: pixels, graph: variant.build({ batch, resolution: pixels }) };
   }
-  const { openOnnx } = await import('../../checkpoints/onnx/import-file.ts');
-  const { graph } = await openOnnx(model, { batch, ...(resolution !== undefined && { resolution }) });
+  const { graph } = await openOwnNetwork(model, { batch, ...(resolution !== undefined && { resolution }) });
   const [, height, width] = graph.input.shape;
   return { resolution: [height, width], graph };
 }
@@ -126,10 +126,6 @@ async function buildNetwork(
 /** A name of the zoo, or the path of an ONNX file. */
 export function parseNetwork(text: string): string {
   return isOnnxFile(text) ? text : parseModel(text);
-}
-
-function isOnnxFile(text: string): boolean {
-  return text.toLowerCase().endsWith('.onnx');
 }
 
 /** One result as an object, several as a list. */

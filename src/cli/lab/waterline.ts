@@ -22,6 +22,7 @@ import {
   withKernelOptions,
 } from './lab-options.ts';
 import type { KernelOptions, ModelKernels } from './lab-options.ts';
+import { isOnnxFile, runOwnNetwork } from './own-network.ts';
 import { present } from './present.ts';
 import type { LabTable } from './present.ts';
 
@@ -153,7 +154,10 @@ async function measureModels(
       progress.update(`measuring ${name}`, done / all.length);
       const device = await openDevice('auto', { ...(record.units && { threads: record.units }), signal });
       try {
-        const model = await createModel(name, { weights: 'synthetic', device, batch, resolution, signal });
+        const options = { batch, resolution, signal };
+        const model = isOnnxFile(name)
+          ? await runOwnNetwork(name, device, options)
+          : await createModel(name, { ...options, weights: 'synthetic', device });
         results.push(await measureModel(device, model, record, { signal }));
       } finally {
         await device.dispose();

@@ -49,6 +49,19 @@ test.each([[[]], [['--fused']], [['--batch', '4', '--dtype', 'f32']]])(
   },
 );
 
+test('waterline --measure runs it on this machine', async () => {
+  const device = path.join(folder, 'this.json');
+  await writeFile(
+    device,
+    JSON.stringify({ name: 'this', peak: { f32: 1e9 }, bandwidth: 1e12, units: 1, measurements: [] }),
+  );
+  const args = ['waterline', file, '--batch', '1', '--measure', '--device', device, '--json'];
+  const { code, out } = await widefield('lab', ...args);
+  expect(code).toBe(0);
+  const { measured } = JSON.parse(out) as { measured: { measuredMs: number; leastMs: number } };
+  expect(measured.measuredMs).toBeGreaterThan(measured.leastMs);
+});
+
 test('amdahl and mediant take it too', async () => {
   const own = await json('amdahl', file);
   const known = await json('amdahl', 'convfirst-pico', '--resolution', '64');
