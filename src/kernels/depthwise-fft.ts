@@ -111,7 +111,7 @@ function emit(problem: DepthwiseProblem, config: DepthwiseFftConfig): Emission {
     name: kernelName(problem.adjoint ? 'depthwise_fft_spectra_adjoint' : 'depthwise_fft_spectra', suffix),
     description: `spectra of depthwise ${problem.kernelHeight}×${problem.kernelWidth} kernels`,
     lanes: config.lanes,
-    tasks: blocks,
+    tasks: Math.ceil(problem.channels / config.lanes),
   });
   const weight = prepare.input('weight');
   const packed = prepare.output('packed');

@@ -2,7 +2,7 @@ import type { DeviceCaps } from '../core/caps.ts';
 import type { Config, KernelFamily } from './family.ts';
 import { axisPlans, depthwiseAxes, planAxis } from './fft/axis.ts';
 import type { AxisPlan } from './fft/axis.ts';
-import { correlationCycles } from './fft/cost.ts';
+import { correlationCycles, outgrowsCaches } from './fft/cost.ts';
 import { emitCorrelation } from './fft/correlation.ts';
 import type { CorrelationPlan } from './fft/correlation.ts';
 import { meetingTaps } from './fft/tap-range.ts';
@@ -19,6 +19,8 @@ export interface DepthwiseWeightGradientFftConfig extends Config {
   readonly widthTile: number;
   /** Parts of the images (and tiles) that are summed by tasks of their own. */
   readonly splits: number;
+  /** 0 if the maps may stay in the caches. Else the pixels that follow are hinted at, at the end those of so many tasks later. */
+  readonly ahead: number;
 }
 
 /**
@@ -64,6 +66,7 @@ function configs(
           widthP: h.p,
           widthQ: h.q,
           widthTile: h.tiles === 1 ? 0 : h.tile,
+          ahead: outgrowsCaches(problem, lanes) ? caps.threads : 0,
         };
         const [best] = splitsOf(problem, lanes, v, h, caps)
           .map((splits) => ({ ...whole, splits }))

@@ -1,3 +1,6 @@
+import { depthwiseWeightGradientFft } from '../../src/kernels/depthwise-weight-gradient-fft.ts';
+import type { DepthwiseWeightGradientFftConfig } from '../../src/kernels/depthwise-weight-gradient-fft.ts';
+import type { Candidate } from '../../src/kernels/family.ts';
 import { samePadding } from '../../src/kernels/problem.ts';
 import type { Padding } from '../../src/kernels/problem.ts';
 import type { DepthwiseWeightGradientProblem } from '../../src/kernels/training-problems.ts';
@@ -66,4 +69,30 @@ describeKernels('depthwise weight gradient: unusual shapes', [
   }),
   gradient('tiles', { map: [40, 50], channels: 4, kernel: [5, 5], batch: 1 }),
   gradient('tiles of a strided layer', { map: [41, 50], channels: 4, kernel: [7, 7], stride: 2, batch: 1 }),
+]);
+
+/** The transforms as for maps that outgrow the caches, and images in parts. */
+function fetchingAhead(test: KernelCase): KernelCase {
+  const withHints = (candidate: Candidate): Candidate => ({
+    ...candidate,
+    emit: () => {
+      const problem = test.problem((channels) => Math.ceil(channels / 16) * 16);
+      if (problem.op !== 'depthwise-weight-gradient') throw new TypeError('a weight gradient is needed');
+      const config = candidate.config as DepthwiseWeightGradientFftConfig;
+      return depthwiseWeightGradientFft.emit(problem, { ...config, ahead: 2, splits: 2 });
+    },
+  });
+  return {
+    ...test,
+    onDevices: (all) =>
+      all
+        .filter(({ family }) => family === depthwiseWeightGradientFft.name)
+        .slice(0, 1)
+        .map(withHints),
+  };
+}
+
+describeKernels('depthwise weight gradient: fetching ahead', [
+  fetchingAhead(gradient('no tiles', { map: [20, 22], channels: 64, kernel: [9, 5], batch: 3 })),
+  fetchingAhead(gradient('tiles, stride 2', { map: [60, 62], channels: 64, kernel: [7, 5], stride: 2 })),
 ]);

@@ -8,8 +8,9 @@ import { outputMap } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from '../training-problems.ts';
 import { kernelExtent, realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
-import { TileTransforms } from './transforms.ts';
-import { clearRow, loadWindow } from './windows.ts';
+import { forEachTap } from './tap-range.ts';
+import { TileTransforms, correlationSteps } from './transforms.ts';
+import { clearRow, hintPixels, loadWindow } from './windows.ts';
 
 /** Transforms of both axes, whose kernels are the taps that meet pixels, and where these begin in the kernel. */
 export interface CorrelationPlan {
@@ -18,7 +19,7 @@ export interface CorrelationPlan {
   readonly firstTap: { readonly row: number; readonly column: number };
 }
 
-type CorrelationConfig = Config & { readonly lanes: number; readonly splits: number };
+type CorrelationConfig = Config & { readonly lanes: number; readonly splits: number; readonly ahead: number };
 
 /** Emits Σ over images and tiles of x correlated with dy, one block of channels a task. */
 export function emitCorrelation(
@@ -41,6 +42,7 @@ class CorrelationEmitter {
   readonly #problem: DepthwiseWeightGradientProblem;
   readonly #plan: CorrelationPlan;
   readonly #splits: number;
+  readonly #ahead: number;
   readonly #b: KernelBuilder;
   readonly #x: Buffer;
   readonly #dy: Buffer;
@@ -69,6 +71,7 @@ class CorrelationEmitter {
     this.#problem = problem;
     this.#plan = plan;
     this.#splits = splits;
+    this.#ahead = config.ahead;
     const b = new KernelBuilder({
       name: kernelName(
         'depthwise_correlation',
@@ -151,20 +154,89 @@ class CorrelationEmitter {
     const units = this.#problem.batch * v.tiles * h.tiles;
     const perSplit = Math.ceil(units / this.#splits);
     const first = b.mul(this.#split, perSplit);
-    b.for(first, b.min(b.add(first, perSplit), units), 1, (unit) => {
-      const tileX = b.rem(unit, h.tiles);
-      const tileY = b.rem(b.div(unit, h.tiles), v.tiles);
-      const image = b.div(unit, h.tiles * v.tiles);
+    const end = b.min(b.add(first, perSplit), units);
+    b.for(first, end, 1, (unit) => {
+      const { image, tileY, tileX } = this.#locate(unit);
       this.#transformPixels(image, tileY, tileX);
       this.#transformGradients(image, tileY, tileX);
       const { pixelColumns, gradientColumns } = this.#transforms;
+      const fetch = this.#ahead > 0 ? this.#fetchAhead(unit, end, perSplit, units) : undefined;
       b.for(0, this.#columns, 1, (column) => {
-        pixelColumns.correlateColumn(column, gradientColumns, this.#sumPlane, b.mul(column, columnFloats));
+        const sums = b.mul(column, columnFloats);
+        const meanwhile = fetch && ((step: Value): void => fetch(column, step));
+        pixelColumns.correlateColumn(column, gradientColumns, this.#sumPlane, sums, meanwhile);
       });
     });
     b.for(0, this.#columns, 1, (column) => this.#transforms.sumColumns.inverseColumn(column));
     this.#storeTaps();
     return b.build();
+  }
+
+  #locate(unit: Value): { readonly image: Value; readonly tileY: Value; readonly tileX: Value } {
+    const b = this.#b;
+    const { vertical: v, horizontal: h } = this.#plan;
+    return {
+      tileX: b.rem(unit, h.tiles),
+      tileY: b.rem(b.div(unit, h.tiles), v.tiles),
+      image: b.div(unit, h.tiles * v.tiles),
+    };
+  }
+
+  /** Hints at the next image or tile, at the end those of a later task, most likely the thread's next. */
+  #fetchAhead(
+    unit: Value,
+    end: Value,
+    perSplit: number,
+    units: number,
+  ): (column: Value, step: Value) => void {
+    const b = this.#b;
+    const { vertical: v, horizontal: h } = this.#plan;
+    const { channels, pitch, stride } = this.#problem;
+    const out = outputMap(this.#problem);
+    const next = b.add(unit, 1);
+    const isLast = b.le(end, next);
+    const task = b.select(isLast, b.add(b.task, this.#ahead), b.task);
+    const first = b.min(b.mul(b.rem(task, this.#splits), perSplit), units - 1);
+    const { image, tileY, tileX } = this.#locate(b.select(isLast, first, next));
+    const channel = b.mul(b.div(task, this.#splits), b.lanes);
+    const exists = b.lt(channel, channels);
+    const area = (map: { readonly height: number; readonly width: number }, top: Value, left: Value) => ({
+      ...map,
+      pitch,
+      image,
+      channel,
+      firstRow: b.max(top, 0),
+      firstColumn: left,
+    });
+    const top = v.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileY, v.tile), v.padding);
+    const left = h.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileX, h.tile), h.padding);
+    const [rows, columns] = [Math.ceil(v.tile / stride), Math.ceil(h.tile / stride)];
+    const [outTop, outLeft] = [b.mul(tileY, rows), b.mul(tileX, columns)];
+    const endRow = (first: Value, count: number, height: number): Value =>
+      b.select(exists, b.min(b.add(first, count), height), 0);
+    const { height, width } = this.#problem;
+    const perColumn = correlationSteps(v, { ...v, loads: v.tile });
+    const steps = this.#columns * perColumn;
+    const hints = [
+      {
+        ...area({ height, width }, top, left),
+        buffer: this.#x,
+        rows: v.loads,
+        columns: h.loads,
+        endRow: endRow(top, v.loads, height),
+      },
+      {
+        ...area(out, outTop, outLeft),
+        buffer: this.#dy,
+        rows,
+        columns,
+        endRow: endRow(outTop, rows, out.height),
+      },
+    ].map((place) => hintPixels(b, place, steps));
+    return (column, step) => {
+      const at = b.add(b.mul(column, perColumn), step);
+      for (const hint of hints) hint(at);
+    };
   }
 
   /** Rows of x to `pixelPlane`. */
@@ -269,12 +341,4 @@ class CorrelationEmitter {
     });
     clearBehindTaps(b, this.#problem, this.#target, part, this.#channel);
   }
-}
-
-/** Calls `body(k, position)` for each tap, position = k·dilation − shift, from the end if negative. */
-function forEachTap(b: KernelBuilder, axis: AxisPlan, body: (k: Value, position: Value) => void): void {
-  const { kernel, dilation, shift, n } = axis;
-  const wrapped = Math.min(kernel, Math.max(0, Math.ceil(shift / dilation)));
-  b.for(0, wrapped, 1, (k) => body(k, b.add(b.mul(k, dilation), n - shift)));
-  b.for(wrapped, kernel, 1, (k) => body(k, b.sub(b.mul(k, dilation), shift)));
 }

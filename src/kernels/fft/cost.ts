@@ -1,13 +1,13 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import { outputMap } from '../problem.ts';
-import type { DepthwiseProblem } from '../problem.ts';
+import type { DepthwiseProblem, Window } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from '../training-problems.ts';
 import { realFrequencies } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { dftOperations } from './dft.ts';
 
 /** Whether input and output are so large that a vector, a whole cache line, is best fetched early and stored past the caches. */
-export function outgrowsCaches(problem: DepthwiseProblem, lanes: number): boolean {
+export function outgrowsCaches(problem: Window & { readonly pitch: number }, lanes: number): boolean {
   const out = outputMap(problem);
   const pixels = problem.batch * (problem.height * problem.width + out.height * out.width);
   return 4 * lanes === CACHE_LINE && 4 * pixels * problem.pitch > LAST_CACHE_BYTES;

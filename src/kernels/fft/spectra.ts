@@ -1,14 +1,21 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
-import type { Buffer, Value } from '../../codegen/ir.ts';
-import { realFrequencies } from './axis.ts';
+import type { Buffer } from '../../codegen/ir.ts';
+import { channelsHere } from '../gradient/store-taps.ts';
+import { realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
+import { conjugate } from './complex.ts';
+import { forEachTap, meetingTaps } from './tap-range.ts';
+import { TileTransforms } from './transforms.ts';
 
 /**
  * Emits the spectra of one block of channels, for `packed[block][column][row frequency][re, im][lane]`:
  *
  *     S[fy, fx] = 1/(ny·nx) · Σ_{ky,kx} w[ky, kx] · e^{2πi(fy(ky·d − shift_y)/ny + fx(kx·d − shift_x)/nx)}
  *
- * the conjugate spectrum, because convolution layers correlate. Plain sums: this runs once.
+ * the conjugate spectrum, because convolution layers correlate. The kernel is transformed as maps are, with its taps
+ * where the sum has them: before the first pixel means at the end. Taps that meet no pixel are left out.
+ *
+ * @param reversed whether taps are read in reverse, for an adjoint
  */
 export function emitSpectra(
   b: KernelBuilder,
@@ -21,98 +28,50 @@ export function emitSpectra(
 ): void {
   const { lanes } = b;
   const taps = vertical.kernel * horizontal.kernel;
-  const transposed = b.scratch('taps', taps * lanes);
-  const rows = b.scratch('rows', 2 * vertical.kernel * lanes);
-  const columns = realFrequencies(horizontal);
-  const rowFrequencies = frequencyOrder(vertical);
-  const columnTable = b.table('column_frequency', Float32Array.from(columns));
-  const rowTable = b.table('row_frequency', Float32Array.from(rowFrequencies));
-  const horizontalRoots = b.table('horizontal_roots', roots(horizontal.n, 1 / (horizontal.n * vertical.n)));
-  const verticalRoots = b.table('vertical_roots', roots(vertical.n, 1));
+  const columns = realFrequencies(horizontal).length;
+  const [v, h] = [withTaps(vertical), withTaps(horizontal)];
+  const planeRows = v.loads | 1;
+  const planeFloats = 2 * columns * planeRows * lanes;
+  const plane = b.scratch('plane', planeFloats);
+  const line = b.scratch('line', 2 * Math.max(v.n, (Math.floor(h.p / 2) + 1) * h.q) * lanes);
+  const tapRow = b.scratch('tap_row', h.loads * lanes);
+  const memory = { plane, planeRows, line };
+  const horizontalTwiddles = b.table('horizontal_twiddles', twiddleTable(h));
+  const isSquare = v.p === h.p && v.q === h.q;
+  const verticalTwiddles = isSquare ? horizontalTwiddles : b.table('vertical_twiddles', twiddleTable(v));
+  const rows = new TileTransforms(b, memory, h, horizontalTwiddles);
+  const columnTransforms = new TileTransforms(b, memory, v, verticalTwiddles);
+  const scale = b.vec(1 / (v.n * h.n));
 
-  b.comment('taps to [tap][lane]');
-  b.for(0, lanes, 1, (lane) => {
-    const channel = b.add(b.mul(b.task, lanes), lane);
-    b.for(0, taps, 1, (tap) => {
-      const to = b.add(b.mul(tap, lanes), lane);
-      const first = b.mul(channel, taps);
-      const source = reversed ? b.sub(b.add(first, taps - 1), tap) : b.add(first, tap);
-      b.if(
-        b.lt(channel, channels),
-        () => b.store(transposed, to, b.loadScalar(weight, source)),
-        () => b.store(transposed, to, b.f32(0)),
-      );
-    });
-  });
-
-  b.for(0, columns.length, 1, (column) => {
-    const fx = b.toI32(b.loadScalar(columnTable, column));
-    b.comment('rows of taps at this column frequency');
-    b.for(0, vertical.kernel, 1, (ky) => {
-      const re = b.variable(b.vec(0), 're');
-      const im = b.variable(b.vec(0), 'im');
-      const tapRow = b.mul(ky, horizontal.kernel * lanes);
-      forEachPhase(b, horizontal, fx, horizontal.kernel, (kx, phase) => {
-        const w = b.loadVec(transposed, b.add(tapRow, b.mul(kx, lanes)));
-        re.set(b.fma(w, b.loadBroadcast(horizontalRoots, phase), re.get()));
-        im.set(b.fma(w, b.loadBroadcast(horizontalRoots, phase, 1), im.get()));
+  b.comment('zeros between and beside the taps');
+  b.for(0, planeFloats, lanes, (i) => b.store(plane, i, b.vec(0)));
+  b.for(0, h.loads * lanes, lanes, (i) => b.store(tapRow, i, b.vec(0)));
+  const channel = b.mul(b.task, lanes);
+  const count = channelsHere(b, channels, channel);
+  forEachTap(b, v, (ky, row) => {
+    b.for(0, count, 1, (lane) => {
+      const kernel = b.mul(b.add(channel, lane), taps);
+      forEachTap(b, h, (kx, position) => {
+        const tap = b.add(b.mul(ky, horizontal.kernel), kx);
+        const source = reversed ? b.sub(b.add(kernel, taps - 1), tap) : b.add(kernel, tap);
+        b.store(tapRow, b.add(b.mul(position, lanes), lane), b.loadScalar(weight, source));
       });
-      const to = b.mul(ky, 2 * lanes);
-      b.store(rows, to, re.get());
-      b.store(rows, to, im.get(), lanes);
     });
-    const columnBase = b.mul(b.add(b.mul(b.task, columns.length), column), 2 * vertical.n * lanes);
-    b.for(0, vertical.n, 1, (position) => {
-      const fy = b.toI32(b.loadScalar(rowTable, position));
-      const re = b.variable(b.vec(0), 're');
-      const im = b.variable(b.vec(0), 'im');
-      forEachPhase(b, vertical, fy, vertical.kernel, (ky, phase) => {
-        const from = b.mul(ky, 2 * lanes);
-        const x = b.loadVec(rows, from);
-        const y = b.loadVec(rows, from, lanes);
-        const cos = b.loadBroadcast(verticalRoots, phase);
-        const sin = b.loadBroadcast(verticalRoots, phase, 1);
-        re.set(b.fma(b.neg(y), sin, b.fma(x, cos, re.get())));
-        im.set(b.fma(x, sin, b.fma(y, cos, im.get())));
-      });
-      const to = b.add(columnBase, b.mul(position, 2 * lanes));
-      b.store(packed, to, re.get());
-      b.store(packed, to, im.get(), lanes);
+    rows.forwardRow((j, i) => b.mul(b.loadVec(tapRow, b.mul(j, lanes), i * lanes), scale), row);
+  });
+  b.for(0, columns, 1, (column) => {
+    const columnBase = b.mul(b.add(b.mul(b.task, columns), column), 2 * v.n * lanes);
+    columnTransforms.forwardColumn(column, (k1, values) => {
+      const to = b.add(columnBase, b.mul(k1, 2 * v.q * lanes));
+      values.forEach((value, k2) => columnTransforms.store(packed, to, 2 * k2 * lanes, conjugate(value)));
     });
   });
 }
 
-/** Calls `body(k, 2·phase)` for each tap, phase = frequency·(k·dilation − shift) mod n. */
-function forEachPhase(
-  b: KernelBuilder,
-  axis: AxisPlan,
-  frequency: Value,
-  kernel: number,
-  body: (k: Value, doublePhase: Value) => void,
-): void {
-  const { n, dilation, shift } = axis;
-  const step = b.rem(b.mul(frequency, dilation % n), n);
-  const phase = b.variable(b.rem(b.mul(frequency, (n - (shift % n)) % n), n), 'phase');
-  b.for(0, kernel, 1, (k) => {
-    body(k, b.mul(phase.get(), 2));
-    const next = b.add(phase.get(), step);
-    phase.set(b.select(b.lt(next, n), next, b.sub(next, n)));
-  });
-}
-
-/** The frequencies of a complex transform in stored order, k1 then k2. */
-function frequencyOrder({ p, q }: AxisPlan): number[] {
-  const order: number[] = [];
-  for (let k1 = 0; k1 < p; k1++) for (let k2 = 0; k2 < q; k2++) order.push(k1 + p * k2);
-  return order;
-}
-
-/** scale · e^{2πij/n} as [cos, sin] pairs. */
-function roots(n: number, scale: number): Float32Array {
-  const table = new Float32Array(2 * n);
-  for (let j = 0; j < n; j++) {
-    table[2 * j] = scale * Math.cos((2 * Math.PI * j) / n);
-    table[2 * j + 1] = scale * Math.sin((2 * Math.PI * j) / n);
-  }
-  return table;
+/** The axis as the kernel's own transform sees it: loaded as far as there are taps. */
+function withTaps(axis: AxisPlan): AxisPlan {
+  const meeting = meetingTaps(axis);
+  const last = meeting ? (meeting.first + meeting.axis.kernel - 1) * axis.dilation - axis.shift : 0;
+  const wraps = meeting !== undefined && meeting.first * axis.dilation < axis.shift;
+  return { ...axis, loads: wraps ? axis.n : last + 1 };
 }

@@ -162,9 +162,13 @@ export class TileTransforms {
   ): void {
     const b = this.#b;
     const { p, q } = this.#plan;
-    other.#columnCodelets(other.#columnBase(column));
-    this.#columnCodelets(this.#columnBase(column), meanwhile);
+    const [first, second] = [other.#activePositions(), this.#activePositions()];
+    const later = (steps: number): ((step: Value) => void) | undefined =>
+      meanwhile && ((step) => meanwhile(b.add(step, steps)));
+    other.#columnCodelets(other.#columnBase(column), meanwhile);
+    this.#columnCodelets(this.#columnBase(column), later(first));
     b.for(0, p, 1, (k1) => {
+      later(first + second)?.(k1);
       other.#lineFrequencies(k1).forEach((value, k2) => other.#storeLine(k1, k2, value));
       const to = b.add(at, b.mul(k1, 2 * q * b.lanes));
       this.#lineFrequencies(k1).forEach((value, k2) => {
@@ -195,6 +199,11 @@ export class TileTransforms {
     this.#b.for(0, this.#plan.p, 1, (k1) => sink(k1, this.#lineFrequencies(k1)));
   }
 
+  /** Stores a frequency as [re, im]. */
+  store(buffer: Buffer, index: Value, offset: number, value: Complex): void {
+    this.#storeComplex(buffer, index, offset, value);
+  }
+
   /** First half of a column's transform: p-point codelets and twiddles, from the plane to the line. */
   #columnCodelets(columnBase: Value, meanwhile?: (step: Value) => void): void {
     const b = this.#b;
@@ -218,9 +227,13 @@ export class TileTransforms {
   }
 
   #loadActive(k1: Value): Complex[] {
-    const { q, loads } = this.#plan;
-    const active = Math.min(q, loads);
+    const { q } = this.#plan;
+    const active = this.#activePositions();
     return indices(q).map((j) => (j < active ? this.#loadLine(k1, j, false) : ZERO));
+  }
+
+  #activePositions(): number {
+    return Math.min(this.#plan.q, this.#plan.loads);
   }
 
   /** Where a column of the plane starts. */
@@ -330,6 +343,11 @@ export class TileTransforms {
     b.store(buffer, index, this.#algebra.value(value.re), offset);
     b.store(buffer, index, this.#algebra.value(value.im), offset + b.lanes);
   }
+}
+
+/** How many steps `correlateColumn` takes. */
+export function correlationSteps({ p, q, loads }: AxisPlan, other: AxisPlan): number {
+  return Math.min(q, loads) + Math.min(other.q, other.loads) + p;
 }
 
 /** How many steps `convolveColumn` takes, as equal as may be. */

@@ -13,6 +13,8 @@ const CLEARLY_WORSE = 1.4;
 const PARTS = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];
 /** Pixels of a band: enough to pay for loading and storing the sums, few enough for the first-level cache. */
 const BAND_PIXELS = [64, 128, 256];
+/** Smaller blocks of channels would copy more than they multiply. */
+const MIN_BLOCK = 64;
 /** What partial sums may take. */
 const MAX_PARTIAL_BYTES = 2 ** 25;
 
@@ -93,7 +95,8 @@ function cuts(
 /** Block sizes that cut a number of channels into about equal parts, each a whole number of units (or everything). */
 function blocks(channels: number, unit: number): number[] {
   const units = Math.ceil(channels / unit);
-  return [...new Set(PARTS.map((n) => Math.min(channels, Math.ceil(units / n) * unit)))];
+  const sizes = new Set(PARTS.map((n) => Math.min(channels, Math.ceil(units / n) * unit)));
+  return [...sizes].filter((size) => size >= Math.min(channels, MIN_BLOCK));
 }
 
 /** Bands of about so many pixels: parts of a row, or whole rows. */
