@@ -6,11 +6,11 @@ import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } f
 import { SerialQueue } from '../devices/queue.ts';
 import { elements } from '../graph/graph.ts';
 import type { Graph, Shape } from '../graph/graph.ts';
-import { copyPixels } from './pixels.ts';
 import { planGraph } from './plan.ts';
-import type { PlacedTensor, Plan, PlanOptions, PlannedNode } from './plan.ts';
+import type { Plan, PlanOptions, PlannedNode } from './plan.ts';
 import { ProgramBuilder } from './program.ts';
 import type { PrepareGroup } from './program.ts';
+import { readTensor, writeTensor } from './tensor-access.ts';
 
 export interface SessionOptions extends PlanOptions, CompileOptions {
   /** Called as weights are read and packed, layer by layer. */
@@ -104,9 +104,11 @@ class GraphSession implements Session {
 
   run(input: Float32Array, options?: RunOptions): Promise<ReadonlyMap<string, Float32Array>> {
     return this.#inTurn(async () => {
-      this.#writeInput(input);
+      writeTensor(this.#executable, this.plan.input, input, 'The input');
       await this.#executable.run(options);
-      return new Map([...this.plan.outputs].map(([name, tensor]) => [name, this.#read(tensor)]));
+      return new Map(
+        [...this.plan.outputs].map(([name, tensor]) => [name, readTensor(this.#executable, tensor)]),
+      );
     });
   }
 
@@ -116,7 +118,7 @@ class GraphSession implements Session {
 
   profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]> {
     return this.#inTurn(() => {
-      this.#writeInput(input);
+      writeTensor(this.#executable, this.plan.input, input, 'The input');
       return this.#executable.profile(options);
     });
   }
@@ -135,29 +137,6 @@ class GraphSession implements Session {
       throw new WidefieldError('device-lost', 'This network has been disposed of: create it again.');
     }
     return this.#queue.add(work);
-  }
-
-  #writeInput(input: Float32Array): void {
-    const wanted = elements(this.inputShape);
-    if (input.length !== wanted) {
-      throw invalidArgument(
-        `The input must have the ${wanted} values of [${this.inputShape.join(', ')}] (batch, height, width, channels), got ${input.length}.`,
-      );
-    }
-    const { pitch, node } = this.plan.input;
-    copyPixels(input, node.shape[3], this.#view(this.plan.input), pitch);
-  }
-
-  #read(tensor: PlacedTensor): Float32Array {
-    const { shape } = tensor.node;
-    const out = new Float32Array(elements(shape));
-    copyPixels(this.#view(tensor), tensor.pitch, out, shape[3]);
-    return out;
-  }
-
-  #view({ node, pitch, offset }: PlacedTensor): Float32Array {
-    const [batch, height, width] = node.shape;
-    return this.#executable.view('arena').subarray(offset, offset + batch * height * width * pitch);
   }
 }
 

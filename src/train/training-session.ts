@@ -1,14 +1,15 @@
 import type { DeviceCaps } from '../core/caps.ts';
-import { invalidArgument } from '../core/errors.ts';
+import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { SerialQueue } from '../devices/queue.ts';
 import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } from '../devices/device.ts';
-import { elements, parametersOf } from '../graph/graph.ts';
+import { parametersOf } from '../graph/graph.ts';
 import type { Graph, Node, Parameter } from '../graph/graph.ts';
 import { HYPERPARAMETERS, HYPER_FLOATS, emitOptimizer, momentsOf } from '../kernels/optimizer.ts';
 import type { Hyperparameters, OptimizerRule } from '../kernels/optimizer.ts';
 import { candidates } from '../kernels/index.ts';
-import { copyPixels } from '../runtime/pixels.ts';
+import { readTensor, writeTensor } from '../runtime/tensor-access.ts';
 import { planGraph } from '../runtime/plan.ts';
-import type { PlacedTensor, Plan, PlanOptions } from '../runtime/plan.ts';
+import type { Plan, PlanOptions } from '../runtime/plan.ts';
 import { ProgramBuilder } from '../runtime/program.ts';
 import { emitAccumulate } from './accumulate.ts';
 import { layOutParameters } from './parameter-layout.ts';
@@ -278,6 +279,9 @@ interface Details extends Updates {
 class GraphTrainingSession implements TrainingSession {
   readonly #executable: Executable;
   readonly #details: Details;
+  /** A run writes inputs, computes and copies outputs: nothing may come in between. */
+  readonly #queue = new SerialQueue();
+  #disposal: Promise<void> | undefined;
   #hasAccumulated = false;
 
   constructor(
@@ -311,48 +315,58 @@ class GraphTrainingSession implements TrainingSession {
     return this.#executable.view('weights').subarray(start, start + still.length);
   }
 
-  async run(
+  run(
     inputs: ReadonlyMap<string, Float32Array>,
     options?: RunOptions,
   ): Promise<ReadonlyMap<string, Float32Array>> {
-    this.#write(inputs);
-    await this.#executable.run(options);
-    const outputs = new Map<string, Float32Array>();
-    for (const [name, tensor] of this.plan.outputs) {
-      if (name.startsWith(GRADIENT) && this.layout.parameters.has(name.slice(GRADIENT.length))) continue;
-      outputs.set(name, this.#read(tensor));
-    }
-    return outputs;
+    return this.#inTurn(async () => {
+      this.#write(inputs);
+      await this.#executable.run(options);
+      const outputs = new Map<string, Float32Array>();
+      for (const [name, tensor] of this.plan.outputs) {
+        if (name.startsWith(GRADIENT) && this.layout.parameters.has(name.slice(GRADIENT.length))) continue;
+        outputs.set(name, readTensor(this.#executable, tensor));
+      }
+      return outputs;
+    });
   }
 
   profile(inputs: ReadonlyMap<string, Float32Array>): Promise<StepTime[]> {
-    this.#write(inputs);
-    return this.#executable.profile();
+    return this.#inTurn(() => {
+      this.#write(inputs);
+      return this.#executable.profile();
+    });
   }
 
-  async accumulate(): Promise<void> {
-    const { summed } = this.#details;
-    if (summed === undefined) throw invalidArgument('This training session does not accumulate gradients.');
-    await this.#executable.prepare(summed.accumulate);
-    this.#hasAccumulated = true;
+  accumulate(): Promise<void> {
+    return this.#inTurn(async () => {
+      const { summed } = this.#details;
+      if (summed === undefined) throw invalidArgument('This training session does not accumulate gradients.');
+      await this.#executable.prepare(summed.accumulate);
+      this.#hasAccumulated = true;
+    });
   }
 
-  async squaredNorm(): Promise<number> {
-    const { squares } = this.#details;
-    await this.#executable.prepare(this.#groups().norm);
-    const sums = this.#executable.view('weights').subarray(squares.offset, squares.offset + NORM_SUMS);
-    return sums.reduce((a, b) => a + b, 0);
+  squaredNorm(): Promise<number> {
+    return this.#inTurn(async () => {
+      const { squares } = this.#details;
+      await this.#executable.prepare(this.#groups().norm);
+      const sums = this.#executable.view('weights').subarray(squares.offset, squares.offset + NORM_SUMS);
+      return sums.reduce((a, b) => a + b, 0);
+    });
   }
 
-  async update(hyper: (group: string) => Hyperparameters): Promise<void> {
-    const memory = this.#executable.view('weights');
-    for (const [group, { offset }] of this.#details.hyper) {
-      const values = hyper(group);
-      HYPERPARAMETERS.forEach((name, i) => (memory[offset + i] = values[name]));
-    }
-    await this.#executable.prepare(this.#groups().update);
-    if (this.#hasAccumulated) this.state('accumulated')?.fill(0);
-    this.#hasAccumulated = false;
+  update(hyper: (group: string) => Hyperparameters): Promise<void> {
+    return this.#inTurn(async () => {
+      const memory = this.#executable.view('weights');
+      for (const [group, { offset }] of this.#details.hyper) {
+        const values = hyper(group);
+        HYPERPARAMETERS.forEach((name, i) => (memory[offset + i] = values[name]));
+      }
+      await this.#executable.prepare(this.#groups().update);
+      if (this.#hasAccumulated) this.state('accumulated')?.fill(0);
+      this.#hasAccumulated = false;
+    });
   }
 
   /** Of the gradients that the next update takes. */
@@ -361,8 +375,9 @@ class GraphTrainingSession implements TrainingSession {
     return this.#hasAccumulated ? (summed ?? single) : single;
   }
 
-  async dispose(): Promise<void> {
-    await this.#executable.dispose();
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#queue.add(() => this.#executable.dispose());
+    return this.#disposal;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -371,26 +386,14 @@ class GraphTrainingSession implements TrainingSession {
 
   #write(inputs: ReadonlyMap<string, Float32Array>): void {
     for (const [name, tensor] of this.plan.inputs) {
-      const values = inputs.get(name);
-      const { shape } = tensor.node;
-      if (values?.length !== elements(shape)) {
-        throw invalidArgument(
-          `The input ${name} must have the ${elements(shape)} values of [${shape.join(', ')}] (batch, height, width, channels), got ${values?.length ?? 'none'}.`,
-        );
-      }
-      copyPixels(values, shape[3], this.#view(tensor), tensor.pitch);
+      writeTensor(this.#executable, tensor, inputs.get(name), `The input ${name}`);
     }
   }
 
-  #read(tensor: PlacedTensor): Float32Array {
-    const { shape } = tensor.node;
-    const out = new Float32Array(elements(shape));
-    copyPixels(this.#view(tensor), tensor.pitch, out, shape[3]);
-    return out;
-  }
-
-  #view({ node, pitch, offset }: PlacedTensor): Float32Array {
-    const [batch, height, width] = node.shape;
-    return this.#executable.view('arena').subarray(offset, offset + batch * height * width * pitch);
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#disposal !== undefined) {
+      throw new WidefieldError('device-lost', 'This training session has been disposed of: create it again.');
+    }
+    return this.#queue.add(work);
   }
 }
