@@ -9,7 +9,7 @@ const WIDTH = 860;
 const BAR_HEIGHT = 22;
 /** Above the bars of a network, for its name. */
 const TITLE_HEIGHT = 30;
-const MARGIN = { top: 16, right: 130, bottom: 62, left: 170 };
+const MARGIN = { top: 16, right: 130, bottom: 62, left: 190 };
 
 interface Bar {
   readonly panel: string;

@@ -23,10 +23,14 @@ export interface OnnxCall {
   readonly readers: readonly string[];
 }
 
-/** The node's own name, or that of its parameters without `.weight`, which are the names of modules. */
-export function nameOf(node: ProtoNode, weight?: Parameter): string {
-  const module = weight && /^(?!onnx::)(.*)\.weight$/.exec(weight.key)?.[1];
-  return printable(module ?? labelOf(node).replace(/^\//, '').replaceAll('/', '.'));
+/**
+ * The node's own name, or that of its parameters without `.weight`, which are the names of modules. Not where several nodes
+ * read them: exporters store equal tensors once.
+ */
+export function nameOf(node: ProtoNode, weight?: Parameter, call?: OnnxCall): string {
+  const isOwn = call?.inputs.every((input, i) => input?.kind !== 'constant' || i > 1 || call.isUsedOnce(i));
+  const module = weight && isOwn && /^(?!onnx::)(.*)\.weight$/.exec(weight.key)?.[1];
+  return printable(module || labelOf(node).replace(/^\//, '').replaceAll('/', '.'));
 }
 
 /** An input that is a result. */

@@ -145,9 +145,12 @@ function scaled(call: OnnxCall, node: Node, gamma: Parameter, isOwn: boolean): N
   const { op } = node;
   if (op.type === 'layer-norm' && !op.affine && isOwn) {
     const bias = call.parameters.fill(0, node.shape[3]);
-    return makeNode(nameOf(call.node, gamma), { ...op, affine: true }, node.inputs, { weight: gamma, bias });
+    return makeNode(nameOf(call.node, gamma, call), { ...op, affine: true }, node.inputs, {
+      weight: gamma,
+      bias,
+    });
   }
-  return makeNode(nameOf(call.node, gamma), { type: 'layer-scale' }, [node], { gamma });
+  return makeNode(nameOf(call.node, gamma, call), { type: 'layer-scale' }, [node], { gamma });
 }
 
 /** Whether the result that a constant is combined with has no other reader, so that its node can be replaced. */

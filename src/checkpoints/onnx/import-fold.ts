@@ -20,7 +20,8 @@ export function fold(node: ProtoNode, inputs: readonly Value[]): Constant | unde
   if (x === undefined) return undefined;
   switch (node.operator) {
     case 'Identity':
-      return x;
+      // Exporters store equal tensors once, and give the others their names this way.
+      return { ...x, name: nameOf(node) };
     case 'Cast':
       return castTo(node, x);
     case 'Reshape':

@@ -46,7 +46,7 @@ function linear(call: OnnxCall, weight: Constant): Data {
   if (holds(x, last, ['c'])) {
     const matrix = parameters.add(weight, [outputs, inputs]);
     const op: Op = { type: 'linear', outputs, epilogue: NO_EPILOGUE };
-    const y = makeNode(nameOf(node, matrix), op, [x.node], { weight: matrix });
+    const y = makeNode(nameOf(node, matrix, call), op, [x.node], { weight: matrix });
     return data(y, [...leading, ['c']]);
   }
   const holdsMap = ['h', 'w', 'c'].every((axis) => !leading.flat().includes(axis as Axis));
@@ -62,5 +62,8 @@ function linear(call: OnnxCall, weight: Constant): Data {
     padding: { top: 0, left: 0, bottom: 0, right: 0 },
     epilogue: NO_EPILOGUE,
   };
-  return data(makeNode(nameOf(node, parameter), op, [x.node], { weight: parameter }), [...leading, ['c']]);
+  return data(makeNode(nameOf(node, parameter, call), op, [x.node], { weight: parameter }), [
+    ...leading,
+    ['c'],
+  ]);
 }

@@ -67,7 +67,7 @@ function batchNorm(call: OnnxCall): Data {
     parameters.add(constantInput(call, index, what), [axisSize(x.node, 'c')], buffer);
   const weight = vector(1, 'scale', false);
   const op: Op = { type: 'batch-norm', epsilon: floatAttribute(node, 'epsilon', 1e-5), activation: 'none' };
-  const y = makeNode(nameOf(node, weight), op, [x.node], {
+  const y = makeNode(nameOf(node, weight, call), op, [x.node], {
     weight,
     bias: vector(2, 'bias', false),
     running_mean: vector(3, 'mean', true),
@@ -95,7 +95,7 @@ function layerNorm(call: OnnxCall): Data {
       ? parameters.fill(0, channels)
       : parameters.add(constantInput(call, 2, 'bias'), [channels]);
   const op: Op = { type: 'layer-norm', epsilon, affine: true };
-  return data(makeNode(nameOf(node, weight), op, [x.node], { weight, bias }), x.dimensions);
+  return data(makeNode(nameOf(node, weight, call), op, [x.node], { weight, bias }), x.dimensions);
 }
 
 /** Layer norm along a dimension, without weights. */

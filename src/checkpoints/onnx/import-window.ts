@@ -28,7 +28,7 @@ export function conv(call: OnnxCall): Data {
   const kernel = parameters.add(weight, weight.shape);
   return dataIn(
     NCHW,
-    makeNode(nameOf(node, kernel), op, [x.node], {
+    makeNode(nameOf(node, kernel, call), op, [x.node], {
       weight: kernel,
       ...(hasBias && { bias: parameters.add(constantInput(call, 2, 'bias'), [outputs]) }),
     }),
