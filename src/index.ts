@@ -79,6 +79,29 @@ export type {
   StepTime,
 } from './devices/device.ts';
 
+// Training: gradients, and steps on a device. Whole runs, with data and checkpoints, are in `widefield/node`.
+export { differentiate } from './graph/passes/differentiate.ts';
+export type { DifferentiateOptions } from './graph/passes/differentiate.ts';
+export { recompute } from './graph/passes/recompute.ts';
+export { trainingForm } from './graph/passes/training-form.ts';
+export type {
+  KeepInput,
+  NormStatistics,
+  TrainingFormOptions,
+  TrainingGraph,
+} from './graph/passes/training-form.ts';
+export { createTrainingNetwork } from './train/network.ts';
+export type { StepResult, TrainingNetwork, TrainingNetworkOptions } from './train/network.ts';
+export { createOptimizer } from './train/optimizer.ts';
+export type { Optimizer, OptimizerOptions } from './train/optimizer.ts';
+export { createTrainingSession } from './train/training-session.ts';
+export type { State, TrainingSession, TrainingSessionOptions } from './train/training-session.ts';
+export type { Hyperparameters, OptimizerRule } from './kernels/optimizer.ts';
+export { drawMix, mixImages, targetsOf } from './train/mix.ts';
+export type { Mix, MixOptions } from './train/mix.ts';
+export { scheduleOf } from './train/schedule.ts';
+export type { ScheduleFacts, ScheduleOptions } from './train/schedule.ts';
+
 // Ops: what is computed.
 export { createOp } from './runtime/op.ts';
 export type { OpOptions, OpSession } from './runtime/op.ts';
@@ -111,4 +134,4 @@ export type { MemoryImport } from './codegen/wasm/module.ts';
 // What everything uses.
 export { WidefieldError } from './core/errors.ts';
 export type { ErrorCode } from './core/errors.ts';
-export { Random } from './core/random.ts';
+export { Random, RandomStream } from './core/random.ts';

@@ -1,4 +1,4 @@
-/** What is for Node, beside the library proper: files of measurements and of weights, ONNX, and datasets. */
+/** What is for Node, beside the library proper: files of measurements and of weights, ONNX, datasets, and training. */
 export { defaultTuningFile, loadTuning, saveTuning } from './runtime/tuning-store.ts';
 export { openCheckpoint } from './checkpoints/open.ts';
 export { openFileSource } from './checkpoints/file-source.ts';
@@ -34,3 +34,9 @@ export type { DataWorkers } from './data/workers.ts';
 export { importOnnx } from './checkpoints/onnx/import.ts';
 export type { ImportOnnxOptions, ImportedOnnx } from './checkpoints/onnx/import.ts';
 export { openOnnx } from './checkpoints/onnx/import-file.ts';
+export { train } from './train/train.ts';
+export type { EpochReport, StepReport, TrainData, TrainOptions, TrainResult } from './train/options.ts';
+export type { CompleteSettings, TrainSettings } from './train/settings.ts';
+export { evaluate as evaluateClassifier } from './train/evaluate.ts';
+export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
+export type { DistillationOptions, Teacher } from './train/teacher.ts';
