@@ -42,8 +42,10 @@ export function panelStride(panels: Panels): number {
   return panels.depth * panels.vectors * panels.lanes;
 }
 
-/** Rows that are copied together, so that reads and writes both stay within a few cache lines. */
-const DEPTH_BLOCK = 16;
+/** Steps of the depth that are copied together: loads of neighbours, stores to as many rows of the panel. */
+const COPIED_DEPTH = 8;
+/** Outputs between the one at hand and the one that is hinted at; they lie too far apart for prefetchers. */
+const OUTPUTS_AHEAD = 8;
 
 /**
  * Emits the packing of one panel (task) from `weight[output][depth]`, padding left zero.
@@ -69,16 +71,21 @@ export function emitPacking(
   const base = b.mul(b.task, panelStride(panels));
   const firstOutput = b.mul(b.task, width);
   const count = b.min(thisWidth, b.sub(outputs, firstOutput));
-  b.for(0, inputs, DEPTH_BLOCK, (k0) => {
-    const k1 = b.min(b.add(k0, DEPTH_BLOCK), inputs);
+  const copy = (k0: Value, depth: number): void => {
     b.for(0, count, 1, (j) => {
       const output = b.add(firstOutput, j);
-      b.for(k0, k1, 1, (k) => {
-        const to = b.add(b.add(base, b.mul(k, thisWidth)), j);
-        b.store(packed, to, b.loadScalar(weight, source(output, k)), offset);
+      b.prefetch(weight, source(b.add(output, OUTPUTS_AHEAD), k0));
+      const ks = Array.from({ length: depth }, (_, i) => b.add(k0, i));
+      const values = ks.map((k) => b.loadScalar(weight, source(output, k)));
+      const column = b.add(base, j);
+      values.forEach((value, i) => {
+        b.store(packed, b.add(column, b.mul(ks[i] ?? k0, thisWidth)), value, offset);
       });
     });
-  });
+  };
+  const rest = inputs % COPIED_DEPTH;
+  b.for(0, inputs - rest, COPIED_DEPTH, (k0) => copy(k0, COPIED_DEPTH));
+  if (rest > 0) copy(b.i32(inputs - rest), rest);
 }
 
 /** Emits the packing of one panel (task) from `weight[k][output]`: rows of the panel are copied as they are. */
