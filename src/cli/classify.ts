@@ -165,8 +165,8 @@ function tablePrinter(
   };
 }
 
-/** One name a line, or a JSON list of names. */
-async function readLabels(file: string): Promise<readonly string[]> {
+/** A file's labels: one name a line, or a JSON list of names. Throws `io`, `invalid-argument`. */
+export async function readLabels(file: string): Promise<readonly string[]> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');

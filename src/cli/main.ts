@@ -10,6 +10,8 @@ import { dataCommand } from './data.ts';
 import { demoCommand } from './demo.ts';
 import { describeCommand } from './describe.ts';
 import { doctorCommand } from './doctor.ts';
+import { erfCommand } from './erf.ts';
+import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { labCommand } from './lab.ts';
 import { runCommand } from './run.ts';
@@ -72,6 +74,8 @@ function createProgram(context: CommandContext): Command {
     convertCommand,
     exportCommand,
     dataCommand,
+    evalCommand,
+    erfCommand,
     benchCommand,
     labCommand,
     doctorCommand,

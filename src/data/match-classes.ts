@@ -80,7 +80,10 @@ function placesOf(names: readonly string[]): ReadonlyMap<string, number> {
 
 /** Folders may say `great_white_shark`. */
 function normalised(name: string): string {
-  return name.trim().toLowerCase().replaceAll(/[\s_]+/g, ' ');
+  return name
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[\s_]+/g, ' ');
 }
 
 function relabel(dataset: Dataset, indices: readonly number[], classes: readonly string[]): Dataset {

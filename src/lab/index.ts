@@ -16,6 +16,8 @@ export { DTYPES, DTYPE_BYTES, deviceNames, findDevice, opByteRatio, parseDevice,
 export type { CacheRecord, DeviceMeasurement, DeviceRecord, Dtype } from './devices.ts';
 export { efficiencyGap, efficiencyOf, publishedGapInputs } from './efficiency.ts';
 export type { Efficiency, GapInput, GapPoint } from './efficiency.ts';
+export { ERF_THRESHOLDS, analyseErf, areaRatios, logScores, squareShares } from './erf.ts';
+export type { AreaRatio, Erf, ScoreMap } from './erf.ts';
 export type { SqueezeExcite } from './gates.ts';
 export { checkHonesty } from './honesty.ts';
 export type { Honesty } from './honesty.ts';

@@ -24,6 +24,7 @@ export interface EvaluateOptions extends Pick<
 
 /** How well a network classifies a data set. */
 export interface Evaluation {
+  /** Damaged ones left out. */
   readonly images: number;
   /** Share of images whose label is the first, or among the first five, of the network's. */
   readonly top1: number;
@@ -63,12 +64,19 @@ export async function evaluate(
     const score = new Score(classes);
     const start = performance.now();
     const input = new Float32Array(elements(graph.input.shape));
-    for await (const { images, labels, size } of loadBatches(dataset, { ...loading, batchSize: batch })) {
+    let first = 0;
+    for await (const { images, labels, indices, size } of loadBatches(dataset, {
+      ...loading,
+      batchSize: batch,
+    })) {
       // The last batch may be short: what is behind it is left as it was, and not looked at.
       input.set(images);
       const outputs = await session.run(input, { ...(options.signal && { signal: options.signal }) });
-      score.add(outputs.get('logits') ?? new Float32Array(), labels, size);
-      onProgress?.(score.images, dataset.length);
+      // What stands in for a damaged sample counts in its own place only.
+      const isOwn = (row: number): boolean => indices[row] === first + row;
+      score.add(outputs.get('logits') ?? new Float32Array(), labels, size, isOwn);
+      first += size;
+      onProgress?.(first, dataset.length);
     }
     return score.result((performance.now() - start) / 1000);
   } finally {
@@ -88,9 +96,18 @@ export class Score {
     this.#confusion = new Uint32Array(classes * classes);
   }
 
-  /** @param logits [N, classes], of which the first `size` rows count */
-  add(logits: Float32Array, labels: Int32Array, size: number): void {
+  /**
+   * @param logits [N, classes], of which the first `size` rows count
+   * @param counts which of them do; default all
+   */
+  add(
+    logits: Float32Array,
+    labels: Int32Array,
+    size: number,
+    counts: (row: number) => boolean = () => true,
+  ): void {
     for (let row = 0; row < size; row++) {
+      if (!counts(row)) continue;
       const values = logits.subarray(row * this.classes, (row + 1) * this.classes);
       const label = labels[row] ?? 0;
       const own = values[label] ?? -Infinity;

@@ -93,7 +93,7 @@ test('batch norms have their running statistics', async () => {
 test('the published script leaves out negative outputs, and takes the mean', async () => {
   const graph = boxes(9, 0);
   // Of the map's 16 channels every other one is positive where the image is.
-  const weights = weightsOf(graph, (key, i) => (Math.floor(i / 3) % 2 === 0 ? 1 : -0.25));
+  const weights = weightsOf(graph, (_, i) => (Math.floor(i / 3) % 2 === 0 ? 1 : -0.25));
   const image = new Float32Array(9 * 9 * 3).fill(1);
   const centre = async (options: ContributionOptions): Promise<number> =>
     (await contributionMap(device, graph, weights, [image, image], options)).scores[4 * 9 + 4] ?? 0;
