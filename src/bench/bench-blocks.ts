@@ -7,7 +7,7 @@ import { closeEngines, machineFacts, openEngines } from './engines.ts';
 import type { Opened } from './engines.ts';
 import { MODEL_PEER_NAMES } from './peers/index.ts';
 import type { BenchReport, ModelReport, ModelRow, Skipped } from './report.ts';
-import { BLOCK_FORMS } from './widefield-block.ts';
+import { BLOCK_FORMS, NOT_FUSED } from './widefield-block.ts';
 import type { BlockForm } from './widefield-block.ts';
 
 /** One engine's result for one block. */
@@ -16,7 +16,7 @@ export interface BlockRow extends ModelRow {
   readonly form: BlockForm | null;
   /** `gflops` over the multiply-add peak of the machine, as native code or as WebAssembly reaches it; null if unknown. */
   readonly ofPeak: number | null;
-  /** Times quicker than Widefield's layer-wise form on the same device; null for other rows than the fused one. */
+  /** Times quicker than Widefield's layer-wise form on the same device; null for other rows than the fused one, and where nothing was fused: both are the same then. */
   readonly overLayerWise: number | null;
 }
 
@@ -83,7 +83,7 @@ function blockRow(row: ModelRow, rows: readonly ModelRow[], peaks: ReadonlyMap<s
   const form = BLOCK_FORMS.find((one) => row.engine.endsWith(`-${one}`)) ?? null;
   const peak = peaks.get(row.device);
   const other =
-    form === 'fused'
+    form === 'fused' && !row.config.startsWith(NOT_FUSED)
       ? rows.find(({ engine }) => engine === row.engine.replace(/fused$/, 'layer-wise'))
       : undefined;
   return {

@@ -20,6 +20,9 @@ import { untunedProblems } from './widefield-model.ts';
 /** How Widefield runs a block: a kernel for each layer, or as few kernels as there are for it. */
 export const BLOCK_FORMS = ['fused', 'layer-wise'] as const;
 
+/** How the configuration of a fused row begins if there was nothing to fuse, or no gain to be expected. */
+export const NOT_FUSED = 'not fused';
+
 export type BlockForm = (typeof BLOCK_FORMS)[number];
 
 /** A block on one of our devices, fused and layer by layer: two engines. */
@@ -107,7 +110,7 @@ function configOf({ plan }: Session, form: BlockForm, layerWise: Graph, { fuse }
   const layers = new Set(nodesOf(layerWise).map(({ op }) => op.type));
   const fused = plan.nodes.filter(({ node }) => !layers.has(node.op.type));
   if (fused.length === 0) {
-    return `not fused: ${fuse === 'always' ? 'there is no kernel for it' : 'the planner expects no gain, or has no kernel'}`;
+    return `${NOT_FUSED}: ${fuse === 'always' ? 'there is no kernel for it' : 'the planner expects no gain, or has no kernel'}`;
   }
   const names = fused.map(({ candidate }) => `${candidate.family} ${describeConfig(candidate)}`);
   return `${kernels}; ${names.join('; ')}`;

@@ -70,6 +70,7 @@ test('a block of which nothing was fused says so', async () => {
     ],
     options,
   );
+  expect(rows.every(({ overLayerWise }) => overLayerWise === null)).toBe(true);
   expect(rows.filter(({ form }) => form === 'fused').map(({ config }) => config)).toEqual([
     'not fused: the planner expects no gain, or has no kernel',
     'not fused: there is no kernel for it',
