@@ -14,7 +14,7 @@ export interface BenchCase<P extends BenchProblem = BenchProblem> {
   readonly problem: P;
   /** As on the command line: `1,56,56,128`. */
   readonly shape: string;
-  /** A number for square kernels, `51x5` for others, 1 for pointwise. */
+  /** A number for square kernels, `51x5` for others, 1 for pointwise; `51x5, 40% zeros` for sparse ones. */
   readonly kernel: number | string;
   /** Dense, [N, H, W, C] or [rows, inputs]; uniform in [-1, 1). */
   readonly input: Float32Array;
@@ -31,8 +31,16 @@ export interface KernelSize {
 /** [N, H, W, C]. */
 export type MapShape = readonly [batch: number, height: number, width: number, channels: number];
 
-/** A depthwise convolution that keeps the map's size. */
-export function depthwiseCase(shape: MapShape, kernel: KernelSize): BenchCase<DepthwiseProblem> {
+/**
+ * A depthwise convolution that keeps the map's size.
+ *
+ * @param sparsity share of the taps that are zero, anywhere; undefined: nothing is known of zeros
+ */
+export function depthwiseCase(
+  shape: MapShape,
+  kernel: KernelSize,
+  sparsity?: number,
+): BenchCase<DepthwiseProblem> {
   const [batch, height, width, channels] = shape;
   const problem: DepthwiseProblem = {
     op: 'depthwise',
@@ -47,14 +55,18 @@ export function depthwiseCase(shape: MapShape, kernel: KernelSize): BenchCase<De
     dilation: 1,
     padding: sizeKeepingPadding(kernel),
     epilogue: NO_EPILOGUE,
+    ...(sparsity !== undefined && { density: 1 - sparsity }),
   };
   const { macs, depth } = signature(problem).cost;
+  const name = kernel.height === kernel.width ? kernel.height : `${kernel.height}x${kernel.width}`;
+  const weight = new Random('bench depthwise weight').array(channels * depth, Math.sqrt(3 / depth));
+  const zeros = new Random('bench depthwise zeros');
   return {
     problem,
     shape: shape.join(','),
-    kernel: kernel.height === kernel.width ? kernel.height : `${kernel.height}x${kernel.width}`,
+    kernel: sparsity === undefined ? name : `${name}, ${Math.round(100 * sparsity)}% zeros`,
     input: new Random('bench depthwise input').array(batch * height * width * channels),
-    weight: new Random('bench depthwise weight').array(channels * depth, Math.sqrt(3 / depth)),
+    weight: weight.map((value, i) => ((1 + zeros.signed(i)) / 2 < (sparsity ?? 0) ? 0 : value)),
     macs,
   };
 }

@@ -119,6 +119,17 @@ export function parseKernels(text: string): KernelSize[] {
   });
 }
 
+/** `0.4,0.9`: at least 0, below 1. */
+export function parseShares(text: string): number[] {
+  return splitList(text, ',').map((item) => {
+    const share = Number(item);
+    if (item.trim() === '' || !(share >= 0 && share < 1)) {
+      throw new InvalidArgumentError('Use shares of at least 0 and below 1, such as 0.4,0.9.');
+    }
+    return share;
+  });
+}
+
 /** `native,wasm`, or `none` to time the peers alone. */
 export function parseDevices(text: string): WidefieldDevice[] {
   return text.trim() === 'none' ? [] : parseNames(text, ['native', 'wasm'], 'device');

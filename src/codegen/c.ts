@@ -202,6 +202,10 @@ class CEmitter {
         return `${a} * ${b} + ${c}`;
       case 'packBf16':
         return this.#helper(vector ? 'wf_pack_bf16' : 'wf_pack_bf16f', a, b);
+      case 'zipLow':
+        return this.#helper('wf_zip_low', a, b);
+      case 'zipHigh':
+        return this.#helper('wf_zip_high', a, b);
       case 'dotBf16':
         return this.#helper('wf_dot_bf16', a, b, c);
       case 'select':
@@ -324,9 +328,23 @@ function helperDefinitions(lanes: number): Record<string, string> {
       'static inline float wf_pow2f(float a) { union { int32_t i; float f; } u = {((int32_t)a + 127) << 23}; return u.f; }',
     wf_select:
       'static inline vec wf_select(mask m, vec a, vec b) { return (vec)((m & (mask)a) | (~m & (mask)b)); }',
+    wf_zip_low: zip(lanes, 'wf_zip_low', 0),
+    wf_zip_high: zip(lanes, 'wf_zip_high', lanes),
     wf_sum: halving(lanes, 'wf_sum', (a, b) => `${a} + ${b}`),
     wf_maxlane: halving(lanes, 'wf_maxlane', (a, b) => `${a} < ${b} ? ${b} : ${a}`),
   };
+}
+
+/** `lanes` of a₀ b₀ a₁ b₁ …, from `start` on. GCC before version 12 has a built-in of its own for shuffles. */
+function zip(lanes: number, name: string, start: number): string {
+  const zipped = Array.from({ length: lanes }, (_, i) => ((start + i) >> 1) + ((start + i) % 2) * lanes);
+  return [
+    '#if defined(__clang__) || __GNUC__ >= 12',
+    `static inline vec ${name}(vec a, vec b) { return __builtin_shufflevector(a, b, ${zipped.join(', ')}); }`,
+    '#else',
+    `static inline vec ${name}(vec a, vec b) { return __builtin_shuffle(a, b, (mask){${zipped.join(', ')}}); }`,
+    '#endif',
+  ].join('\n');
 }
 
 function halving(lanes: number, name: string, combine: (a: string, b: string) => string): string {

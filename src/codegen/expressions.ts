@@ -172,6 +172,16 @@ export abstract class ExpressionBuilder {
     return this.#binary('packBf16', low, high, ['f32', 'vec']);
   }
 
+  /** a₀ b₀ a₁ b₁ …: the first `lanes` of them. Shuffles of vectors are made of this and {@link zipHigh}. */
+  zipLow(a: Value, b: Value): Value {
+    return this.#binary('zipLow', a, b, ['vec']);
+  }
+
+  /** a₀ b₀ a₁ b₁ …: the last `lanes` of them. */
+  zipHigh(a: Value, b: Value): Value {
+    return this.#binary('zipHigh', a, b, ['vec']);
+  }
+
   /** `c + high(a) · high(b) + low(a) · low(b)` of pairs of bfloat16 in vecs a and b, in one instruction where the target has it. */
   dotBf16(a: Value, b: Value, c: Value): Value {
     return this.#arithmetic('dotBf16', commonType('dotBf16', [a, b, c], ['vec'], this.fail), [a, b, c]);

@@ -171,6 +171,9 @@ class Task {
       if (typeof a !== 'number') return packPairs(a as Float32Array, b as Float32Array);
       return packPairs(Float32Array.of(a), Float32Array.of(b as number))[0] ?? NaN;
     }
+    if (node.op === 'zipLow' || node.op === 'zipHigh') {
+      return zip(a as Float32Array, b as Float32Array, node.op === 'zipLow' ? 0 : lanes);
+    }
     if (node.op === 'dotBf16') return this.#dotBf16(a as Float32Array, b as Float32Array, c as Float32Array);
     if (first?.type === 'i32') return this.#i32(node, a as number, b as number);
     if (node.type !== 'vec' && node.type !== 'mask') return this.#scalar(node, a, b, c);
@@ -296,6 +299,17 @@ class Task {
 
 function laneOf(value: RuntimeValue | undefined, lane: number): RuntimeValue | undefined {
   return typeof value === 'object' ? value[lane] : value;
+}
+
+/** `a.length` lanes of a₀ b₀ a₁ b₁ …, from `start` on; copied from array to array, which keeps bits. */
+function zip(a: Float32Array, b: Float32Array, start: number): Float32Array {
+  const zipped = new Float32Array(a.length);
+  for (let i = 0; i < zipped.length; i++) {
+    const source = (start + i) % 2 === 0 ? a : b;
+    const lane = (start + i) >> 1;
+    zipped.set(source.subarray(lane, lane + 1), i);
+  }
+  return zipped;
 }
 
 /** lane i = combine(lane i, lane i + s) for s = lanes/2, lanes/4, …, 1; then lane 0. */

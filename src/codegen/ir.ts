@@ -89,7 +89,11 @@ export type BinaryOp =
    * f32 and vec: a pair of bfloat16, `a` in the low 16 bits, `b` in the high ones, each rounded to nearest even; NaN
    * becomes a quiet NaN. A target's instruction may take subnormal operands for zeros.
    */
-  | 'packBf16';
+  | 'packBf16'
+  /** vec: the first half of a₀ b₀ a₁ b₁ …, `lanes` of them. */
+  | 'zipLow'
+  /** vec: the second half of a₀ b₀ a₁ b₁ …. */
+  | 'zipHigh';
 
 export type TernaryOp =
   /** `a * b + c`, rounded once where the target has such an instruction, else twice. */

@@ -9,6 +9,7 @@ import { convFirstFused } from './convfirst-fused.ts';
 import { convGrouped } from './conv-grouped.ts';
 import { depthwiseDirect } from './depthwise-direct.ts';
 import { depthwiseFft } from './depthwise-fft.ts';
+import { depthwiseSparse } from './depthwise-sparse.ts';
 import { elementwise } from './elementwise.ts';
 import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
@@ -35,7 +36,11 @@ export function candidates(problem: Problem, caps: DeviceCaps): Candidate[] {
 function allCandidates(problem: Problem, caps: DeviceCaps): Candidate[] {
   switch (problem.op) {
     case 'depthwise':
-      return [...candidatesOf(depthwiseDirect, problem, caps), ...candidatesOf(depthwiseFft, problem, caps)];
+      return [
+        ...candidatesOf(depthwiseDirect, problem, caps),
+        ...candidatesOf(depthwiseFft, problem, caps),
+        ...candidatesOf(depthwiseSparse, problem, caps),
+      ];
     case 'pointwise': {
       // It offers nothing unless the problem permits bfloat16 and the device has instructions for it.
       const rounded = candidatesOf(pointwiseBf16, problem, caps);

@@ -59,6 +59,8 @@ export interface DepthwiseProblem extends Window {
   readonly channels: number;
   readonly pitch: number;
   readonly epilogue: Epilogue;
+  /** Share of the taps that are not zero, from 0 to 1, wherever they are. Absent: nothing is known of zeros. */
+  readonly density?: number;
   /** Takes the weight of the layer whose adjoint this is: the taps are read in reverse. */
   readonly adjoint?: true;
 }

@@ -298,7 +298,7 @@ function tensors(problem: Problem): Parts {
 }
 
 /** Fields that are no sizes. */
-const REAL_FIELDS: ReadonlySet<string> = new Set(['epsilon', 'factor']);
+const REAL_FIELDS: ReadonlySet<string> = new Set(['epsilon', 'factor', 'density']);
 
 function validate(problem: Problem): void {
   for (const [field, value] of Object.entries(problem)) {
@@ -319,6 +319,11 @@ function validate(problem: Problem): void {
         `A ${problem.kernelHeight}×${problem.kernelWidth} ${problem.op} with this padding has no output on a ` +
           `${problem.height}×${problem.width} map: pad more or use a smaller kernel.`,
       );
+    }
+  }
+  if (problem.op === 'depthwise' && problem.density !== undefined) {
+    if (!(problem.density >= 0 && problem.density <= 1)) {
+      throw invalidArgument(`The density of a depthwise must be from 0 to 1, got ${problem.density}.`);
     }
   }
   if (problem.op === 'pointwise' && ![undefined, 'bf16'].includes(problem.precision)) {

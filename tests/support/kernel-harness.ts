@@ -44,6 +44,8 @@ export interface KernelCase {
   readonly problem: (pitch: (channels: number) => number) => Problem;
   /** Changes the random inputs, which are uniform in [-1, 1). */
   readonly input?: (value: number) => number;
+  /** Changes the random weights, which are uniform in [-1, 1). */
+  readonly weight?: (value: number) => number;
   /** Which candidates are tested on devices; default: all. The interpreter takes all that it has time for. */
   readonly onDevices?: (all: readonly Candidate[], device: 'wasm' | 'native') => readonly Candidate[];
 }
@@ -137,7 +139,9 @@ function dataFor(test: KernelCase, caps: DeviceCaps): TestData {
   );
   const weights = Object.fromEntries(
     weightSpecs.map(({ name, shape }) => {
-      const values = new Random(`weight ${name}`).array(shape.reduce((a, b) => a * b, 1));
+      const values = new Random(`weight ${name}`)
+        .array(shape.reduce((a, b) => a * b, 1))
+        .map(test.weight ?? ((value) => value));
       return [name, name === 'running_var' ? values.map((value) => 1 + 0.5 * value) : values];
     }),
   );

@@ -210,6 +210,8 @@ class Generator {
       () =>
         type === 'vec' ? b.vec(b.loadScalar(this.#x, this.#choose(WINDOW))) : b.sumLanes(this.#pick('vec')),
       () => (type === 'vec' ? b.vec(this.#choose(1000) / 7) : b.maxLanes(this.#pick('vec'))),
+      () => (type === 'vec' ? b.zipLow(a, other) : b.add(a, other)),
+      () => (type === 'vec' ? b.zipHigh(a, other) : b.sub(a, other)),
       () => this.#pair(type),
       () => (type === 'vec' ? b.dotBf16(this.#pair('vec'), this.#pair('vec'), a) : this.#pair('f32')),
     ];

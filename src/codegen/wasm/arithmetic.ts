@@ -88,6 +88,10 @@ export function writeArithmetic(out: OperandWriter, node: ArithmeticNode): void 
     writeScalarMinMax(out, node.op, a, b);
   } else if (b !== undefined && node.op === 'packBf16') {
     writePackBf16(out, a, b);
+  } else if (b !== undefined && (node.op === 'zipLow' || node.op === 'zipHigh')) {
+    out.push(a);
+    out.push(b);
+    out.writer.shuffle(node.op === 'zipLow' ? [0, 4, 1, 5] : [2, 6, 3, 7]);
   } else if (node.op === 'sumLanes' || node.op === 'maxLanes') {
     writeHalving(out, node.op === 'sumLanes' ? 'f32x4.add' : 'f32x4.pmax', a);
   } else if (node.op === 'pow2') {

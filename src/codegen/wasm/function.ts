@@ -88,6 +88,11 @@ export class FunctionWriter {
   permute(lanes: readonly [number, number, number, number], source: number): void {
     this.get(source);
     this.get(source);
+    this.shuffle(lanes);
+  }
+
+  /** [a, b] → a vector whose lane i is lane `lanes[i]` of the eight f32 lanes of a and b. */
+  shuffle(lanes: readonly [number, number, number, number]): void {
     this.#pop('v128', 'i8x16.shuffle');
     this.#pop('v128', 'i8x16.shuffle');
     this.#code.raw([0xfd, 0x0d]);

@@ -1,0 +1,66 @@
+import type { DeviceCaps } from '../../core/caps.ts';
+import type { DepthwiseProblem } from '../problem.ts';
+import { planSparse, sparseAxes } from './plan.ts';
+import type { DepthwiseSparseConfig } from './plan.ts';
+
+/** Configurations for problems whose zero taps are known to be many; with a stride, most loads would be of no use. */
+export function sparseConfigs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseSparseConfig[] {
+  if (problem.density === undefined || problem.stride !== 1) return [];
+  const found: DepthwiseSparseConfig[] = [];
+  for (const lanes of caps.lanes.filter((count) => count >= 4 && problem.pitch % count === 0)) {
+    for (const along of ['width', 'height'] as const) {
+      const axes = sparseAxes(problem, along);
+      const vectors = Math.ceil(axes.along.outputs / lanes);
+      for (const [tileLines, tileVectors] of tiles(axes.lines.outputs, vectors, caps)) {
+        const bands = Math.max(1, Math.ceil((2 * caps.threads) / ((problem.pitch / lanes) * problem.batch)));
+        const band = Math.ceil(axes.lines.outputs / bands / tileLines) * tileLines;
+        for (const aligned of [false, true]) {
+          const config = { lanes, along, tileLines, tileVectors, aligned, band };
+          if (4 * planSparse(problem, config).scratchFloats <= 2 * caps.l2Bytes) found.push(config);
+        }
+      }
+    }
+  }
+  return found.sort((a, b) => sparseEstimate(problem, a) - sparseEstimate(problem, b)).slice(0, CHOICES);
+}
+
+/** Configurations that are worth measuring: estimates tell the others apart well enough. */
+const CHOICES = 6;
+
+/** Register tiles of lines × vectors. */
+function tiles(lines: number, vectors: number, { vectorRegisters, fma }: DeviceCaps): [number, number][] {
+  const room = vectorRegisters > 16 ? 28 : fma ? 12 : 10;
+  const found: [number, number][] = [];
+  for (let wide = 1; wide <= Math.min(vectors, room); wide++) {
+    if (vectors % wide !== 0) continue;
+    const most = Math.min(Math.floor(room / wide), lines);
+    const count = Math.ceil(lines / most);
+    found.push([Math.ceil(lines / count), wide]);
+    if (most >= 8) found.push([Math.ceil(lines / Math.ceil(lines / (most / 2))), wide]);
+  }
+  return found;
+}
+
+export function sparseEstimate(problem: DepthwiseProblem, config: DepthwiseSparseConfig): number {
+  const { density = 1, dilation, batch, pitch } = problem;
+  const { lanes, tileLines, tileVectors, aligned, band } = config;
+  const plan = planSparse(problem, config);
+  const { along, lines, vectors } = plan;
+  // Lines of taps that meet a tile.
+  let met = 0;
+  for (let line = 0; line < plan.bands * band; line += tileLines) {
+    const first = Math.max(0, Math.ceil((lines.before - tileLines + 1 - line) / dilation));
+    const end = Math.min(lines.taps, Math.floor((lines.size - 1 + lines.before - line) / dilation) + 1);
+    met += Math.max(0, end - first);
+  }
+  // Loads feed the multiply-adds; those that cross cache lines take twice as long. 512 bits count as two.
+  const wide = lanes > 8 ? 2 : 1;
+  const load = lanes === 4 ? 1.6 : aligned ? 0.62 * wide : 0.5 * wide + lanes / 16;
+  const taps = met * along.taps * density * (vectors / tileVectors) * (tileLines * tileVectors * load + 4);
+  const passes = aligned ? along.taps : 1;
+  const tileEnds = passes * plan.bands * band * vectors * (2 * wide + 24 / (tileLines * tileVectors));
+  const copies = aligned ? passes * (plan.inputLines + 2 * plan.margin) * vectors * 2 * wide : 0;
+  const pixels = problem.height * problem.width + along.outputs * lines.outputs;
+  const transposes = pixels * (lanes === 4 ? 2 : 0.7);
+  return batch * pitch * (taps + tileEnds + copies + transposes);
+}
