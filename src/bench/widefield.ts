@@ -1,12 +1,13 @@
 import type { DeviceCaps } from '../core/caps.ts';
 import type { Device } from '../devices/device.ts';
+import { candidates } from '../kernels/index.ts';
 import { channelPitch } from '../kernels/problem.ts';
 import { createOp } from '../runtime/op.ts';
-import type { OpSession } from '../runtime/op.ts';
+import type { OpOptions, OpSession } from '../runtime/op.ts';
 import { openDevice } from '../runtime/open.ts';
 import type { TuningRecord } from '../runtime/tuning-file.ts';
 import type { BenchCase, BenchProblem } from './case.ts';
-import { timer } from './engine.ts';
+import { quickest, timer } from './engine.ts';
 import type { Engine, Peer } from './engine.ts';
 import { measurePeak } from './peak.ts';
 import { readMeasurements, tuneProblem } from './tuning.ts';
@@ -32,9 +33,12 @@ export async function openWidefield(
   return {
     version: device.note,
     note: device.note,
-    prepare: async (test, stop) => [
-      await prepare(device, name, peakGflops, test, tuning, { ...options, ...(stop && { signal: stop }) }),
-    ],
+    prepare: async (test, stop) => {
+      const settings = { ...options, ...(stop && { signal: stop }) };
+      return test.problem.op === 'depthwise' && test.problem.density !== undefined
+        ? prepareFamilies(device, name, peakGflops, test, settings)
+        : [await prepare(device, name, peakGflops, test, tuning, settings)];
+    },
     prepareModel: async (test, stop) => [
       await prepareModel({ device, name, peakGflops, tuning }, test, {
         ...options,
@@ -55,11 +59,52 @@ async function prepare(
   tuning: Map<string, TuningRecord>,
   options: WidefieldOptions,
 ): Promise<Engine> {
-  const { signal } = options;
   const problem = withPitch(test.problem, device.caps);
   if (options.tune) await tuneProblem(device, problem, tuning, options);
+  return prepareOp(device, name, peakGflops, test, {
+    tuning,
+    ...(options.signal && { signal: options.signal }),
+  });
+}
+
+/** Candidates of a family that are tried before one of them is timed. */
+const TRIALS = 4;
+
+/**
+ * One engine for each algorithm, with the quickest of its likeliest configurations: what sparsity is worth depends on how
+ * dense algorithms do.
+ */
+async function prepareFamilies(
+  device: Device,
+  name: WidefieldDevice,
+  peakGflops: number,
+  test: BenchCase,
+  { signal }: WidefieldOptions,
+): Promise<Engine[]> {
+  const all = candidates(withPitch(test.problem, device.caps), device.caps);
+  const engines: Engine[] = [];
+  for (const family of [...new Set(all.map((candidate) => candidate.family))].sort()) {
+    const own = all.filter((candidate) => candidate.family === family).slice(0, TRIALS);
+    const makers = own.map(
+      (candidate) => () =>
+        prepareOp(device, name, peakGflops, test, { candidate, ...(signal && { signal }) }),
+    );
+    const engine = await quickest(makers, signal);
+    engines.push({ ...engine, name: `${engine.name}-${family.replace('depthwise-', '')}` });
+  }
+  return engines;
+}
+
+async function prepareOp(
+  device: Device,
+  name: WidefieldDevice,
+  peakGflops: number,
+  test: BenchCase,
+  options: OpOptions,
+): Promise<Engine> {
+  const problem = withPitch(test.problem, device.caps);
   const begin = performance.now();
-  const op = await createOp(device, problem, { weight: test.weight }, { tuning, ...(signal && { signal }) });
+  const op = await createOp(device, problem, { weight: test.weight }, options);
   const setupMs = performance.now() - begin;
   const [input] = op.signature.inputs;
   spread(test.input, op.input(), input?.channels ?? 0, input?.pitch ?? 0);

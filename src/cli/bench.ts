@@ -10,12 +10,13 @@ import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from '
 import type { CommonOptions } from './bench-options.ts';
 import { formatReport } from './bench-table.ts';
 import type { CommandContext } from './context.ts';
-import { parseCounts, parseKernels, parseMapShapes, parseRowsShapes } from './options.ts';
+import { parseCounts, parseKernels, parseMapShapes, parseRowsShapes, parseShares } from './options.ts';
 import type { RowsShape } from './options.ts';
 
 interface DepthwiseOptions extends CommonOptions {
   readonly shape?: MapShape[];
   readonly kernels: KernelSize[];
+  readonly sparsity?: number[];
   readonly plot?: string;
 }
 
@@ -44,11 +45,18 @@ function depthwiseCommand(context: CommandContext): Command {
       parseKernels,
       parseKernels('3,7,13,31,51'),
     )
+    .option(
+      '--sparsity <shares>',
+      'shares of taps that are zero, such as 0.4,0.9: times direct, sparse and FFT kernels, each for itself',
+      parseShares,
+    )
     .option('--plot <file.svg>', 'draw time against kernel size');
   return withCommonOptions(command).action(async (options: DepthwiseOptions) => {
     const shapes = options.shape ?? [[1, 56, 56, 128] as const];
     const makers = shapes.flatMap((shape) =>
-      options.kernels.map((kernel) => () => depthwiseCase(shape, kernel)),
+      options.kernels.flatMap((kernel) =>
+        (options.sparsity ?? [undefined]).map((sparsity) => () => depthwiseCase(shape, kernel, sparsity)),
+      ),
     );
     const report = await run(makers, options, context);
     if (options.plot !== undefined) {
