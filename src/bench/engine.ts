@@ -4,6 +4,8 @@ import type { BlockCase } from './block-case.ts';
 import type { BenchCase } from './case.ts';
 import type { ModelCase } from './model-case.ts';
 import type { KernelTime } from './profile.ts';
+import type { LayerCase, LayerPart } from './train-layer-case.ts';
+import type { TrainCase } from './train-case.ts';
 
 /** Something that computes one case, again and again. */
 export interface Engine {
@@ -51,6 +53,11 @@ export interface ModelEngine extends Engine {
   measurePeak?(): Promise<number>;
 }
 
+/** Something that computes one part of a layer in training: its output, [N, H, W, C], or a gradient. */
+export interface LayerEngine extends Engine {
+  readonly part: LayerPart;
+}
+
 /** A runtime that can make engines: Widefield on one device, or another project's. */
 export interface Peer {
   readonly version: string;
@@ -60,6 +67,13 @@ export interface Peer {
   prepareModel?(test: ModelCase, signal?: AbortSignal): Promise<ModelEngine[]>;
   /** The same for a block by itself; where it is absent, `prepareModel` takes it. */
   prepareBlock?(test: BlockCase, signal?: AbortSignal): Promise<ModelEngine[]>;
+  /** All parts of a depthwise layer in training; absent if the runtime has no gradients. */
+  prepareLayer?(test: LayerCase, signal?: AbortSignal): Promise<LayerEngine[]>;
+  /**
+   * A whole step of training: forward, backward, update of all parameters. The engines' `output` are the losses of
+   * the first steps, which have been made before the first run.
+   */
+  prepareTraining?(test: TrainCase, signal?: AbortSignal): Promise<ModelEngine[]>;
   dispose(): Promise<void>;
 }
 

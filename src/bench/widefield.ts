@@ -14,6 +14,7 @@ import { readMeasurements, tuneProblem } from './tuning.ts';
 import type { TuningOptions } from './tuning.ts';
 import { prepareBlock } from './widefield-block.ts';
 import { prepareModel } from './widefield-model.ts';
+import { prepareLayer } from './widefield-train-layer.ts';
 
 export type WidefieldDevice = 'native' | 'wasm';
 
@@ -47,6 +48,8 @@ export async function openWidefield(
     ],
     prepareBlock: (test, stop) =>
       prepareBlock({ device, name, peakGflops, tuning }, test, { ...options, ...(stop && { signal: stop }) }),
+    prepareLayer: (test, stop) =>
+      prepareLayer({ device, name, peakGflops, tuning }, test, { ...options, ...(stop && { signal: stop }) }),
     dispose: () => device.dispose(),
   };
 }

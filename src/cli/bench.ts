@@ -9,6 +9,7 @@ import { modelCommand } from './bench-model.ts';
 import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatReport } from './bench-table.ts';
+import { trainCommand } from './bench-train.ts';
 import type { CommandContext } from './context.ts';
 import { parseCounts, parseKernels, parseMapShapes, parseRowsShapes, parseShares } from './options.ts';
 import type { RowsShape } from './options.ts';
@@ -25,14 +26,15 @@ interface PointwiseOptions extends CommonOptions {
   readonly outputs?: number[];
 }
 
-/** `widefield bench depthwise`, `widefield bench pointwise`, `widefield bench model` and `widefield bench block`. */
+/** `widefield bench depthwise`, `widefield bench pointwise`, `widefield bench model`, `widefield bench block` and `widefield bench train`. */
 export function benchCommand(context: CommandContext): Command {
   return new Command('bench')
     .description('time Widefield beside other runtimes, interleaved, every result checked')
     .addCommand(depthwiseCommand(context))
     .addCommand(pointwiseCommand(context))
     .addCommand(modelCommand(context))
-    .addCommand(blockCommand(context));
+    .addCommand(blockCommand(context))
+    .addCommand(trainCommand(context));
 }
 
 function depthwiseCommand(context: CommandContext): Command {

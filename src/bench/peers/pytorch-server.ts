@@ -1,3 +1,4 @@
+import { PYTORCH_LAYER } from './pytorch-layer.ts';
 import { PYTORCH_NETWORK } from './pytorch-network.ts';
 
 /**
@@ -56,12 +57,16 @@ def pointwise(q, payload):
         'conv2d channels_last': (lambda: F.conv2d(last, weight4), to_rows),
     }
 
+${PYTORCH_LAYER}
 ${PYTORCH_NETWORK}
 def handle(q, payload):
     command = q['command']
     if command == 'prepare':
         torch.set_num_threads(q['threads'])
-        makers = {'depthwise': depthwise, 'pointwise': pointwise, 'network': make_network}
+        makers = {
+            'depthwise': depthwise, 'pointwise': pointwise, 'network': make_network,
+            'depthwise layer': depthwise_layer,
+        }
         made = makers[q['op']](q, payload)
         forms.clear()
         results.clear()

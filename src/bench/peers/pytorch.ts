@@ -2,6 +2,7 @@ import type { BenchCase } from '../case.ts';
 import { quickest } from '../engine.ts';
 import type { Engine, Peer, PeerOptions } from '../engine.ts';
 import { PythonProcess } from './python-process.ts';
+import { pytorchLayer } from './pytorch-layer.ts';
 import { pytorchModels } from './pytorch-model.ts';
 import { PYTORCH_SERVER } from './pytorch-server.ts';
 
@@ -24,6 +25,7 @@ export async function openPytorch({ threads, python }: PeerOptions): Promise<Pee
       return [await quickest(makers, signal)];
     },
     prepareModel: (test, signal) => pytorchModels(server, test, threads, signal),
+    prepareLayer: (test) => pytorchLayer(server, test, threads),
     dispose: () => {
       server.end();
       return Promise.resolve();
