@@ -4,7 +4,7 @@ import type { OpDefinition } from '../op.ts';
 import type { CrossEntropyGradientOp, CrossEntropyOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
-import { expectShape, inputCount, pairShape, rowsOf } from './shape-rules.ts';
+import { expectShape, expectUnpaddedValues, inputCount, pairShape, rowsOf } from './shape-rules.ts';
 
 /** y[row] = −Σ target[row, c] · log softmax(x[row])[c]. */
 export function crossEntropy(problem: CrossEntropyProblem, inputs: Tensors): Float64Array {
@@ -52,6 +52,7 @@ export const crossEntropyDefinition: OpDefinition<CrossEntropyOp> = {
     return [batch, height, width, 1];
   },
   lower({ type }, { inputs: [x], output, pitch }) {
+    expectUnpaddedValues(type, pitch);
     const channels = (x ?? output)[3];
     return {
       problem: { op: type, rows: rowsOf(output), channels, pitch: pitch(channels) },
@@ -77,8 +78,11 @@ export const crossEntropyGradientDefinition: OpDefinition<CrossEntropyGradientOp
     expectShape(type, 'output gradient', dy, [batch, height, width, 1]);
     return shape;
   },
-  lower: ({ type }, { output, pitch }) => ({
-    problem: { op: type, rows: rowsOf(output), channels: output[3], pitch: pitch(output[3]) },
-    inputs: ['x', 'target', 'dy'],
-  }),
+  lower({ type }, { output, pitch }) {
+    expectUnpaddedValues(type, pitch);
+    return {
+      problem: { op: type, rows: rowsOf(output), channels: output[3], pitch: pitch(output[3]) },
+      inputs: ['x', 'target', 'dy'],
+    };
+  },
 };

@@ -4,7 +4,7 @@ import type { OpDefinition } from '../op.ts';
 import type { SampleScaleOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
-import { commonShape, expectShape, inputCount } from './shape-rules.ts';
+import { commonShape, expectShape, expectUnpaddedValues, inputCount } from './shape-rules.ts';
 
 /** y[n, p, c] = x[n, p, c] · scale[n]. */
 export function sampleScale(problem: SampleScaleProblem, inputs: Tensors): Float64Array {
@@ -26,10 +26,13 @@ export const sampleScaleDefinition: OpDefinition<SampleScaleOp> = {
     expectShape(type, 'scale', scale, [shape[0], 1, 1, 1]);
     return shape;
   },
-  lower: ({ type }, { output: [batch, height, width, channels], pitch }) => ({
-    problem: { op: type, batch, pixels: height * width, channels, pitch: pitch(channels) },
-    inputs: ['x', 'scale'],
-  }),
+  lower({ type }, { output: [batch, height, width, channels], pitch }) {
+    expectUnpaddedValues(type, pitch);
+    return {
+      problem: { op: type, batch, pixels: height * width, channels, pitch: pitch(channels) },
+      inputs: ['x', 'scale'],
+    };
+  },
   gradient(node, dy, g) {
     const [, scale] = node.inputs;
     if (scale === undefined || g.wantsInput(1)) {

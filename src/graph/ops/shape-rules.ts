@@ -24,6 +24,15 @@ export function commonShape(op: string, inputs: readonly Shape[]): Shape {
   return first;
 }
 
+/** Checks that one value a row lies without padding between rows, as losses and scales of images do. */
+export function expectUnpaddedValues(op: string, pitch: (channels: number) => number): void {
+  if (pitch(1) !== 1) {
+    throw invalidArgument(
+      `A ${op} needs tensors of one channel without padding: plan the graph without padPhotos.`,
+    );
+  }
+}
+
 /** Pixels of a shape, over the whole batch. */
 export function rowsOf([batch, height, width]: Shape): number {
   return batch * height * width;
