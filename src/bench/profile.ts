@@ -18,7 +18,21 @@ export interface KernelTime {
   readonly milliseconds: number;
 }
 
-const KINDS = ['depthwise', 'pointwise', 'ffn', 'conv', 'norm', 'other'] as const;
+const KINDS = [
+  'depthwise',
+  'pointwise',
+  'ffn',
+  'conv',
+  'norm',
+  'depthwise weight gradient',
+  'pointwise weight gradient',
+  'conv weight gradient',
+  'weight packing',
+  'element-wise',
+  'sums',
+  'optimizer',
+  'other',
+] as const;
 
 /** What a layer's time is spent on. */
 export type Kind = (typeof KINDS)[number];
@@ -154,13 +168,13 @@ function kindOf({ op }: Problem): Kind {
   switch (op) {
     case 'depthwise':
     case 'pointwise':
-    case 'ffn':
     case 'conv':
       return op;
+    case 'ffn':
     case 'convfirst':
     case 'convfirst-chain':
     case 'mbconv':
-      return 'ffn';
+      return 'block';
     case 'layer-norm':
     case 'batch-norm':
       return 'norm';
