@@ -20,6 +20,8 @@ export interface ConvNeXtConfig {
   readonly channels: readonly number[];
   /** Kernel size of the depthwise convolutions; default 7. */
   readonly kernel?: number;
+  /** Pixels of the input, each way, that the first convolution makes one; default 4. Small images want less. */
+  readonly stem?: number;
   readonly keySets?: readonly KeySet[];
   /** The block's two linear layers are 1×1 convolutions, as in timm's small variants: only shapes of weights differ. */
   readonly convMlp?: boolean;
@@ -32,7 +34,8 @@ export interface ConvNeXtConfig {
 export function convnext(config: ConvNeXtConfig): ModelVariant {
   const { name = 'convnext', title = 'ConvNeXt', resolution = 224, kernel = 7, convMlp = false } = config;
   const keySets = config.keySets ?? (['official', 'timm'] as const);
-  const facts = { name, family: 'convnext', title, paper, resolution, minimumResolution: 32, stride: 32 };
+  const stride = (config.stem ?? 4) * 2 ** (config.depths.length - 1);
+  const facts = { name, family: 'convnext', title, paper, resolution, minimumResolution: stride, stride };
   return defineModel({ ...facts, keySets }, (b, image, settings) => {
     const spatial = (x: Node, block: string): Node =>
       b.conv(x, named(settings.keys, `${block}.dwconv`), {

@@ -44,6 +44,22 @@ export interface ModelFacts {
   /** Pixels of the input for one of the last feature map; other input sizes work, rounded as PyTorch does. */
   readonly stride: number;
   readonly keySets: readonly KeySet[];
+  /** What its classes are called, where somebody trained it for classes of their own. */
+  readonly labels?: readonly string[];
+  /** How photos are prepared for it at its resolution, where its name does not tell. */
+  readonly photos?: PhotoTransform;
+}
+
+/** How photos become a network's input: resized, the centre cut out, normalised. */
+export interface PhotoTransform {
+  /** Pixels of the shorter side; `warp`: both sides become `crop`. */
+  readonly resize: number | 'warp';
+  /** Pixels of each side that the network sees. */
+  readonly crop: number;
+  readonly interpolation: 'bilinear' | 'bicubic';
+  /** Of red, green and blue, between 0 and 1. */
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
 }
 
 /** A network of the zoo, or one made by a family's function, such as `slak({ … })`. */

@@ -42,12 +42,18 @@ interface Form {
 /**
  * Builds the network in the form that the checkpoint has: its number of classes, its key set, merged or not.
  *
+ * @param model a name of the zoo, or a network of one's own
  * @param source undefined for synthetic weights, which always are those of the training form
  * Throws `invalid-argument` for unknown names, and for checkpoints that do not fit: the first keys and shapes
  * that disagree, and the network that fits.
  */
-export function fitModel(name: string, source: WeightSource | undefined, options: FitOptions = {}): Fitted {
-  const variant = findModel(name);
+export function fitModel(
+  model: string | ModelVariant,
+  source: WeightSource | undefined,
+  options: FitOptions = {},
+): Fitted {
+  const variant = typeof model === 'string' ? findModel(model) : model;
+  const { name } = variant;
   if (source === undefined) {
     const [firstKeys = 'official'] = variant.keySets;
     const { keys = firstKeys } = options;

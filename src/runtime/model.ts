@@ -10,7 +10,7 @@ import { classify } from './classification.ts';
 import type { Classification } from './classification.ts';
 import { decodeImage } from './image/image.ts';
 import type { DecodeOptions, ImageInput } from './image/image.ts';
-import { transformFor } from './image/presets.ts';
+import { photoTransform } from './image/presets.ts';
 import { applyTransform } from './image/transform.ts';
 import type { EvalTransform } from './image/transform.ts';
 import { labelsFor } from './labels.ts';
@@ -122,7 +122,7 @@ export interface Model {
 }
 
 /**
- * Loads a network by name: builds its graph, checks that the checkpoint fits, merges and fuses, compiles, and
+ * Loads a network, by name or one of your own: builds its graph, checks that the checkpoint fits, merges and fuses, compiles, and
  * packs the weights.
  *
  *     const model = await createModel('replknet-31b', { weights: 'RepLKNet-31B_ImageNet-1K_224.pth' });
@@ -131,13 +131,16 @@ export interface Model {
  * Throws `invalid-argument` for unknown names and for checkpoints that do not fit (and names the variant that
  * does), `io` for files that cannot be read, and what opening and compiling throw.
  */
-export async function createModel(name: string, options: CreateModelOptions): Promise<Model> {
+export async function createModel(
+  model: string | ModelVariant,
+  options: CreateModelOptions,
+): Promise<Model> {
   const { weights, device: wanted = 'auto', onWarning } = options;
   const source = await openWeights(weights, options);
   let device: Device | undefined;
   try {
     // What can be refused is refused before there is anything to dispose of.
-    const facts = factsOf(fitModel(name, source, options), options.labels);
+    const facts = factsOf(fitModel(model, source, options), options.labels);
     facts.fitted.warnings.forEach((warning) => onWarning?.(warning));
     device = typeof wanted === 'string' ? await openDevice(wanted, deviceOptions(options)) : wanted;
     const { graph, session } = await openSession(device, facts.fitted, options);
@@ -163,15 +166,16 @@ interface ModelFacts {
   readonly transform: EvalTransform | undefined;
 }
 
-function factsOf(fitted: Fitted, labels: readonly string[] | undefined): ModelFacts {
+function factsOf(fitted: Fitted, given: readonly string[] | undefined): ModelFacts {
   const classes = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
+  const labels = given ?? fitted.variant.labels;
   if (labels !== undefined && labels.length !== classes) {
     throw invalidArgument(
       `The network has ${classes} classes, but there are ${labels.length} labels: give one for each class.`,
     );
   }
   const [, height, width] = fitted.graph.input.shape;
-  const transform = height === width ? transformFor(fitted.variant.name, height, fitted.keys) : undefined;
+  const transform = height === width ? photoTransform(fitted.variant, height, fitted.keys) : undefined;
   return { fitted, classes, labels, transform };
 }
 

@@ -26,7 +26,11 @@ export interface RunRecord {
   readonly format: 'widefield training';
   readonly version: 1;
   readonly model: string;
+  /** Follows from names and shapes of all parameters: networks of one's own may share a name. */
+  readonly parameters: number;
   readonly classes: readonly string[];
+  /** How many there are to train with. */
+  readonly images: number;
   readonly settings: CompleteSettings;
   readonly progress: Progress;
   readonly sparsity: SparsityRecord | undefined;
@@ -108,7 +112,7 @@ async function readRecord(path: string, file: Checkpoint): Promise<RunRecord> {
 
 function isRecord(value: unknown): value is RunRecord {
   if (typeof value !== 'object' || value === null) return false;
-  const { format, version, model, classes, settings, progress } = value as Partial<
+  const { format, version, model, parameters, classes, images, settings, progress } = value as Partial<
     Record<keyof RunRecord, unknown>
   >;
   const counts = (progress ?? {}) as Partial<Record<keyof Progress, unknown>>;
@@ -116,6 +120,8 @@ function isRecord(value: unknown): value is RunRecord {
     format === 'widefield training' &&
     version === 1 &&
     typeof model === 'string' &&
+    typeof parameters === 'number' &&
+    typeof images === 'number' &&
     Array.isArray(classes) &&
     typeof settings === 'object' &&
     [counts.epoch, counts.batch, counts.step].every(
@@ -165,6 +171,8 @@ async function restore(
 export function differences(saved: RunRecord, wanted: Omit<RunRecord, 'progress' | 'sparsity'>): string[] {
   const found: string[] = [];
   if (saved.model !== wanted.model) found.push(`model ${saved.model}, not ${wanted.model}`);
+  else if (saved.parameters !== wanted.parameters) found.push(`another network of the name ${saved.model}`);
+  if (saved.images !== wanted.images) found.push(`${saved.images} training images, not ${wanted.images}`);
   if (saved.classes.join('\n') !== wanted.classes.join('\n')) {
     found.push(`${saved.classes.length} classes, not the same ${wanted.classes.length}`);
   }

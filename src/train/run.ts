@@ -5,6 +5,7 @@ import { RandomStream, hashText } from '../core/random.ts';
 import type { Batch } from '../data/dataset.ts';
 import { countBatches, loadBatches } from '../data/loader.ts';
 import type { TransformOptions } from '../data/transform-options.ts';
+import { parametersOf } from '../graph/graph.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { ModelVariant } from '../models/model.ts';
 import { differences, openRun, saveRun } from './checkpoint.ts';
@@ -18,6 +19,7 @@ import type { TrainingNetwork } from './network.ts';
 import { createOptimizer } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { EpochReport, TrainData, TrainOptions, TrainResult } from './options.ts';
+import { reestimateStatistics } from './reestimate.ts';
 import { scheduleOf } from './schedule.ts';
 import type { CompleteSettings } from './settings.ts';
 import { SparsityController } from './sparsity/index.ts';
@@ -39,6 +41,8 @@ export class Run {
   readonly #rateOf: (step: number) => number;
   readonly #optimizer: Optimizer;
   #sparsity: SparsityController | undefined;
+  /** The last one that was written or read. */
+  #checkpoint: string | undefined;
   #progress: Progress = { epoch: 0, batch: 0, step: 0 };
 
   constructor(
@@ -88,10 +92,19 @@ export class Run {
     else await this.#resume(network, options.resume);
 
     let validation: Evaluation | undefined;
-    while (this.#progress.epoch < settings.epochs) {
-      const report = await this.#epoch(network);
-      validation = report.validation;
-      options.onEpoch?.(report);
+    try {
+      while (this.#progress.epoch < settings.epochs) {
+        const report = await this.#epoch(network);
+        validation = report.validation;
+        options.onEpoch?.(report);
+      }
+      // A finished run that is resumed has no epoch left.
+      validation ??= await this.#finish(network);
+    } catch (error) {
+      // Between two updates everything is whole, so a run that is told to stop loses nothing.
+      if (options.signal?.aborted && this.#progress.batch % settings.accumulate === 0)
+        await this.#save(network);
+      throw error;
     }
     return {
       weights: network.weights(this.#kept),
@@ -142,6 +155,7 @@ export class Run {
       }
       this.#sparsity = await saved.restore(network);
       this.#progress = saved.record.progress;
+      this.#checkpoint = file;
     } finally {
       await saved.close();
     }
@@ -152,7 +166,9 @@ export class Run {
       format: 'widefield training',
       version: 1,
       model: this.model.name,
+      parameters: layoutOf(this.#graph),
       classes: this.data.training.classes,
+      images: this.data.training.length,
       settings: this.settings,
       progress: this.#progress,
       sparsity: this.#sparsity?.toJSON(),
@@ -165,7 +181,8 @@ export class Run {
 
   #batches(epoch: number, start: number): AsyncGenerator<Batch, void, void> {
     const { options, settings } = this;
-    const { workers, corruptLimit, onCorrupt, signal } = options;
+    const { workers, corruptLimit, onCorrupt } = options;
+    // Without the signal: a step is short, and stops where the run is whole.
     return loadBatches(this.data.training, {
       ...this.#sharding(),
       batchSize: settings.batchSize,
@@ -178,7 +195,6 @@ export class Run {
       ...(workers !== undefined && { workers }),
       ...(corruptLimit !== undefined && { corruptLimit }),
       ...(onCorrupt && { onCorrupt }),
-      ...(signal && { signal }),
     });
   }
 
@@ -190,39 +206,38 @@ export class Run {
     const update = new Sums();
     const last = this.#stepsPerEpoch * settings.accumulate;
     let updateBegin = begin;
-    try {
-      if (start < last) {
-        for await (const loaded of this.#batches(epoch, start)) {
-          throwIfAborted(options.signal);
-          const batch = this.#progress.batch;
-          await this.#forwardBackward(network, loaded, batch, update);
-          this.#progress = { ...this.#progress, batch: batch + 1 };
-          if ((batch + 1) % settings.accumulate > 0) continue;
-          const { gradientNorm, adaptation, rate } = await this.#update(network);
-          const seconds = (performance.now() - updateBegin) / 1000;
-          updateBegin = performance.now();
-          const { step } = this.#progress;
-          options.onStep?.({
-            ...{ epoch, step, steps: this.#steps, rate, gradientNorm, seconds, adaptation },
-            ...update.means(),
-          });
-          total.take(update);
-          if (options.saveEvery !== undefined && step % options.saveEvery === 0) await this.#save(network);
-          if (batch + 1 >= last) break;
-        }
+    if (start < last) {
+      for await (const loaded of this.#batches(epoch, start)) {
+        const batch = this.#progress.batch;
+        // Not between the batches of an update, whose sum of gradients no checkpoint holds.
+        if (batch % settings.accumulate === 0) throwIfAborted(options.signal);
+        await this.#forwardBackward(network, loaded, batch, update);
+        this.#progress = { ...this.#progress, batch: batch + 1 };
+        if ((batch + 1) % settings.accumulate > 0) continue;
+        const { gradientNorm, adaptation, rate } = await this.#update(network);
+        const seconds = (performance.now() - updateBegin) / 1000;
+        updateBegin = performance.now();
+        const { step } = this.#progress;
+        options.onStep?.({
+          ...{ epoch, step, steps: this.#steps, rate, gradientNorm, seconds, adaptation },
+          ...update.means(),
+        });
+        total.take(update);
+        if (options.saveEvery !== undefined && step % options.saveEvery === 0) await this.#save(network);
+        if (batch + 1 >= last) break;
       }
-    } catch (error) {
-      // Between two updates everything is whole, so a run that is told to stop loses nothing.
-      if (options.signal?.aborted && this.#progress.batch % settings.accumulate === 0) {
-        await this.#save(network);
-      }
-      throw error;
     }
     this.#progress = { ...this.#progress, epoch: epoch + 1, batch: 0 };
-    if (options.saveEvery === undefined || epoch + 1 === settings.epochs) await this.#save(network);
+    const isLast = epoch + 1 === settings.epochs;
+    if (options.saveEvery === undefined || isLast) await this.#save(network);
     const seconds = (performance.now() - begin) / 1000;
     const { loss, accuracy } = total.means();
-    const validation = await this.#validate(network, epoch);
+    const evaluates = (epoch + 1) % (options.evaluateEvery ?? 1) === 0;
+    const validation = isLast
+      ? await this.#finish(network)
+      : evaluates
+        ? await this.#validate(network)
+        : undefined;
     const density = this.#sparsity?.densities(network.session).overall;
     return { epoch, epochs: settings.epochs, loss, accuracy, seconds, validation, density };
   }
@@ -246,11 +261,7 @@ export class Run {
       : hard;
     const { loss, logits } = await network.step(images, targets, random);
     if (!Number.isFinite(loss)) {
-      const where = (await network.findNonFinite()) ?? 'the loss';
-      throw new WidefieldError(
-        'diverged',
-        `The loss is ${loss} at step ${this.#progress.step + 1}; the first number that is not finite is in ${where}. Use a lower learning rate, a longer warm-up or clipping${options.folder === undefined ? '' : `; ${path.join(options.folder, RUN_FILE)} is the last good checkpoint`}.`,
-      );
+      throw await this.#diverged(network, `The loss is ${loss} at step ${this.#progress.step + 1}`);
     }
     if (settings.accumulate > 1) await network.session.accumulate();
     sums.add(loss, correct(logits, targets, network.classes), labels.length);
@@ -285,22 +296,79 @@ export class Run {
   async #save(network: TrainingNetwork): Promise<void> {
     const { folder, onCheckpoint } = this.options;
     if (folder === undefined) return;
+    // The loss of the next step would tell, but by then the last good checkpoint would be gone.
+    if (!allFinite(network.session.state('values'))) {
+      throw await this.#diverged(network, `Weights are not finite after step ${this.#progress.step}`);
+    }
     const file = path.join(folder, RUN_FILE);
     await saveRun(file, network, this.#record(), this.#sparsity);
+    this.#checkpoint = file;
     onCheckpoint?.(file);
   }
 
-  async #validate(network: TrainingNetwork, epoch: number): Promise<Evaluation | undefined> {
+  async #diverged(network: TrainingNetwork, what: string): Promise<WidefieldError> {
+    const where = (await network.findNonFinite()) ?? 'the loss';
+    const kept = this.#checkpoint === undefined ? '' : `; ${this.#checkpoint} is the last good checkpoint`;
+    return new WidefieldError(
+      'diverged',
+      `${what}; the first number that is not finite is in ${where}. Use a lower learning rate, a longer warm-up or clipping${kept}.`,
+    );
+  }
+
+  /** What comes after the last update: statistics anew, if the settings say so, and an evaluation. */
+  async #finish(network: TrainingNetwork): Promise<Evaluation | undefined> {
+    if (this.settings.reestimate) {
+      const averaged = this.#kept === 'average';
+      await reestimateStatistics(
+        this.options.device,
+        this.#graph,
+        network.weights(this.#kept),
+        this.#plainBatches(),
+        averaged ? network.averagedBuffers : network.buffers,
+      );
+    }
+    return this.#validate(network);
+  }
+
+  /** The training images as they are evaluated, in full batches. */
+  async *#plainBatches(): AsyncGenerator<Batch, void, void> {
+    const { options, settings } = this;
+    const batches = loadBatches(this.data.training, {
+      batchSize: settings.batchSize,
+      transform: transformOf(settings.evaluation, settings.resolution),
+      shuffle: true,
+      dropLast: true,
+      seed: settings.seed,
+      ...(options.workers !== undefined && { workers: options.workers }),
+      ...(options.corruptLimit !== undefined && { corruptLimit: options.corruptLimit }),
+    });
+    for await (const batch of batches) {
+      throwIfAborted(options.signal);
+      yield batch;
+    }
+  }
+
+  async #validate(network: TrainingNetwork): Promise<Evaluation | undefined> {
     const { options, settings } = this;
     const { validation } = this.data;
-    const isLast = epoch + 1 === settings.epochs;
-    if (!validation || (!isLast && (epoch + 1) % (options.evaluateEvery ?? 1) > 0)) return undefined;
+    if (!validation) return undefined;
     return evaluate(options.device, this.#graph, network.weights(this.#kept), validation, {
       transform: transformOf(settings.evaluation, settings.resolution),
       ...(options.workers !== undefined && { workers: options.workers }),
+      ...(options.corruptLimit !== undefined && { corruptLimit: options.corruptLimit }),
       ...(options.signal && { signal: options.signal }),
     });
   }
+}
+
+function allFinite(values: Float32Array | undefined): boolean {
+  return values === undefined || values.every((value) => Number.isFinite(value));
+}
+
+/** Tells networks of one name apart: a number that follows from all names and shapes of parameters. */
+function layoutOf(graph: Graph): number {
+  const keys = parametersOf(graph).map(({ key, shape }) => `${key} ${shape.join('×')}`);
+  return hashText(keys.join('\n'));
 }
 
 function transformOf(transform: Partial<TransformOptions>, resolution: number): TransformOptions {

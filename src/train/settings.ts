@@ -4,6 +4,7 @@ import type { InitialScheme } from './initialise.ts';
 import type { MixOptions } from './mix.ts';
 import type { OptimizerOptions } from './optimizer.ts';
 import type { ScheduleOptions } from './schedule.ts';
+import { settingsFields, settingsSchema } from './settings-schema.ts';
 import type { SparsityOptions } from './sparsity/index.ts';
 
 /** What determines a run, with the model and the data: plain numbers and texts, which checkpoints record. */
@@ -37,6 +38,8 @@ export interface TrainSettings {
   readonly dropout?: number;
   /** Decay of an exponential moving average of the weights, which is then what is evaluated and kept; default: none. */
   readonly averageDecay?: number;
+  /** Takes batch norms' statistics from one more pass over the training data at the end, with the weights that are kept. */
+  readonly reestimate?: boolean;
   /** Recomputes activations in the backward pass: less memory, more time. */
   readonly recompute?: boolean;
   readonly sparsity?: SparsityOptions;
@@ -44,7 +47,7 @@ export interface TrainSettings {
   readonly initial?: { readonly scheme?: InitialScheme; readonly layerScale?: number };
   /** Augmentation of training images; default: random resized crops, mirrored half of the time. */
   readonly transform?: Partial<TransformOptions>;
-  /** How images are evaluated; default: as the model's authors do it, or the centre. */
+  /** How images are evaluated; default: the centre, normalised as in training. */
   readonly evaluation?: Partial<TransformOptions>;
   /** Share of a teacher's distribution in the targets; default 0.5 where there is a teacher. */
   readonly distillation?: { readonly share?: number; readonly temperature?: number };
@@ -52,66 +55,38 @@ export interface TrainSettings {
 
 /** Settings with their defaults. */
 export interface CompleteSettings extends Required<
-  Omit<TrainSettings, 'clip' | 'averageDecay' | 'sparsity' | 'resolution'>
+  Omit<TrainSettings, 'clip' | 'averageDecay' | 'sparsity' | 'resolution' | 'schedule'>
 > {
   readonly clip: number | undefined;
   readonly averageDecay: number | undefined;
   readonly sparsity: SparsityOptions | undefined;
+  readonly schedule: ScheduleOptions;
   readonly resolution: number;
 }
 
 /**
  * Fills in defaults.
  *
+ * @param settings other members are left aside
  * @param resolution the model's own
  * Throws `invalid-argument` naming the first setting that makes no sense.
  */
 export function completeSettings(settings: TrainSettings, resolution: number): CompleteSettings {
-  const complete: CompleteSettings = {
-    epochs: settings.epochs ?? 10,
-    batchSize: settings.batchSize ?? 64,
-    accumulate: settings.accumulate ?? 1,
-    resolution: settings.resolution ?? resolution,
-    seed: settings.seed ?? 0,
-    rate: settings.rate ?? (4e-3 * (settings.batchSize ?? 64) * (settings.accumulate ?? 1)) / 4096,
-    schedule: settings.schedule ?? { kind: 'cosine' },
-    warmupEpochs: settings.warmupEpochs ?? 0,
-    optimizer: settings.optimizer ?? {},
-    clip: settings.clip,
-    smoothing: settings.smoothing ?? 0.1,
-    mix: settings.mix ?? {},
-    dropPath: settings.dropPath ?? 0,
-    dropout: settings.dropout ?? 0,
-    averageDecay: settings.averageDecay,
-    recompute: settings.recompute ?? false,
-    sparsity: settings.sparsity,
-    initial: settings.initial ?? {},
-    transform: settings.transform ?? { crop: { kind: 'random-resized' }, flip: 0.5 },
-    evaluation: settings.evaluation ?? {},
-    distillation: settings.distillation ?? {},
+  const own = Object.entries(settings).filter(([name]) => name in settingsFields);
+  const complete = settingsSchema.read(Object.fromEntries(own), '');
+  const { epochs, warmupEpochs, batchSize, accumulate, transform, evaluation } = complete;
+  if (warmupEpochs > epochs) {
+    throw invalidArgument(`The warm-up of ${warmupEpochs} epochs is longer than the run of ${epochs}.`);
+  }
+  const { mean, std, channels } = transform;
+  return {
+    ...complete,
+    resolution: complete.resolution ?? resolution,
+    rate: complete.rate ?? (4e-3 * batchSize * accumulate) / 4096,
+    clip: complete.clip,
+    averageDecay: complete.averageDecay,
+    sparsity: complete.sparsity,
+    // What a network has learned to see is what it should be shown.
+    evaluation: { ...(mean && { mean }), ...(std && { std }), ...(channels && { channels }), ...evaluation },
   };
-  for (const name of ['epochs', 'batchSize', 'accumulate', 'resolution'] as const) {
-    const value = complete[name];
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw invalidArgument(`${name} must be a whole number from 1 on, got ${value}.`);
-    }
-  }
-  if (!Number.isSafeInteger(complete.seed) || complete.seed < 0 || complete.seed >= 2 ** 32) {
-    throw invalidArgument(`seed must be a whole number from 0 to ${2 ** 32 - 1}, got ${complete.seed}.`);
-  }
-  checkRange('rate', complete.rate, 0, Infinity);
-  checkRange('warmupEpochs', complete.warmupEpochs, 0, complete.epochs);
-  checkRange('smoothing', complete.smoothing, 0, 1);
-  checkRange('dropPath', complete.dropPath, 0, 0.999);
-  checkRange('dropout', complete.dropout, 0, 0.999);
-  if (complete.clip !== undefined) checkRange('clip', complete.clip, Number.MIN_VALUE, Infinity);
-  if (complete.averageDecay !== undefined) checkRange('averageDecay', complete.averageDecay, 0, 1);
-  checkRange('distillation.share', complete.distillation.share ?? 0.5, 0, 1);
-  return complete;
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (!(value >= least && value <= most) || !Number.isFinite(value)) {
-    throw invalidArgument(`${name} must be a number from ${least} to ${most}, got ${value}.`);
-  }
 }

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
+import type { ModelVariant } from '../../models/model.ts';
 import { evalTransform } from './transform.ts';
 import type { EvalTransform, Rgb } from './transform.ts';
 import type { Interpolation } from './resize.ts';
@@ -97,4 +98,25 @@ export function transformFor(
     );
   }
   return preset(resolution, source);
+}
+
+/**
+ * How photos are prepared for a network: as its authors do it or as its file says, else in the usual way.
+ *
+ * Throws `invalid-argument` for impossible resolutions.
+ */
+export function photoTransform(
+  { name, photos }: Pick<ModelVariant, 'name' | 'photos'>,
+  resolution: number,
+  source: CheckpointSource = 'official',
+): EvalTransform {
+  if (photos !== undefined) return atResolution(photos, resolution);
+  return PRESETS.has(name) ? transformFor(name, resolution, source) : evalTransform(resolution);
+}
+
+/** The same part of the photo in other pixels. */
+function atResolution(transform: EvalTransform, crop: number): EvalTransform {
+  const { resize } = transform;
+  const scaled = resize === 'warp' ? resize : Math.round((resize * crop) / transform.crop);
+  return { ...transform, crop, resize: scaled };
 }

@@ -1,0 +1,61 @@
+import type { WeightSource } from '../checkpoints/source.ts';
+import type { Batch } from '../data/dataset.ts';
+import type { Device } from '../devices/device.ts';
+import { parametersOf, selectOutputs } from '../graph/graph.ts';
+import type { Graph } from '../graph/graph.ts';
+import { trainingForm } from '../graph/passes/training-form.ts';
+import { createTrainingSession } from './training-session.ts';
+
+/**
+ * Takes the statistics of batch norms anew, as the weights now are: the mean over all batches of each batch's means and
+ * unbiased variances (Izmailov et al. 2018, as torch.optim.swa_utils.update_bn). Averages of weights need it, since running
+ * statistics are of the weights before.
+ *
+ * @param graph a model's graph with the output `logits`, for batches of its size
+ * @param batches [N, H, W, C] each, all of them full
+ * @param buffers running statistics by key, which are overwritten
+ */
+export async function reestimateStatistics(
+  device: Device,
+  graph: Graph,
+  weights: Pick<WeightSource, 'read'>,
+  batches: AsyncIterable<Pick<Batch, 'images'>>,
+  buffers: ReadonlyMap<string, Float32Array>,
+): Promise<void> {
+  const form = trainingForm(graph);
+  const { statistics } = form;
+  if (statistics.length === 0) return;
+  const norms = selectOutputs(
+    form.graph,
+    statistics.map(({ output }) => output),
+  );
+  const session = await createTrainingSession(device, norms, { optimizer: 'sgd', groupOf: () => '' });
+  try {
+    for (const { key } of parametersOf(norms)) {
+      session.stateOf('values', key).set(await weights.read(key));
+    }
+    let count = 0;
+    for await (const { images } of batches) {
+      const outputs = await session.run(new Map([[graph.input.name, images]]));
+      count++;
+      for (const { output, rows, runningMean, runningVariance } of statistics) {
+        const batch = outputs.get(output);
+        const mean = buffers.get(runningMean.key);
+        const variance = buffers.get(runningVariance.key);
+        if (!batch || !mean || !variance) continue;
+        follow(mean, batch.subarray(0, mean.length), count, 1);
+        follow(variance, batch.subarray(mean.length), count, rows > 1 ? rows / (rows - 1) : 1);
+      }
+    }
+  } finally {
+    await session.dispose();
+  }
+}
+
+/** The mean of `count` vectors, of which `value` is the last: mean ← mean + (factor · value − mean) / count. */
+function follow(mean: Float32Array, value: Float32Array, count: number, factor: number): void {
+  for (let c = 0; c < mean.length; c++) {
+    const before = count === 1 ? 0 : (mean[c] ?? 0);
+    mean[c] = before + (factor * (value[c] ?? 0) - before) / count;
+  }
+}
