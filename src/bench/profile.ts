@@ -21,7 +21,7 @@ export interface KernelTime {
 const KINDS = [
   'depthwise',
   'pointwise',
-  'ffn',
+  'block',
   'conv',
   'norm',
   'depthwise weight gradient',
@@ -155,8 +155,7 @@ export function kernelTimes({ nodes }: Plan, steps: readonly StepTime[]): Kernel
     return {
       kernel: own[0]?.kernel ?? candidate.family,
       kind: kindOf(problem),
-      dense:
-        problem.op === 'pointwise' || problem.op === 'ffn' || (problem.op === 'conv' && problem.groups === 1),
+      dense: isDense(problem),
       macs: signature.cost.macs,
       bytes: signature.cost.bytes,
       milliseconds: sum(own.map((step) => step.milliseconds)),
@@ -164,7 +163,15 @@ export function kernelTimes({ nodes }: Plan, steps: readonly StepTime[]): Kernel
   });
 }
 
-function kindOf({ op }: Problem): Kind {
+/** A product of matrices, or a convolution that is one: not depthwise, not grouped. */
+export function isDense(problem: Problem): boolean {
+  return (
+    problem.op === 'pointwise' || problem.op === 'ffn' || (problem.op === 'conv' && problem.groups === 1)
+  );
+}
+
+/** What kind of work a layer of inference is. */
+export function kindOf({ op }: Problem): Kind {
   switch (op) {
     case 'depthwise':
     case 'pointwise':

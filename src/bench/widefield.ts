@@ -15,6 +15,7 @@ import type { TuningOptions } from './tuning.ts';
 import { prepareBlock } from './widefield-block.ts';
 import { prepareModel } from './widefield-model.ts';
 import { prepareLayer } from './widefield-train-layer.ts';
+import { prepareTraining } from './widefield-train.ts';
 
 export type WidefieldDevice = 'native' | 'wasm';
 
@@ -48,6 +49,11 @@ export async function openWidefield(
     ],
     prepareBlock: (test, stop) =>
       prepareBlock({ device, name, peakGflops, tuning }, test, { ...options, ...(stop && { signal: stop }) }),
+    prepareTraining: (test, stop) =>
+      prepareTraining({ device, name, peakGflops, tuning }, test, {
+        ...options,
+        ...(stop && { signal: stop }),
+      }),
     prepareLayer: (test, stop) =>
       prepareLayer({ device, name, peakGflops, tuning }, test, { ...options, ...(stop && { signal: stop }) }),
     dispose: () => device.dispose(),

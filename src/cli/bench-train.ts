@@ -1,25 +1,41 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 
+import { TRAIN_PEER_NAMES, runTrainBench } from '../bench/bench-train.ts';
 import { LAYER_PEER_NAMES, runLayerBench } from '../bench/bench-train-layer.ts';
 import type { KernelSize, MapShape } from '../bench/case.ts';
 import { layerCase } from '../bench/train-layer-case.ts';
 import type { LayerCase } from '../bench/train-layer-case.ts';
+import type { TrainRequest } from '../bench/train-case.ts';
+import { SMALL_CONVNET, replkBlockPair, smallConvNet } from '../bench/train-networks.ts';
+import type { Graph } from '../graph/graph.ts';
+import { findModel } from '../models/zoo.ts';
 import { refuseWrongResults, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatLayerReport } from './bench-train-layer-table.ts';
+import { formatTrainReport } from './bench-train-table.ts';
 import type { CommandContext } from './context.ts';
-import { parseKernels, parseMapShapes } from './options.ts';
+import { resolutionOption } from './model-options.ts';
+import { parseBatch, parseCount, parseKernels, parseMapShapes, parseModel } from './options.ts';
+import type { Resolution } from './options.ts';
 
 interface LayerOptions extends CommonOptions {
   readonly shape?: MapShape[];
   readonly kernels: KernelSize[];
 }
 
+interface StepOptions extends CommonOptions {
+  readonly batch: number;
+  readonly recompute?: boolean;
+  readonly profile?: boolean;
+}
+
 /** `widefield bench train`: layers, blocks and networks in training. */
 export function trainCommand(context: CommandContext): Command {
   return new Command('train')
     .description('training: gradients of layers, whole steps of blocks and networks')
-    .addCommand(layerCommand(context));
+    .addCommand(layerCommand(context))
+    .addCommand(blockCommand(context))
+    .addCommand(modelCommand(context));
 }
 
 function layerCommand(context: CommandContext): Command {
@@ -43,6 +59,76 @@ function layerCommand(context: CommandContext): Command {
     );
     refuseWrongResults(report);
   });
+}
+
+function blockCommand(context: CommandContext): Command {
+  const command = new Command('block')
+    .description('a step of a RepLK block and the ConvFFN block behind it, with a small head')
+    .argument('<model>', 'a RepLKNet, such as replknet-31b', parseModel)
+    .option('--stage <number>', 'of the network', (text) => parseCount(text, 4), 1);
+  return withStepOptions(command, 8).action(
+    async (model: string, options: StepOptions & { readonly stage: number }) => {
+      const { batch, stage } = options;
+      const graph = replkBlockPair(model, stage, batch);
+      await runSteps([{ name: graph.name, graph, inputGradient: true }], options, context);
+    },
+  );
+}
+
+function modelCommand(context: CommandContext): Command {
+  const command = new Command('model')
+    .description('a step of whole networks: forward, gradients, AdamW')
+    .argument('<models>', `networks of the zoo, separated by commas, or ${SMALL_CONVNET}`, parseNetworks)
+    .addOption(resolutionOption());
+  return withStepOptions(command, 4).action(
+    async (models: string[], options: StepOptions & { readonly resolution?: Resolution }) => {
+      const requests = models.map((name) => ({ name, graph: networkOf(name, options) }));
+      await runSteps(requests, options, context);
+    },
+  );
+}
+
+function withStepOptions(command: Command, batch: number): Command {
+  return withCommonOptions(
+    command
+      .addOption(new Option('--batch <count>', 'images in one step').argParser(parseBatch).default(batch))
+      .option('--recompute', 'recompute activations in the backward pass: less memory, more time')
+      .option('--profile', "time of each of Widefield's kernels"),
+    TRAIN_PEER_NAMES,
+  );
+}
+
+async function runSteps(
+  requests: readonly TrainRequest[],
+  options: StepOptions,
+  context: CommandContext,
+): Promise<void> {
+  const { recompute = false, profile = false } = options;
+  const report = await withProgress(options, context, (bench) =>
+    runTrainBench(
+      requests.map((request) => ({ ...request, recompute })),
+      { ...bench, profile },
+    ),
+  );
+  context.print(
+    options.json === true ? JSON.stringify(report, undefined, 2) : formatTrainReport(report, options.peers),
+  );
+  refuseWrongResults(report);
+}
+
+function networkOf(
+  name: string,
+  { batch, resolution }: { readonly batch: number; readonly resolution?: Resolution },
+): Graph {
+  if (name === SMALL_CONVNET) return smallConvNet(batch, resolution);
+  return findModel(name).build({ batch, ...(resolution !== undefined && { resolution }) });
+}
+
+/** `convnext-tiny,small-convnet`: each once. */
+function parseNetworks(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.includes('')) throw new InvalidArgumentError('A name is missing next to a comma.');
+  return [...new Set(names.map((name) => (name === SMALL_CONVNET ? name : parseModel(name))))];
 }
 
 function parseOddKernels(text: string): KernelSize[] {

@@ -25,6 +25,8 @@ export interface TrainingNetworkOptions extends PlanOptions, CompileOptions {
   readonly dropout?: number;
   /** Recomputes activations in the backward pass instead of keeping them: less memory, more time. */
   readonly recompute?: boolean;
+  /** Also computes the gradient to the images: the session's output `gradient.<input>`. Default false. */
+  readonly inputGradient?: boolean;
   readonly masked?: boolean;
   readonly averaged?: boolean;
   readonly accumulated?: boolean;
@@ -89,7 +91,10 @@ export async function createTrainingNetwork(
     // The official RepLKNet gives a block and the feed-forward block behind it one rate.
     branchesPerRate: graph.name.startsWith('replknet') ? 2 : 1,
   });
-  const both = differentiate(form.graph, { outputs: ['loss'] });
+  const both = differentiate(form.graph, {
+    outputs: ['loss'],
+    input: options.inputGradient === true,
+  });
   const session = await createTrainingSession(device, options.recompute ? recompute(both) : both, {
     ...options,
     optimizer: options.optimizer.rule,

@@ -6,10 +6,9 @@ import { splitBlocks } from '../../graph/passes/fuse-blocks.ts';
 import { quickest } from '../engine.ts';
 import type { ModelEngine } from '../engine.ts';
 import type { ModelCase } from '../model-case.ts';
+import { PYTORCH_FORMATS, pytorchName } from './pytorch-formats.ts';
+import type { PytorchFormat } from './pytorch-formats.ts';
 import type { PythonProcess } from './python-process.ts';
-
-/** PyTorch's memory formats, and what the results call the engine. */
-const FORMATS = { contiguous: 'pytorch', channels_last: 'pytorch-channels-last' } as const;
 
 /**
  * A network in PyTorch, layer after layer without compilation, in both memory formats; in each with branches merged
@@ -37,7 +36,7 @@ export async function pytorchModels(
     test.input,
   );
   const engines: ModelEngine[] = [];
-  for (const format of ['contiguous', 'channels_last'] as const) {
+  for (const format of PYTORCH_FORMATS) {
     const makers = [...graphs.keys()].map(
       (graph) => () => Promise.resolve(engine(server, format, graph, threads)),
     );
@@ -47,9 +46,9 @@ export async function pytorchModels(
 }
 
 /** One tensor after the other, each answered before the next: none waits in a buffer. */
-async function sendParameters(
+export async function sendParameters(
   server: PythonProcess,
-  { weights }: ModelCase,
+  { weights }: Pick<ModelCase, 'weights'>,
   graphs: readonly Graph[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -64,7 +63,7 @@ async function sendParameters(
 }
 
 /** Nodes as `pytorch-network.ts` wants them. */
-function describeNodes(graph: Graph): object[] {
+export function describeNodes(graph: Graph): object[] {
   const nodes = nodesOf(graph);
   const numbers = new Map(nodes.map((node, i) => [node, i]));
   return nodes.map(({ op, inputs, parameters, shape }: Node) => ({
@@ -84,15 +83,10 @@ function isUnused(key: string): boolean {
   return key.endsWith('num_batches_tracked');
 }
 
-function engine(
-  server: PythonProcess,
-  format: keyof typeof FORMATS,
-  graph: string,
-  threads: number,
-): ModelEngine {
+function engine(server: PythonProcess, format: PytorchFormat, graph: string, threads: number): ModelEngine {
   const form = `${format}|${graph}`;
   return {
-    name: FORMATS[format],
+    name: pytorchName(format),
     device: 'native',
     threads,
     config: graph === '' ? format : `${format}, ${graph}`,

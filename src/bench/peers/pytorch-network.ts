@@ -59,7 +59,9 @@ def linear_layer(op, p):
 
 def batch_norm(op, p):
     mean, var, weight, bias = p['running_mean'], p['running_var'], p['weight'], p['bias']
-    norm = lambda x: F.batch_norm(x, mean, var, weight, bias, False, 0.0, op['epsilon'])
+    # In training the batch's statistics count, and the running ones follow them.
+    training = weight.requires_grad
+    norm = lambda x: F.batch_norm(x, mean, var, weight, bias, training, 0.1, op['epsilon'])
     return chain([norm, ACTIVATIONS[op['activation']]])
 
 def layer_norm(op, p, channels):
@@ -123,8 +125,7 @@ def layer(op, p, channels):
     if kind == 'elementwise':
         return elementwise(op)
     if kind == 'layer-scale':
-        gamma = p['gamma'].reshape(1, -1, 1, 1)
-        return lambda x: x * gamma
+        return lambda x: x * p['gamma'].reshape(1, -1, 1, 1)
     if kind == 'channel-scale':
         return lambda x, gate: x * gate
     if kind == 'pool':
@@ -142,13 +143,11 @@ def layer(op, p, channels):
         return lambda *x: torch.cat(x, 1)
     raise NotImplementedError(kind)
 
-def network(nodes, x, last):
-    """The network as a function without arguments; 'last': maps and kernels with channels last in memory."""
-    def parameter(key):
-        value = parameters[key]
-        return value.contiguous(memory_format=torch.channels_last) if last and value.dim() == 4 else value
-    if last:
-        x = x.contiguous(memory_format=torch.channels_last)
+def in_format(value, last):
+    return value.contiguous(memory_format=torch.channels_last) if last and value.dim() == 4 else value
+
+def network(nodes, x, parameter):
+    """The network as a function without arguments; 'parameter' gives the value of a key."""
     layers = []
     last_use = {}
     for i, node in enumerate(nodes):
@@ -176,8 +175,8 @@ def make_network(q, payload):
     x = tensor(payload, 0, (n, h, w, c)).permute(0, 3, 1, 2).contiguous()
     logits = lambda y: y.reshape(n, -1)
     return {
-        f'{form}|{name}': (network(nodes, x, form == 'channels_last'), logits)
-        for form in ('contiguous', 'channels_last')
+        f'{form}|{name}': (network(nodes, in_format(x, last), lambda key: in_format(parameters[key], last)), logits)
+        for form, last in (('contiguous', False), ('channels_last', True))
         for name, nodes in q['graphs'].items()
     }
 `;

@@ -1,5 +1,6 @@
 import { PYTORCH_LAYER } from './pytorch-layer.ts';
 import { PYTORCH_NETWORK } from './pytorch-network.ts';
+import { PYTORCH_TRAINING } from './pytorch-training.ts';
 
 /**
  * The Python side of the PyTorch peer. Requests on standard input and replies on standard output are one
@@ -59,13 +60,14 @@ def pointwise(q, payload):
 
 ${PYTORCH_LAYER}
 ${PYTORCH_NETWORK}
+${PYTORCH_TRAINING}
 def handle(q, payload):
     command = q['command']
     if command == 'prepare':
         torch.set_num_threads(q['threads'])
         makers = {
             'depthwise': depthwise, 'pointwise': pointwise, 'network': make_network,
-            'depthwise layer': depthwise_layer,
+            'depthwise layer': depthwise_layer, 'training': make_training,
         }
         made = makers[q['op']](q, payload)
         forms.clear()

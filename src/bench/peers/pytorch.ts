@@ -5,6 +5,7 @@ import { PythonProcess } from './python-process.ts';
 import { pytorchLayer } from './pytorch-layer.ts';
 import { pytorchModels } from './pytorch-model.ts';
 import { PYTORCH_SERVER } from './pytorch-server.ts';
+import { pytorchTraining } from './pytorch-training.ts';
 
 /** Interpreters that are tried when the user names none: the first on the PATH, then the system's own. */
 const INTERPRETERS = ['python3', '/usr/bin/python3'];
@@ -25,6 +26,7 @@ export async function openPytorch({ threads, python }: PeerOptions): Promise<Pee
       return [await quickest(makers, signal)];
     },
     prepareModel: (test, signal) => pytorchModels(server, test, threads, signal),
+    prepareTraining: (test, signal) => pytorchTraining(server, test, threads, signal),
     prepareLayer: (test) => pytorchLayer(server, test, threads),
     dispose: () => {
       server.end();
