@@ -15,6 +15,7 @@ import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { labCommand } from './lab.ts';
 import { runCommand } from './run.ts';
+import { shapeBiasCommand } from './shape-bias.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -75,6 +76,7 @@ function createProgram(context: CommandContext): Command {
     exportCommand,
     dataCommand,
     evalCommand,
+    shapeBiasCommand,
     erfCommand,
     benchCommand,
     labCommand,

@@ -24,8 +24,6 @@ export interface PlanOptions {
   readonly precision?: Precision;
   /** Nodes whose outputs have places outside of the arena. */
   readonly outside?: ReadonlySet<Node>;
-  /** Pads the pixels of photos as well, which kernels that write photos want: gradients to the input. */
-  readonly padPhotos?: boolean;
 }
 
 /** A node with the kernels that will compute it. */
@@ -61,9 +59,9 @@ export interface Plan {
  * Throws `unsupported` if a node has no kernel on such a device.
  */
 export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions = {}): Plan {
-  const pitch = pitchOf(caps, options.padPhotos);
-  const choose = candidateChooser(caps, options.tuning);
   const all = nodesOf(graph);
+  const pitch = pitchOf(caps, all.some(isNarrow));
+  const choose = candidateChooser(caps, options.tuning);
   const inputs = all.filter((node) => node.op.type === 'input');
   const chosen = all
     .filter((node) => node.op.type !== 'input')
@@ -115,13 +113,20 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
   };
 }
 
+/** Whether a layer writes as few channels as photos have, such as logits of two classes, or a gradient to the input. */
+function isNarrow({ op, shape }: Node): boolean {
+  return (op.type === 'conv' || op.type === 'linear') && shape[3] > 1 && shape[3] <= PHOTO_CHANNELS;
+}
+
 /**
  * Floats from pixel to pixel on a device. Photos stay without padding: convolutions broadcast what they read, and
- * writing the input is then one copy.
+ * writing the input is then one copy. Where layers write so few channels, all is padded, since they store
+ * whole vectors; but for single numbers, such as losses.
  */
 export function pitchOf(caps: DeviceCaps, padPhotos = false): (channels: number) => number {
   const widest = Math.max(...caps.lanes);
-  return (channels) => (channels <= PHOTO_CHANNELS && !padPhotos ? channels : channelPitch(channels, widest));
+  return (channels) =>
+    channels === 1 || (channels <= PHOTO_CHANNELS && !padPhotos) ? channels : channelPitch(channels, widest);
 }
 
 const PHOTO_CHANNELS = 3;

@@ -122,7 +122,7 @@ function noImages(name: string, nonFinite: number): string {
 }
 
 function sessionOptions({ tuning, signal }: ContributionOptions) {
-  return { padPhotos: true, ...(tuning && { tuning }), ...(signal && { signal }) };
+  return { ...(tuning && { tuning }), ...(signal && { signal }) };
 }
 
 /** The graph of the gradient, with activations recomputed if they would not fit otherwise. */

@@ -27,9 +27,7 @@ export function commonShape(op: string, inputs: readonly Shape[]): Shape {
 /** Checks that one value a row lies without padding between rows, as losses and scales of images do. */
 export function expectUnpaddedValues(op: string, pitch: (channels: number) => number): void {
   if (pitch(1) !== 1) {
-    throw invalidArgument(
-      `A ${op} needs tensors of one channel without padding: plan the graph without padPhotos.`,
-    );
+    throw invalidArgument(`A ${op} needs tensors of one channel without padding: give them a pitch of 1.`);
   }
 }
 

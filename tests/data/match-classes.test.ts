@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+
+import type { Dataset } from '../../src/data/dataset.ts';
+import { oneGroup } from '../../src/data/dataset.ts';
+import { matchClasses } from '../../src/data/match-classes.ts';
+
+/** One image of each class. */
+function datasetOf(...classes: string[]): Dataset {
+  const image = { width: 1, height: 1, channels: 3 as const, data: new Uint8Array(3) };
+  return {
+    name: 'pets',
+    classes,
+    length: classes.length,
+    groups: oneGroup(classes.length),
+    labelOf: (index) => index,
+    read: (index) => Promise.resolve({ name: String(index), label: index, image }),
+    close: () => Promise.resolve(),
+  };
+}
+
+const imagenet = { network: 'slak-tiny', count: 1000 };
+const labelsOf = (dataset: Dataset): number[] =>
+  Array.from({ length: dataset.length }, (_, i) => dataset.labelOf(i));
+
+test('folders named by WordNet identifiers are ImageNet classes, also a few of them', async () => {
+  const matched = matchClasses(datasetOf('n02123045', 'n01440764', 'n15075141'), imagenet);
+  expect(labelsOf(matched)).toEqual([281, 0, 999]);
+  expect(matched.classes).toHaveLength(1000);
+  expect(matched.classes[281]).toBe('n02123045 tabby');
+  expect(matched.classes[999]).toBe('n15075141 toilet tissue');
+  expect((await matched.read(0)).label).toBe(281);
+  expect(() => matchClasses(datasetOf('n01440764', 'n00000001'), imagenet)).toThrow(
+    'pets has a class that the network does not know: remove n00000001.',
+  );
+});
+
+test("folders may have ImageNet's names", () => {
+  expect(labelsOf(matchClasses(datasetOf('Tiger_Cat', 'great white shark'), imagenet))).toEqual([282, 2]);
+});
+
+test('as many classes as the network has are taken in order', () => {
+  const dataset = datasetOf('cat', 'dog');
+  expect(matchClasses(dataset, { network: 'net', count: 2 })).toBe(dataset);
+});
+
+test('names that are given are looked up', () => {
+  const names = ['fish', 'Dog', 'cat'];
+  const matched = matchClasses(datasetOf('cat', 'dog'), { network: 'net', count: 3, names });
+  expect(labelsOf(matched)).toEqual([2, 1]);
+  expect(matched.classes).toEqual(names);
+  expect(() => matchClasses(datasetOf('cat', 'cow', 'owl'), { network: 'net', count: 3, names })).toThrow(
+    'pets has classes that the network does not know: remove cow, owl.',
+  );
+  expect(() => matchClasses(datasetOf('cat'), { network: 'net', count: 2, names })).toThrow(
+    'net has 2 classes, but there are 3 names',
+  );
+});
+
+test('what cannot be matched is refused with advice', () => {
+  expect(() => matchClasses(datasetOf('a', 'b', 'c', 'd'), imagenet)).toThrow(
+    /^slak-tiny tells 1000 classes apart, but pets has 4 whose names .* \(a, b, c and 1 more\): name the network's classes/,
+  );
+  expect(() => matchClasses(datasetOf('a', 'b', 'c'), { network: 'net', count: 2 })).toThrow(
+    '2 classes apart',
+  );
+});
