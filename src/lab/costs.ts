@@ -34,7 +34,8 @@ import type { Group, KernelKind } from './kernel-kind.ts';
  * - ConvFirst-Small layer-wise: 36%. A concatenation that copies both halves gives 35.0%, one that is free 36.2%. A layer whose
  *   only reader is the concatenation can store its result in place, as it does bias and activation; then only the
  *   other half, the block's input, is copied: 35.6%.
- * - Fig. 12 fused: 144, 512 and 75 µs are the operations at the peak rate. The 45 µs of 144 channels are not: 44.4 here.
+ * - Fig. 12 fused: 144, 512 and 75 µs are the operations at the peak rate. The 45 µs of 144 channels are not quite: 44.45 here,
+ *   0.1% less than what prints as 45. A peak that explains it contradicts 425 and 512 µs, and so does counting biases.
  * - ConvFirst-Small fused: 97%. The blocks of stride 2, with concatenation and blur, are one kernel each too.
  * - EfficientNet-B5: 30%. With pooling and product of squeeze-and-excitation as kernels of their own it is 19%. They are 36% of
  *   the time, so no other choice can make it 30. Without their traffic it is 29.5%. See gates.ts.

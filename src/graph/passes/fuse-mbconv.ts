@@ -66,6 +66,8 @@ function matchBlock(users: Users, end: Step): Block | undefined {
   const expand = before?.now;
   const expands =
     before && expand && isUsedOnce(users, before.was) && isProduct(expand) && onlyActivates(expand);
+  // A convolution and the product behind it have only one map between them: as one kernel they are no quicker.
+  if (!expands && !gated) return undefined;
   return { expand: expands ? expand : undefined, spatial, gate: gated?.gate, project };
 }
 

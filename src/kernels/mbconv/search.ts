@@ -136,11 +136,15 @@ function gridCycles(
 }
 
 /** Cycles around the inner loops of register tiles: of products, and of the spatial convolution. */
-const TILE_CYCLES = 30;
+const TILE_CYCLES = 50;
 const SPATIAL_TILE_CYCLES = 12;
 /** Bytes a cycle at which maps and bands come from the second-level cache, and maps from the last-level one. */
 const NEAR_BYTES_PER_CYCLE = 32;
 const FAR_BYTES_PER_CYCLE = 12;
+/** What a projection costs more whose vectors are narrower than the widest: measured. */
+const NARROW_COST = 1.08;
+/** What the same loops cost more in one function than in several, where registers are few: measured in WebAssembly. */
+const LARGE_FUNCTION_COST = 1.03;
 /** Cycles in which threads meet between kernels. */
 const STEP_CYCLES = 4000;
 
@@ -148,8 +152,10 @@ export function estimateMBConv(problem: MBConvProblem, config: MBConvConfig, cap
   const { batch, height, width, outputPitch, inputPitch, squeeze } = problem;
   const { chunkTasks, rowTasks, downLanes } = config;
   const plan = planMBConv(problem, config);
-  const hidden = expansionCycles(problem, config, plan, caps) + spatialCycles(problem, config, plan, caps);
-  const project = projectCycles(problem, config, plan, caps);
+  const large = caps.vectorRegisters < 32 ? LARGE_FUNCTION_COST : 1;
+  const hidden =
+    large * (expansionCycles(problem, config, plan, caps) + spatialCycles(problem, config, plan, caps));
+  const project = large * projectCycles(problem, config, plan, caps);
   // Two products of a vector with a matrix, and a logistic function.
   const gate = squeeze ? (2 * plan.hiddenFloats * (squeeze.channels + 20)) / downLanes + 1000 : 0;
   const mapBytes = 4 * plan.outPixels * plan.mapStride;
@@ -242,6 +248,8 @@ function projectCycles(
     finishCycles(rows, vectors, operations, caps) +
     TILE_CYCLES;
   const shape = { rows: downRows, vectors: panels.vectors };
+  const product = gridCycles(outPixels, problem.outputPitch / downLanes, shape, tile);
+  const isNarrow = downLanes < Math.max(...caps.lanes);
   const gating = problem.squeeze ? (outPixels * hiddenFloats * 2) / downLanes : 0;
-  return gridCycles(outPixels, problem.outputPitch / downLanes, shape, tile) + gating;
+  return product * (isNarrow ? NARROW_COST : 1) + gating;
 }

@@ -150,7 +150,7 @@ export function blockFigures(): Exhibit {
     source: blockBounds.source,
     notes: [
       'Agreement means within 0.5%, or the printed microsecond.',
-      'The fused MBConv block of 144 channels has operations for 44.4 µs at the peak rate and fewer bytes than that; other fused MBConv blocks are printed as their operations at the peak rate, this one is printed as 45.',
+      'The fused MBConv block of 144 channels takes 44.45 µs and is printed as 45. The nearest time that prints as 45 is 44.5, 0.1% more. No convention explains that: the printed times of the other fused blocks that are bound by arithmetic leave peak rates from 76.65 to 76.69 TFLOP/s (the device has 76.68), and 45 needs at most 76.58; an operation more for each bias makes it 44.6, but 256 channels 513 instead of 512, and ConvFirst 48c6α64hw 428 instead of 425.',
     ],
     svg: plotBlocks(
       rows.map(({ name, computed }) => ({

@@ -75,7 +75,6 @@ describe('fuseMBConv', () => {
     ['strides', { stride: 2, kernel: 5, outputs: 12 }],
     ['without squeeze-and-excitation', { squeeze: 0, activation: 'relu6' }],
     ['without expansion', { expansion: 1, outputs: 4 }],
-    ['without either', { expansion: 1, squeeze: 0, stride: 2 }],
   ])('%s', (_, options) => {
     const graph = graphOf((b, x) => block(b, x, options));
     const fused = optimize(graph, always);
@@ -87,11 +86,8 @@ describe('fuseMBConv', () => {
   it('blocks behind each other', () => {
     const graph = graphOf((b, x) => {
       const y = b.activation(b.conv(x, 'a', { outputs: 12, kernel: 1 }), 'relu6');
-      const z = b.conv(b.conv(y, 'b', { outputs: 12, kernel: 3, groups: 'depthwise' }), 'c', {
-        outputs: 6,
-        kernel: 1,
-      });
-      return block(b, z, { outputs: 4 });
+      const map = b.conv(y, 'b', { outputs: 12, kernel: 3, groups: 'depthwise' });
+      return block(b, b.conv(map, 'c', { outputs: 6, kernel: 1 }), { outputs: 4 });
     });
     const fused = optimize(graph, always);
     expect(countOps(fused)).toEqual({ mbconv: 2 });
@@ -146,6 +142,13 @@ describe('fuseMBConv', () => {
       },
     ],
     [
+      'neither expansion nor gate',
+      (b, x) => {
+        const map = b.conv(x, 'd', { outputs: 8, kernel: 3, groups: 'depthwise' });
+        return b.conv(map, 'p', { outputs: 8, kernel: 1 });
+      },
+    ],
+    [
       'a map that somebody else reads',
       (b, x) => {
         const map = b.conv(x, 'd', { outputs: 8, kernel: 3, groups: 'depthwise' });
@@ -171,7 +174,8 @@ describe('fuseMBConv', () => {
     const graph = graphOf((b, x) => {
       const expanded = b.output('expanded', b.relu(b.conv(x, 'e', { outputs: 16, kernel: 1 })));
       const map = b.conv(expanded, 'd', { outputs: 16, kernel: 3, groups: 'depthwise' });
-      return b.conv(map, 'p', { outputs: 8, kernel: 1 });
+      const gated = squeezeExcite(b, map, 'se', { squeeze: 2, activation: 'relu' });
+      return b.conv(gated, 'p', { outputs: 8, kernel: 1 });
     });
     const fused = optimize(graph, always);
     expect(countOps(fused)).toEqual({ conv: 1, mbconv: 1 });
@@ -180,7 +184,7 @@ describe('fuseMBConv', () => {
 
   it.each<[string, Options]>([
     ['with everything', {}],
-    ['with less', { expansion: 1, squeeze: 0, stride: 2, kernel: 5 }],
+    ['with less', { squeeze: 0, stride: 2, kernel: 5 }],
   ])('splitBlocks gives back what was fused: %s', (_, options) => {
     const apart = optimize(graphOf((b, x) => block(b, x, options)));
     const again = splitBlocks(fuseMBConv(apart, always));
