@@ -7,7 +7,7 @@ import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.
 import { ERF_THRESHOLDS, analyseErf } from '../lab/erf.ts';
 import type { Erf } from '../lab/erf.ts';
 import { decodeImage } from '../runtime/image/image.ts';
-import { transformFor } from '../runtime/image/presets.ts';
+import { photoTransform } from '../runtime/image/presets.ts';
 import { applyTransform } from '../runtime/image/transform.ts';
 import type { EvalTransform } from '../runtime/image/transform.ts';
 import { DEVICE_NAMES } from '../runtime/open.ts';
@@ -31,9 +31,9 @@ interface ErfOptions extends WeightOptions, DeviceOptions, OutputOptions {
   readonly images: string;
   readonly count: number;
   readonly resolution: number;
-  readonly thresholds: readonly number[];
+  readonly thresholds?: readonly number[];
   readonly method: ErfMethod;
-  readonly output: string;
+  readonly output?: string;
   readonly labels?: string;
   readonly memory?: number;
 }
@@ -60,7 +60,7 @@ export function erfCommand(context: CommandContext): Command {
     .description('effective receptive fields: which pixels the centre of the last feature map depends on')
     .argument(
       '<models...>',
-      'networks such as replknet-31b',
+      'networks such as replknet-31b, or model.json files',
       (text: string, previous: readonly string[] = []) => [...previous, parseModel(text)],
     )
     .requiredOption('--images <folder>', 'photos: a folder, file or glob')
@@ -71,7 +71,7 @@ export function erfCommand(context: CommandContext): Command {
     .option('--no-strict', 'take missing tensors as zero, ignore superfluous ones')
     .option('--count <images>', 'how many, the first ones by name', (text) => parseCount(text), COUNT)
     .option('--resolution <pixels>', 'of the square that images are resized to', parsePixels, RESOLUTION)
-    .option('--thresholds <shares>', 'of the score, in percent', parseThresholds, ERF_THRESHOLDS)
+    .option('--thresholds <shares>', 'of the score, in percent (default: 20,30,50,99)', parseThresholds)
     .addOption(
       new Option(
         '--method <name>',
@@ -80,7 +80,10 @@ export function erfCommand(context: CommandContext): Command {
         .choices(ERF_METHODS)
         .default('paper'),
     )
-    .option('--output <name>', 'the feature map: stage1 to stage4, or a module of the network', 'stage4')
+    .option(
+      '--output <name>',
+      'another feature map: stage1 to stage4, or a module (default: that of the last stage)',
+    )
     .option('--labels <names>', 'what to call the networks, separated by commas')
     .option(
       '--memory <GiB>',
@@ -179,7 +182,7 @@ async function measure(
 ): Promise<Measured> {
   const { signal, warn } = context;
   const { resolution, method, output } = options;
-  return withNetwork(model, options, context, async ({ graph, weights, keys }) => {
+  return withNetwork(model, options, context, async ({ variant, graph, weights, keys }) => {
     if (options.weights === 'synthetic') {
       progress.clear();
       warn(
@@ -187,7 +190,7 @@ async function measure(
       );
     }
     // Whole images, resized to the square: nothing is cut off.
-    const transform: EvalTransform = { ...transformFor(model, resolution, keys), resize: 'warp' };
+    const transform: EvalTransform = { ...photoTransform(variant, resolution, keys), resize: 'warp' };
     const images = readImages(files, transform, signal, (message) => {
       progress.clear();
       warn(message);
@@ -195,7 +198,8 @@ async function measure(
     });
     progress.update(`planning ${title}`, 0);
     const map = await contributionMap(device, graph, weights, images, {
-      ...{ method, output, signal },
+      ...{ method, signal },
+      ...(output !== undefined && { output }),
       memoryLimit: (options.memory ?? (FREE_SHARE * freemem()) / 2 ** 30) * 2 ** 30,
       onPlan: (memory) => {
         progress.clear();
@@ -237,9 +241,9 @@ async function presentErfs(
   options: ErfOptions,
   context: CommandContext,
 ): Promise<void> {
-  const { resolution, method, output, thresholds } = options;
+  const { resolution, method, output, thresholds = ERF_THRESHOLDS } = options;
   const images = Math.max(...measured.map((each) => each.images));
-  const setting = `${images} image${images === 1 ? '' : 's'} at ${resolution}×${resolution}, centre of ${output}`;
+  const setting = `${images} image${images === 1 ? '' : 's'} at ${resolution}×${resolution}, centre of ${output ?? 'the last stage'}`;
   const title = 'Effective receptive fields';
   await present(context, options, {
     json: {

@@ -7,7 +7,7 @@ import { matchClasses } from '../data/match-classes.ts';
 import { findDataset, openDataset } from '../data/open.ts';
 import type { CropOptions, TransformOptions } from '../data/transform-options.ts';
 import type { Fitted } from '../runtime/fit.ts';
-import { transformFor } from '../runtime/image/presets.ts';
+import { photoTransform } from '../runtime/image/presets.ts';
 import { DEVICE_NAMES } from '../runtime/open.ts';
 import { classReports, confusions, worstClasses } from '../train/class-report.ts';
 import type { ClassReport } from '../train/class-report.ts';
@@ -46,7 +46,7 @@ const DAMAGED_SHOWN = 10;
 export function evalCommand(context: CommandContext): Command {
   const command = new Command('eval')
     .description('how well a network classifies a dataset: accuracy of all and of each class, confusions')
-    .argument('<model>', 'the network, such as replknet-31b', parseModel)
+    .argument('<model>', 'the network, such as replknet-31b, or a model.json', parseModel)
     .requiredOption(
       '--data <path>',
       'a folder of classes, tar shards, Parquet, CIFAR or IDX files; or fashion-mnist',
@@ -97,7 +97,8 @@ async function runEval(
     await withNetwork(name, { ...options, weights }, context, async (fitted) => {
       if (weights === 'synthetic') context.warn('Synthetic weights have learned nothing: expect chance.');
       const count = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
-      const matched = matchClasses(dataset, { network: name, count, ...(labels && { names: labels }) });
+      const names = labels ?? fitted.variant.labels;
+      const matched = matchClasses(dataset, { network: name, count, ...(names && { names }) });
       const transform = await chooseTransform(matched, fitted, options);
       const corrupt: CorruptSample[] = [];
       const { device, evaluation } = await evaluateWith(
@@ -175,7 +176,7 @@ async function chooseTransform(
   { crop }: EvalOptions,
 ): Promise<TransformOptions> {
   const [, size] = graph.input.shape;
-  const { resize, interpolation, mean, std } = transformFor(variant.name, size, keys);
+  const { resize, interpolation, mean, std } = photoTransform(variant, size, keys);
   const own: CropOptions = { kind: 'centre', resize, interpolation };
   const common = { size, mean, std };
   switch (crop) {

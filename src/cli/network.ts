@@ -6,6 +6,7 @@ import { openDevice } from '../runtime/open.ts';
 import type { DeviceName } from '../runtime/open.ts';
 import { openWeights } from '../runtime/weights.ts';
 import type { CommandContext } from './context.ts';
+import { modelOf } from './model-file.ts';
 import type { WeightOptions } from './model-options.ts';
 
 /** What commands that work on graphs need of `--device`. */
@@ -30,7 +31,9 @@ export async function withDevice<T>(
   }
 }
 
-/** A network's graph with weights that fit it, which stay open for the time of `use`. Warns of synthetic ones. */
+/**
+ * The graph of a network, by name or `model.json`, with weights that fit it, which stay open for the time of `use`.
+ */
 export async function withNetwork<T>(
   name: string,
   options: WeightOptions & { readonly weights: string } & FitOptions,
@@ -45,7 +48,7 @@ export async function withNetwork<T>(
   });
   try {
     throwIfAborted(signal);
-    const fitted = fitModel(name, source, options);
+    const fitted = fitModel(modelOf(name), source, options);
     fitted.warnings.forEach(warn);
     return await use(fitted);
   } finally {

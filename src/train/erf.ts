@@ -8,6 +8,7 @@ import type { Graph, Shape } from '../graph/graph.ts';
 import { differentiate } from '../graph/passes/differentiate.ts';
 import { optimize } from '../graph/passes/index.ts';
 import { recompute } from '../graph/passes/recompute.ts';
+import { FEATURES } from '../models/model.ts';
 import { optimizeFor, planGraph } from '../runtime/plan.ts';
 import type { TuningRecords } from '../runtime/tuning-file.ts';
 import { createTrainingSession } from './training-session.ts';
@@ -22,7 +23,7 @@ export type ErfMethod = 'paper' | 'code';
 export const ERF_METHODS: readonly ErfMethod[] = ['paper', 'code'];
 
 export interface ContributionOptions {
-  /** The map whose centre is looked at; default `stage4`, the last one before pooling. */
+  /** The map whose centre is looked at; default: that of the last stage. */
   readonly output?: string;
   /** Default `paper`. */
   readonly method?: ErfMethod;
@@ -154,7 +155,10 @@ function gibibytes(bytes: number): string {
 }
 
 /** The graph with the map as its only output. */
-function centreOutput(graph: Graph, { output = 'stage4', method = 'paper' }: ContributionOptions): Graph {
+function centreOutput(
+  graph: Graph,
+  { output = lastStage(graph), method = 'paper' }: ContributionOptions,
+): Graph {
   const map = graph.outputs.get(output);
   if (map === undefined) {
     throw invalidArgument(
@@ -164,6 +168,14 @@ function centreOutput(graph: Graph, { output = 'stage4', method = 'paper' }: Con
   const steps = [{ kind: 'activation', activation: 'relu' }] as const;
   const node = method === 'code' ? makeNode(CENTRE, { type: 'elementwise', steps }, [map]) : map;
   return { ...graph, outputs: new Map([[CENTRE, node]]) };
+}
+
+/** The name of the last stage's map: networks of one's own need not have four stages. */
+export function lastStage({ outputs }: Graph): string {
+  const [last = FEATURES.at(-1) ?? ''] = FEATURES.filter((name) => outputs.has(name)).reverse();
+  if (outputs.has(last)) return last;
+  const numbers = [...outputs.keys()].flatMap((name) => /^stages\.(\d+)$/.exec(name)?.[1] ?? []).map(Number);
+  return numbers.length > 0 ? `stages.${Math.max(...numbers)}` : last;
 }
 
 /** All parameters are constants: official ones are read, derived ones computed. */

@@ -20,8 +20,9 @@ function stubModel(answers: Readonly<Record<string, Category>>): CategoryModel {
     classes: 1000,
     inputShape: [2, 1, 1, 3],
     prepareImage: (file) => {
-      const place = files.indexOf(String(file));
-      if (place < 0) return Promise.reject(new Error(`${String(file)} is damaged.`));
+      const place = typeof file === 'string' ? files.indexOf(file) : -1;
+      if (place < 0)
+        return Promise.reject(new Error(`${typeof file === 'string' ? file : 'it'} is damaged.`));
       return Promise.resolve(new Float32Array(3).fill(place));
     },
     run: (input) => {
