@@ -46,7 +46,7 @@ export function classifyCommand(context: CommandContext): Command {
   const command = new Command('classify')
     .description('say what photos show')
     .argument('<images...>', 'files, folders and globs of JPEG, PNG, WebP, AVIF, GIF or TIFF')
-    .requiredOption('--model <name>', 'the network, such as replknet-31b', parseModel);
+    .requiredOption('--model <name>', 'the network, such as replknet-31b, or a model.json', parseModel);
   return withRunnerOptions(withWeightOptions(command))
     .option('--top <count>', 'classes for each image', (text) => parseCount(text), 5)
     .option('--labels <file>', 'names of the classes, one a line or a JSON list (default: those of ImageNet)')
@@ -70,7 +70,7 @@ export function classifyCommand(context: CommandContext): Command {
         if (weights === 'synthetic') {
           context.warn('Synthetic weights have learned nothing: the labels below mean nothing.');
         }
-        await classifyFiles(files, model, labels ?? (await labelsFor(model.classes)), options, context);
+        await classifyFiles(files, model, labels ?? model.variant.labels ?? (await labelsFor(model.classes)), options, context);
       });
     });
 }

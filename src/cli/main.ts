@@ -16,6 +16,7 @@ import { exportCommand } from './export.ts';
 import { labCommand } from './lab.ts';
 import { runCommand } from './run.ts';
 import { shapeBiasCommand } from './shape-bias.ts';
+import { trainCommand } from './train.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
@@ -75,6 +76,7 @@ function createProgram(context: CommandContext): Command {
     convertCommand,
     exportCommand,
     dataCommand,
+    trainCommand,
     evalCommand,
     shapeBiasCommand,
     erfCommand,

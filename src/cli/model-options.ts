@@ -8,6 +8,7 @@ import type { DeviceName } from '../runtime/open.ts';
 import type { Precision } from '../runtime/plan.ts';
 import type { KeySet } from '../models/model.ts';
 import type { CommandContext } from './context.ts';
+import { modelOf } from './model-file.ts';
 import { defaultThreads, parseBatch, parseResolution, parseThreads } from './options.ts';
 import type { Resolution } from './options.ts';
 import { openProgress } from './progress.ts';
@@ -106,7 +107,7 @@ async function openModel(
   const progress = openProgress();
   let model: Model;
   try {
-    model = await createModel(name, {
+    model = await createModel(modelOf(name), {
       ...{ weights, device, threads, batch, precision, deploy, strict, signal },
       ...(resolution !== undefined && { resolution }),
       ...(keys && { keys }),

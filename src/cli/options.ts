@@ -7,6 +7,7 @@ import { PEER_NAMES } from '../bench/peers/index.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import type { WidefieldDevice } from '../bench/widefield.ts';
 import { findModel } from '../models/zoo.ts';
+import { isModelFile } from './model-file.ts';
 
 /** Larger numbers on the command line are mistakes. */
 const MAX_EXTENT = 2 ** 24;
@@ -48,8 +49,9 @@ export function parseResolution(text: string): Resolution {
   return width === undefined || width === height ? height : [height, width];
 }
 
-/** A name of the zoo; others are answered with the nearest ones. */
+/** A name of the zoo, or the `model.json` of a network that was trained; other names are answered with the nearest ones. */
 export function parseModel(text: string): string {
+  if (isModelFile(text)) return text;
   try {
     return findModel(text).name;
   } catch (error) {

@@ -31,7 +31,7 @@ interface RunOptions extends ModelCliOptions {
 export function runCommand(context: CommandContext): Command {
   const command = new Command('run')
     .description('run a network on one input and write its raw outputs')
-    .argument('<model>', 'the network, such as replknet-31b', parseModel)
+    .argument('<model>', 'the network, such as replknet-31b, or a model.json', parseModel)
     .requiredOption(
       '--input <file>',
       'a photo, an array of normalised pixels x.npy, or "synthetic" for reproducible noise',

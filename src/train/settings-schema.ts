@@ -83,19 +83,21 @@ const erase = either(
 );
 
 const looks = {
-  crop,
-  channels: choice('1: grey, 3: RGB; others are converted', [1, 3]),
+  channels: choice('networks see RGB; grey images are converted', [3]),
   mean: list('of channels between 0 and 1', number('')),
   std: list('what is divided by', number('', { above: 0 })),
 } satisfies Fields;
 
 const transform = {
+  crop: withDefault(crop, { kind: 'random-resized' }),
   ...looks,
-  flip: probability('probability of being mirrored'),
+  flip: withDefault(probability('probability of being mirrored'), 0.5),
   randAugment,
   colourJitter,
   erase,
 } satisfies Fields;
+
+const evaluation = { crop: withDefault(crop, { kind: 'centre' }), ...looks } satisfies Fields;
 
 const schedule = tagged('how the learning rate goes after the warm-up', 'kind', {
   cosine: { final: withDefault(number('the rate that the cosine falls towards', { least: 0 }), 1e-6) },
@@ -174,12 +176,9 @@ export const settingsFields = {
   recompute: withDefault(flag('recompute activations: less memory, more time'), false),
   sparsity: object('sparse training', sparsity),
   initial: withDefault(object('how weights start', initial), {}),
-  transform: withDefault(object('augmentation of training images', transform), {
-    crop: { kind: 'random-resized' },
-    flip: 0.5,
-  }),
+  transform: withDefault(object('augmentation of training images', transform), {}),
   evaluation: withDefault(
-    object('how images are evaluated; default: the centre, normalised as in training', looks),
+    object('how images are evaluated; default: the centre, normalised as in training', evaluation),
     {},
   ),
   distillation: withDefault(object('with a teacher', distillation), {}),

@@ -1,0 +1,220 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { Command } from 'commander';
+
+import { describeMachine } from '../bench/machine.ts';
+import { WidefieldError } from '../core/errors.ts';
+import { openDataWorkers } from '../data/workers.ts';
+import type { Device } from '../devices/device.ts';
+import { LOG_FILE, readLog } from '../train/log.ts';
+import type { TrainOptions, TrainResult } from '../train/options.ts';
+import { RUN_FILE } from '../train/run.ts';
+import { train } from '../train/train.ts';
+import type { CommandContext } from './context.ts';
+import { formatPercent } from './lab/lab-options.ts';
+import { withDevice } from './network.ts';
+import { configSchema, withNulls } from './train/config.ts';
+import { configOfFlags, withConfigFlags } from './train/flags.ts';
+import { MODEL_FILE, WEIGHTS_FILE, json, writeOutputs } from './train/outputs.ts';
+import { checkPicture, drawCurves } from './train/plot.ts';
+import { CONFIG_FILE, closeData, prepareRun, refuseOldRun } from './train/prepare.ts';
+import type { PreparedRun } from './train/prepare.ts';
+import { Reporter, formatSeconds } from './train/report.ts';
+import { openStartingWeights, openTeacher } from './train/weights.ts';
+import { writeWhole } from './write-file.ts';
+
+interface OwnOptions {
+  readonly config?: string;
+  readonly resume?: string;
+  readonly json?: boolean;
+  readonly printConfig?: boolean;
+  readonly schema?: boolean;
+  readonly plotOnly?: string;
+  readonly plot?: string;
+}
+
+/** `widefield train`: trains a network on labelled images. */
+export function trainCommand(context: CommandContext): Command {
+  const command = new Command('train')
+    .description('train or fine-tune a network on labelled images')
+    .option('--config <file>', 'JSON with the options below; flags come before it')
+    .option('--resume <folder>', 'go on with the run in that folder, bit for bit as if it had never stopped')
+    .option('--json', 'print the log: JSON objects, one a line')
+    .option('--print-config', 'print the config with all defaults, and end')
+    .option('--schema', 'print the JSON Schema of configs, and end')
+    .option('--plot-only <folder>', 'draw the curves of a run from its log, and end');
+  return withConfigFlags(command)
+    .addHelpText(
+      'after',
+      `
+A member of an object in the config is a flag with both names: { "mix": { "cutmix": 1 } } is --mix-cutmix 1. The value
+"none" takes away what the file says. Flags without a short form take JSON: --transform-crop '{"kind":"pad","padding":3}'.
+
+The folder gets config.json, log.jsonl, run.safetensors (to resume), and at the end model.safetensors, model.json and
+result.json. Ctrl-C writes a checkpoint first.
+
+Examples:
+  widefield train --model slak-tiny --data imagenette2 --epochs 30 --batch-size 32 --sparsity 0.4
+  widefield train --config run.json --seed 1 --folder runs/seed-1 --plot curves.svg
+  widefield train --resume runs/seed-1`,
+    )
+    .action((options: OwnOptions) => runTrain(options, context));
+}
+
+async function runTrain(options: OwnOptions, context: CommandContext): Promise<void> {
+  if (options.schema === true) {
+    const schema = { $schema: 'https://json-schema.org/draft/2020-12/schema', ...configSchema().json };
+    context.print(JSON.stringify(schema, undefined, 2));
+    return;
+  }
+  if (options.plotOnly !== undefined) return plotOnly(options.plotOnly, options.plot, context);
+  const run = await prepareRun({
+    ...(options.config !== undefined && { config: options.config }),
+    ...(options.resume !== undefined && { resume: options.resume }),
+    flags: configOfFlags({ ...options }),
+  });
+  try {
+    if (options.printConfig === true) context.print(JSON.stringify(withNulls(run.config), undefined, 2));
+    else await trainIn(run, options, context);
+  } finally {
+    await closeData(run.data);
+  }
+}
+
+async function plotOnly(folder: string, plot: string | undefined, context: CommandContext): Promise<void> {
+  const file = plot ?? path.join(folder, 'curves.svg');
+  checkPicture(file);
+  await drawCurves(await readLog(path.join(folder, LOG_FILE)), file, context.signal);
+  context.warn(`The curves are in ${file}.`);
+}
+
+/** Trains within a folder, which is made ready first. */
+async function trainIn(run: PreparedRun, options: OwnOptions, context: CommandContext): Promise<void> {
+  const { config, folder, data } = run;
+  const resumes = options.resume !== undefined;
+  if (!resumes) {
+    await refuseOldRun(folder);
+    await makeFolder(folder);
+    await writeWhole(path.join(folder, CONFIG_FILE), [json(config)], context.signal);
+  }
+  const before = resumes ? (await readLog(path.join(folder, LOG_FILE))).elapsed : 0;
+  const reporter = new Reporter(
+    context,
+    {
+      folder,
+      json: options.json === true,
+      logEvery: config.logEvery,
+      ...(config.plot !== undefined && { plot: config.plot }),
+      evaluates: data.validation !== undefined,
+      sparse: config.sparsity !== undefined,
+    },
+    before,
+  );
+  reporter.write(
+    resumes ? { type: 'resume', elapsed: before } : { type: 'config', config, machine: describeMachine() },
+  );
+  if (options.json !== true) context.print(describeData(run));
+  try {
+    await withDevice(config, context, (device) => trainOn(device, run, resumes, reporter, context));
+  } catch (error) {
+    if (context.signal.aborted) {
+      reporter.write({ type: 'stop', elapsed: reporter.elapsed });
+      reporter.warn(`Stopped; go on with: widefield train --resume ${folder}`);
+    }
+    throw error;
+  } finally {
+    await reporter.stop();
+  }
+}
+
+async function trainOn(
+  device: Device,
+  run: PreparedRun,
+  resumes: boolean,
+  reporter: Reporter,
+  context: CommandContext,
+): Promise<void> {
+  const { config, folder, variant, data } = run;
+  const classes = data.training.classes.length;
+  const { batchSize: batch, resolution = variant.resolution, seed, initial } = config;
+  reporter.status(`compiling ${variant.name}`);
+  const workers = config.workers > 0 ? await openDataWorkers(config.workers) : undefined;
+  const weights =
+    config.weights === undefined || resumes
+      ? undefined
+      : await openStartingWeights(config.weights, variant, classes, { seed, ...initial }, context);
+  const teacher =
+    config.teacher && (await openTeacher(config.teacher, device, { batch, resolution, classes }, context));
+  const { weights: _, teacher: __, ...settings } = config;
+  const options: TrainOptions = {
+    ...settings,
+    ...{ device, folder, signal: context.signal },
+    ...(resumes && { resume: path.join(folder, RUN_FILE) }),
+    workers: workers ?? 0,
+    ...(weights && { weights }),
+    ...(teacher && { teacher }),
+    onStep: (report) => {
+      reporter.onStep(report);
+    },
+    onEpoch: (report) => {
+      reporter.onEpoch(report);
+    },
+    onCorrupt: (sample) => {
+      reporter.onCorrupt(sample);
+    },
+  };
+  try {
+    const result = await train(variant, data, options);
+    try {
+      await finish(result, device, run, reporter, context);
+    } finally {
+      await result.dispose();
+    }
+  } finally {
+    await teacher?.dispose();
+    await weights?.close();
+    await workers?.close();
+  }
+}
+
+async function finish(
+  result: TrainResult,
+  device: Device,
+  { config, folder, data }: PreparedRun,
+  reporter: Reporter,
+  context: CommandContext,
+): Promise<void> {
+  const images = { training: data.training.length, validation: data.validation?.length ?? 0 };
+  const { classes } = data.training;
+  const seconds = reporter.elapsed;
+  const record = await writeOutputs(
+    result,
+    { folder, config, classes, images, device, seconds },
+    context.signal,
+  );
+  reporter.write({ type: 'end', ...record, elapsed: seconds });
+  if (reporter.options.json) return;
+  const { validation } = result;
+  const accuracy =
+    validation === undefined
+      ? ''
+      : `: ${formatPercent(validation.top1)} of ${validation.images} images held back`;
+  context.print(`\n${config.epochs} epochs in ${formatSeconds(seconds)}${accuracy}. Use it with:`);
+  const files = `--model ${path.join(folder, MODEL_FILE)} --weights ${path.join(folder, WEIGHTS_FILE)}`;
+  context.print(`  widefield classify photo.jpg ${files}`);
+}
+
+function describeData({ data: { training, validation }, variant, folder }: PreparedRun): string {
+  const held = validation === undefined ? 'none held back' : `${validation.length} held back`;
+  return `${variant.name} on ${training.name}: ${training.length} images of ${training.classes.length} classes, ${held}; in ${folder}\n`;
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError('io', `The folder ${folder} cannot be made: ${reason}.`, { cause: error });
+  }
+}

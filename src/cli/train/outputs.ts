@@ -1,0 +1,124 @@
+import path from 'node:path';
+
+import { describeMachine } from '../../bench/machine.ts';
+import { openFileSink } from '../../checkpoints/file-sink.ts';
+import { writeSafetensors } from '../../checkpoints/safetensors-writer.ts';
+import type { PhotoTransform } from '../../models/model.ts';
+import type { OwnModel } from '../../models/own.ts';
+import type { Device } from '../../devices/device.ts';
+import { elements } from '../../graph/graph.ts';
+import { IMAGENET_MEAN, IMAGENET_STD } from '../../runtime/image/transform.ts';
+import type { ModelFile } from '../../runtime/model-file.ts';
+import type { TrainResult } from '../../train/options.ts';
+import type { CompleteSettings } from '../../train/settings.ts';
+import { exportMasks } from '../../train/sparsity/index.ts';
+import { writeWhole } from '../write-file.ts';
+import type { TrainConfig } from './config.ts';
+
+export const MODEL_FILE = 'model.json';
+export const WEIGHTS_FILE = 'model.safetensors';
+export const MASKS_FILE = 'masks.safetensors';
+export const RESULT_FILE = 'result.json';
+
+/** What a finished run is told of besides its result. */
+export interface Finished {
+  readonly folder: string;
+  readonly config: TrainConfig;
+  readonly classes: readonly string[];
+  readonly images: { readonly training: number; readonly validation: number };
+  readonly device: Device;
+  /** Of the whole run. */
+  readonly seconds: number;
+}
+
+/** Writes the trained network and what came of the run, each file whole or not at all. Returns `result.json`'s content. */
+export async function writeOutputs(
+  result: TrainResult,
+  finished: Finished,
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { folder, config, classes } = finished;
+  const { network, settings } = result;
+  const file = (name: string): string => path.join(folder, name);
+  const tensors = network.parameters.map(({ key, shape }) => ({
+    key,
+    shape,
+    ...(key.endsWith('num_batches_tracked') && { dtype: 'int64' as const }),
+  }));
+  await writeSafetensors(tensors, (key) => result.weights.read(key), await openFileSink(file(WEIGHTS_FILE)), {
+    dtype: config.half ? 'float16' : 'float32',
+    metadata: { format: 'pt' },
+    signal,
+  });
+  if (settings.sparsity !== undefined) {
+    const { scope = 'all' } = settings.sparsity;
+    await exportMasks(network.session, await openFileSink(file(MASKS_FILE)), { scope, signal });
+  }
+  const model = modelFile(config.model, classes, settings);
+  await writeWhole(file(MODEL_FILE), [json(model)], signal);
+  const record = resultRecord(result, finished);
+  await writeWhole(file(RESULT_FILE), [json(record)], signal);
+  return record;
+}
+
+function resultRecord(
+  { network, settings, validation }: TrainResult,
+  { config, folder, images, device, seconds }: Finished,
+): Readonly<Record<string, unknown>> {
+  const weights = network.parameters.filter(({ buffer }) => !buffer);
+  return {
+    model: config.model,
+    data: config.data,
+    images,
+    ...(validation && {
+      top1: validation.top1,
+      top5: validation.top5,
+      loss: validation.loss,
+    }),
+    parameters: weights.reduce((sum, { shape }) => sum + elements(shape), 0),
+    ...(settings.sparsity && { remaining: remaining(network.session.state('mask'), network) }),
+    epochs: settings.epochs,
+    seed: settings.seed,
+    seconds: Math.round(10 * seconds) / 10,
+    command: `widefield train --config ${path.join(folder, 'config.json')} --folder NEW`,
+    device: { name: device.caps.name, threads: config.threads },
+    machine: describeMachine(),
+  };
+}
+
+/** Weights that are not masked away. */
+function remaining(mask: Float32Array | undefined, { session, parameters }: TrainResult['network']): number {
+  if (mask === undefined) return 0;
+  return parameters
+    .filter(({ buffer }) => !buffer)
+    .reduce((sum, { key }) => sum + session.stateOf('mask', key).reduce((a, b) => a + b, 0), 0);
+}
+
+function modelFile(
+  model: string | OwnModel,
+  classes: readonly string[],
+  { resolution, evaluation }: CompleteSettings,
+): ModelFile {
+  const { crop = { kind: 'centre' }, mean = IMAGENET_MEAN, std = IMAGENET_STD } = evaluation;
+  const isCentre = crop.kind === 'centre';
+  const usual = isCentre ? Math.floor((resolution * 256) / 224) : resolution;
+  return {
+    model,
+    classes,
+    resolution,
+    photos: {
+      resize: (isCentre ? crop.resize : undefined) ?? usual,
+      interpolation: (isCentre ? crop.interpolation : undefined) ?? 'bicubic',
+      mean: triple(mean),
+      std: triple(std),
+    },
+  };
+}
+
+function triple([red = 0, green = 0, blue = 0]: readonly number[]): PhotoTransform['mean'] {
+  return [red, green, blue];
+}
+
+export function json(value: unknown): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}

@@ -1,0 +1,112 @@
+import type { WeightSource } from '../../checkpoints/source.ts';
+import { invalidArgument } from '../../core/errors.ts';
+import type { Device } from '../../devices/device.ts';
+import { parametersOf, selectOutputs } from '../../graph/graph.ts';
+import { optimize } from '../../graph/passes/index.ts';
+import type { ModelVariant } from '../../models/model.ts';
+import { fitModel } from '../../runtime/fit.ts';
+import { buildModelOf } from '../../runtime/model-file.ts';
+import { optimizeFor } from '../../runtime/plan.ts';
+import { createSession } from '../../runtime/session.ts';
+import { openWeights } from '../../runtime/weights.ts';
+import { initialValues } from '../../train/initialise.ts';
+import type { InitialOptions } from '../../train/initialise.ts';
+import type { Teacher } from '../../train/teacher.ts';
+import type { CommandContext } from '../context.ts';
+import { modelOf } from '../model-file.ts';
+import type { TrainConfig } from './config.ts';
+
+/** A file of weights that is open. */
+export interface StartingWeights extends Pick<WeightSource, 'read'> {
+  close(): Promise<void>;
+}
+
+/**
+ * Weights to start from, under official keys. A classifier for another number of classes starts anew, which is said.
+ *
+ * Throws `invalid-argument` if anything else does not fit, or if branches are merged, which cannot be trained.
+ */
+export async function openStartingWeights(
+  file: string,
+  variant: ModelVariant,
+  classes: number,
+  initial: InitialOptions,
+  { signal, warn }: CommandContext,
+): Promise<StartingWeights> {
+  const source = await openWeights(file, { signal, onWarning: warn });
+  if (source === undefined) throw invalidArgument('Synthetic weights are no start: leave weights out.');
+  try {
+    const fitted = fitModel(variant, source);
+    const own = selectOutputs(variant.build({ classes }), ['logits']);
+    const theirs = parametersOf(selectOutputs(fitted.graph, ['logits']));
+    if (fitted.merged) {
+      throw invalidArgument(
+        `${file} holds merged kernels, which cannot be trained: give the checkpoint before.`,
+      );
+    }
+    // The same network under another project's names has its parameters in the same order.
+    const pairs = parametersOf(own).map((parameter, i) => ({
+      parameter,
+      key: theirs[i]?.key ?? '',
+      shape: theirs[i]?.shape ?? [],
+    }));
+    const anew = pairs.filter(({ parameter, shape }) => parameter.shape.join() !== shape.join());
+    if (anew.length > 0) {
+      const keys = anew.map(({ parameter }) => parameter.key).join(' and ');
+      warn(`${file} tells other classes apart: ${keys} start anew.`);
+    }
+    const byKey = new Map(pairs.map((pair) => [pair.parameter.key, pair]));
+    return {
+      read(key) {
+        const pair = byKey.get(key);
+        if (pair === undefined) throw invalidArgument(`${file} has no ${key}.`);
+        // Counters of batches may be missing; they play no part.
+        const isNew = anew.includes(pair) || !source.entries.has(pair.key);
+        return isNew
+          ? Promise.resolve(initialValues(pair.parameter, initial))
+          : fitted.weights.read(pair.key);
+      },
+      close: () => source.close(),
+    };
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+/** A teacher on the same device. */
+export interface OpenTeacher extends Teacher {
+  dispose(): Promise<void>;
+}
+
+/** Loads a trained network. Throws `invalid-argument` if it tells other numbers of classes apart. */
+export async function openTeacher(
+  { model, weights: file }: NonNullable<TrainConfig['teacher']>,
+  device: Device,
+  {
+    batch,
+    resolution,
+    classes,
+  }: { readonly batch: number; readonly resolution: number; readonly classes: number },
+  { signal, warn }: CommandContext,
+): Promise<OpenTeacher> {
+  const variant = typeof model === 'string' ? modelOf(model) : buildModelOf(model);
+  const source = await openWeights(file, { signal, onWarning: warn });
+  try {
+    const fitted = fitModel(variant, source, { batch, resolution });
+    const theirs = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
+    if (theirs !== classes) {
+      throw invalidArgument(
+        `The teacher ${file} tells ${theirs} classes apart, but the images have ${classes}.`,
+      );
+    }
+    const graph = optimize(selectOutputs(fitted.graph, ['logits']), optimizeFor(device.caps, {}));
+    const session = await createSession(device, graph, fitted.weights, { signal });
+    return {
+      run: async (images) => (await session.run(images)).get('logits') ?? new Float32Array(),
+      dispose: () => session.dispose(),
+    };
+  } finally {
+    await source?.close();
+  }
+}

@@ -1,0 +1,73 @@
+import type { EpochLine, StepLine, TrainLog } from '../../train/log.ts';
+import { curvePanel } from './curves.ts';
+import type { Curve } from './curves.ts';
+import { WIDTH, drawFigure } from './figure.ts';
+import type { FigureText, Panel } from './figure.ts';
+
+/** Points of a curve: more cannot be told apart. */
+const POINTS = 240;
+
+/**
+ * Loss, accuracy and learning rate of a run over its epochs. Training's curves are means over stretches of the run.
+ *
+ * Throws `invalid-argument` if nothing has been logged yet.
+ */
+export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): string {
+  const perEpoch = stepsPerEpoch(steps, epochs);
+  const stretches = stretchesOf(steps);
+  const training = (value: (line: StepLine) => number): Curve => ({
+    name: 'training',
+    points: stretches.map((lines) => [
+      mean(lines.map(({ step }) => step)) / perEpoch,
+      mean(lines.map(value)),
+    ]),
+  });
+  const validation = (value: (line: NonNullable<EpochLine['validation']>) => number): Curve => ({
+    name: 'validation',
+    dots: epochs.length <= 40,
+    points: epochs.flatMap((line) =>
+      line.validation === undefined ? [] : [[line.step / perEpoch, value(line.validation)] as const],
+    ),
+  });
+  const panel = (heading: string, label: string, curves: readonly Curve[]): Panel =>
+    curvePanel(
+      curves.filter(({ points }) => points.length > 0),
+      { width: WIDTH, height: 250, heading, x: { label: 'epochs' }, y: { label } },
+    );
+  return drawFigure(text, [
+    [panel('Loss', 'cross-entropy', [training(({ loss }) => loss), validation(({ loss }) => loss)])],
+    [
+      panel('Accuracy', '% of images', [
+        training(({ accuracy }) => 100 * accuracy),
+        validation(({ top1 }) => 100 * top1),
+      ]),
+    ],
+    [
+      panel('Learning rate', 'rate', [
+        { name: 'rate', points: thinned(steps).map(({ step, rate }) => [step / perEpoch, rate]) },
+      ]),
+    ],
+  ]);
+}
+
+function stepsPerEpoch(steps: readonly StepLine[], epochs: readonly EpochLine[]): number {
+  const last = epochs.at(-1);
+  if (last !== undefined) return Math.max(1, last.step / (last.epoch + 1));
+  return Math.max(1, steps.at(-1)?.step ?? 1);
+}
+
+/** At most {@link POINTS} runs of neighbouring lines. */
+function stretchesOf(steps: readonly StepLine[]): readonly (readonly StepLine[])[] {
+  const size = Math.max(1, Math.ceil(steps.length / POINTS));
+  return Array.from({ length: Math.ceil(steps.length / size) }, (_, i) =>
+    steps.slice(i * size, (i + 1) * size),
+  );
+}
+
+function thinned(steps: readonly StepLine[]): readonly StepLine[] {
+  return stretchesOf(steps).flatMap((lines) => lines.slice(0, 1));
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / Math.max(values.length, 1);
+}
