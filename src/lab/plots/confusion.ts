@@ -40,6 +40,7 @@ export function plotConfusion(
   text: FigureText,
 ): string {
   if (cells.length === 0) throw invalidArgument('There are no images to draw a confusion matrix of.');
+  const of = new Set(cells.map(({ label }) => label)).size;
   const shown = classesShown(cells);
   const called = new Map(shown.map((index, i) => [index, uniqueName(shown, names, i)]));
   const rows = shown.map((index) => called.get(index) ?? '');
@@ -52,6 +53,7 @@ export function plotConfusion(
   const subtitle = [
     ...(text.subtitle ?? []),
     'Rows: what images show. Columns: what they are taken for. Shades: share of the row.',
+    ...(of > shown.length ? [`Of ${of} classes, the ${shown.length} with most errors.`] : []),
   ];
   const panel = {
     width: Math.max(width, 560),

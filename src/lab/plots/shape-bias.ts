@@ -31,7 +31,7 @@ export function plotShapeBias(
   const known = categories.filter((each) => each.shapeBias !== undefined);
   const rows = categories.map(({ category }) => category);
   const x = drawAxis('x', {
-    label: '← by texture      share of decisions by shape      by shape →',
+    label: 'share of decisions by shape: 0% is all by texture, 100% all by shape',
     domain: [0, 1],
     format: (value) => `${Math.round(100 * value)}%`,
     labelOffset: 36,

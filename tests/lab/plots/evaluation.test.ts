@@ -44,6 +44,7 @@ describe('confusion matrix', () => {
     ]).flat();
     const names = Array.from({ length: 200 }, (_, i) => `name ${i}`);
     const texts = textsOf(parse(plotConfusion(many, names, text)));
+    expect(texts).toContain(`Of 200 classes, the ${CONFUSION_CLASSES} with most errors.`);
     expect(texts).toContain('name 199');
     expect(texts).toContain(`name ${200 - CONFUSION_CLASSES}`);
     expect(texts).not.toContain(`name ${199 - CONFUSION_CLASSES}`);
