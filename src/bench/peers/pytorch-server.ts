@@ -8,7 +8,7 @@ import { PYTORCH_TRAINING } from './pytorch-training.ts';
  * times, around the operation alone.
  */
 export const PYTORCH_SERVER = String.raw`
-import json, math, sys, time
+import functools, json, math, sys, time
 import torch
 import torch.nn.functional as F
 
