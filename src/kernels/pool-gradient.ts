@@ -56,7 +56,7 @@ function scatterOf(problem: PoolGradientProblem): Scatter {
 interface Taps {
   readonly rows: TapRange;
   readonly columns: TapRange;
-  at(ky: Value, kx: Value): Value;
+  readonly at: (ky: Value, kx: Value) => Value;
 }
 
 function positionOf(

@@ -31,9 +31,9 @@ export interface ScatterPixel {
   /** The span of `dy` there. */
   readonly slope: Value;
   /** Floats before the span of channels in the pixel at (row, column) of the map. */
-  at(row: Value, column: Value): Value;
+  readonly at: (row: Value, column: Value) => Value;
   /** Adds to the map. */
-  add(at: Value, value: Value): void;
+  readonly add: (at: Value, value: Value) => void;
 }
 
 /** @param body declares further buffers when called, and returns what is called once for each output pixel */
