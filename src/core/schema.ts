@@ -61,9 +61,11 @@ export function number(help: string, limits: NumberLimits = {}): Schema<number> 
   const parts = [
     whole ? 'a whole number' : 'a number',
     ...(above === undefined ? [] : [`above ${above}`]),
-    ...(least === undefined ? [] : [most === undefined ? `from ${least} on` : `from ${least}`]),
+    ...(least === undefined
+      ? []
+      : [`from ${least}${most === undefined && below === undefined ? ' on' : ''}`]),
     ...(most === undefined ? [] : [least === undefined ? `up to ${most}` : `to ${most}`]),
-    ...(below === undefined ? [] : [`below ${below}`]),
+    ...(below === undefined ? [] : [least === undefined ? `below ${below}` : `to below ${below}`]),
   ];
   const good = (value: unknown): value is number =>
     typeof value === 'number' &&

@@ -90,12 +90,12 @@ export async function readLog(file: string): Promise<TrainLog> {
         steps = steps.filter((one) => one.step < step);
         epochs = epochs.filter((one) => one.step < step);
       }
-      steps.push(line as StepLine);
+      steps.push(line);
     } else if (line.type === 'epoch') {
-      const { epoch } = line as EpochLine;
-      epochs = [...epochs.filter((one) => one.epoch < epoch), line as EpochLine];
+      const { epoch } = line;
+      epochs = [...epochs.filter((one) => one.epoch < epoch), line];
     } else {
-      events.push(line as EventLine);
+      events.push(line);
     }
   }
   return { steps, epochs, events, elapsed };

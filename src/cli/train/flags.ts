@@ -6,6 +6,9 @@ import type { Schema } from '../../core/schema.ts';
 import { configSchema, isRecord } from './config.ts';
 import type { RawConfig } from './config.ts';
 
+/** What stands for null on the way through Commander, which makes something else of that. */
+const NONE = Symbol('none');
+
 /** One option of the command line: a member of the config. */
 interface Flag {
   readonly path: readonly string[];
@@ -50,7 +53,10 @@ export function configOfFlags(options: Readonly<Record<string, unknown>>): RawCo
   let config: RawConfig = {};
   for (const { name, path } of flags()) {
     const value = options[camel(name)];
-    if (value !== undefined) config = merge(config, nest(path, value));
+    if (value === undefined) continue;
+    // `--sparsity none` takes all of it away.
+    const place = value === NONE && path[0] === path[1] ? path.slice(1) : path;
+    config = merge(config, nest(place, value === NONE ? null : value));
   }
   return config;
 }
@@ -72,7 +78,7 @@ function nest(path: readonly string[], value: unknown): RawConfig {
 
 /** Numbers, lists such as `1,2,3`, JSON, or text. `none` takes away what a file says. */
 function parse(text: string, schema: Schema<unknown>, path: string): unknown {
-  if (text === 'none' && !('needed' in schema)) return null;
+  if (text === 'none' && !('needed' in schema)) return NONE;
   const value = valueOf(text, schema);
   try {
     schema.read(value, path);

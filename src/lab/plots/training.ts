@@ -29,11 +29,17 @@ export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): str
       line.validation === undefined ? [] : [[line.step / perEpoch, value(line.validation)] as const],
     ),
   });
-  const panel = (heading: string, label: string, curves: readonly Curve[]): Panel =>
-    curvePanel(
-      curves.filter(({ points }) => points.length > 0),
-      { width: WIDTH, height: 250, heading, x: { label: 'epochs' }, y: { label } },
-    );
+  const end = Math.max(...[...steps, ...epochs].map(({ step }) => step / perEpoch));
+  const panel = (
+    heading: string,
+    label: string,
+    curves: readonly Curve[],
+    format: (value: number) => string = String,
+  ): Panel => {
+    const drawn = curves.filter(({ points }) => points.length > 0);
+    const x = { label: 'epochs', domain: [0, end] } as const;
+    return curvePanel(drawn, { width: WIDTH, height: 250, heading, x, y: { label, format } });
+  };
   return drawFigure(text, [
     [panel('Loss', 'cross-entropy', [training(({ loss }) => loss), validation(({ loss }) => loss)])],
     [
@@ -43,9 +49,12 @@ export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): str
       ]),
     ],
     [
-      panel('Learning rate', 'rate', [
-        { name: 'rate', points: thinned(steps).map(({ step, rate }) => [step / perEpoch, rate]) },
-      ]),
+      panel(
+        'Learning rate',
+        'rate',
+        [{ name: 'rate', points: thinned(steps).map(({ step, rate }) => [step / perEpoch, rate]) }],
+        (value) => (value === 0 ? '0' : value.toExponential()),
+      ),
     ],
   ]);
 }

@@ -1,0 +1,412 @@
+import { execFileSync } from 'node:child_process';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { beforeAll, describe, expect, it } from 'vitest';
+
+import { openCheckpoint } from '../../src/checkpoints/open.ts';
+import { Random } from '../../src/core/random.ts';
+import { widefield } from '../support/command-line.ts';
+import { idxFile } from '../support/dataset-files.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const SIDE = 16;
+const [TRAINING, HELD] = [48, 20];
+/** Bright above or below: a convolution's easiest task. */
+const CLASSES = 2;
+
+const at = temporaryFolder();
+
+beforeAll(async () => {
+  for (const [name, count] of [
+    ['train', TRAINING],
+    ['t10k', HELD],
+  ] as const) {
+    const random = new Random(name);
+    const pixels = Uint8Array.from({ length: count * SIDE * SIDE }, (_, i) => {
+      const label = Math.floor(i / SIDE ** 2) % CLASSES;
+      const isBright = Math.floor((i % SIDE ** 2) / (SIDE ** 2 / 2)) === label;
+      return (isBright ? 190 : 60) + 50 * random.signed(i);
+    });
+    const labels = Uint8Array.from({ length: count }, (_, i) => i % CLASSES);
+    await writeFile(at(`${name}-images-idx3-ubyte`), idxFile([count, SIDE, SIDE], pixels));
+    await writeFile(at(`${name}-labels-idx1-ubyte`), idxFile([count], labels));
+  }
+  await writeFile(at('run.json'), JSON.stringify(config()));
+});
+
+/** A run of seconds that has everything a checkpoint must hold: averages, masks that change, batch norms. */
+function config(): Record<string, unknown> {
+  return {
+    model: {
+      family: 'slak',
+      name: 'tiny',
+      resolution: SIDE,
+      stem: 4,
+      depths: [1, 1],
+      channels: [8, 8],
+      widthFactor: 1,
+      kernels: [7, 5],
+      smallKernel: 3,
+    },
+    data: at(),
+    ...{ epochs: 2, batchSize: 8, rate: 4e-3, averageDecay: 0.9, clip: 1, dropPath: 0.1, smoothing: 0.1 },
+    mix: { mixup: 0.2, cutmix: 1 },
+    initial: { layerScale: 0.1 },
+    sparsity: { sparsity: 0.4, every: 2, growth: 'gradient' },
+    transform: { flip: 0 },
+    ...{ device: 'wasm', threads: 1, workers: 0, logEvery: 1 },
+  };
+}
+
+function train(folder: string, ...args: string[]): ReturnType<typeof widefield> {
+  return widefield('train', '--config', at('run.json'), '--folder', at(folder), ...args);
+}
+
+async function readJson(...names: string[]): Promise<Record<string, unknown>> {
+  return JSON.parse(await readFile(at(...names), 'utf8')) as Record<string, unknown>;
+}
+
+async function logOf(folder: string): Promise<Record<string, unknown>[]> {
+  const text = await readFile(at(folder, 'log.jsonl'), 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+/** All tensors of a file: the record of the run, values, moments, averages and masks. */
+async function tensorsOf(file: string): Promise<Map<string, Uint8Array>> {
+  const checkpoint = await openCheckpoint(file);
+  const tensors = new Map<string, Uint8Array>();
+  for (const key of checkpoint.entries.keys()) {
+    tensors.set(key, (await checkpoint.readBytes?.(key)) ?? new Uint8Array());
+  }
+  await checkpoint.close();
+  return tensors;
+}
+
+/** A tensor's numbers, zeros without sign. */
+async function valuesOf(file: string, key: string): Promise<number[]> {
+  const checkpoint = await openCheckpoint(file);
+  const values = await checkpoint.read(key);
+  await checkpoint.close();
+  return [...values].map((value) => value + 0);
+}
+
+/** Waits until a run has logged that many updates, then does as Ctrl-C does. */
+async function interruptAfter(folder: string, updates: number): Promise<void> {
+  for (;;) {
+    const lines = await logOf(folder).catch(() => []);
+    if (lines.filter(({ type }) => type === 'step').length >= updates) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  process.emit('SIGINT');
+}
+
+describe('a run', () => {
+  let outcome: Awaited<ReturnType<typeof widefield>>;
+  beforeAll(async () => {
+    outcome = await train(
+      'straight',
+      '--plot',
+      at('curves.svg'),
+      '--half',
+      '--reestimate',
+      '--epochs',
+      '6',
+      '--rate',
+      '0.02',
+    );
+  });
+
+  it('trains, and says how to use what it trained', () => {
+    expect(outcome.err).toBe('');
+    expect(outcome.code).toBe(0);
+    expect(outcome.out).toContain(`${TRAINING} images of 2 classes, ${HELD} held back`);
+    expect(outcome.out).toMatch(/\n +6\/6 +\d\.\d{4} +[\d.]+%/);
+    expect(outcome.out).toContain(
+      `widefield classify photo.jpg --model ${at('straight', 'model.json')} --weights ${at('straight', 'model.safetensors')}`,
+    );
+  });
+
+  it('writes the network, its masks, what came of it and the log, and nothing else', async () => {
+    expect((await readdir(at('straight'))).sort()).toEqual([
+      ...['config.json', 'log.jsonl', 'masks.safetensors', 'model.json', 'model.safetensors'],
+      ...['result.json', 'run.safetensors'],
+    ]);
+    const result = await readJson('straight', 'result.json');
+    expect(result).toMatchObject({ seed: 0, epochs: 6, images: { training: TRAINING, validation: HELD } });
+    expect(result.top1).toBeGreaterThan(0.9);
+    const weights = await openCheckpoint(at('straight', 'model.safetensors'));
+    expect(weights.entries.get('head.weight')).toMatchObject({ dtype: 'float16', shape: [2, 8] });
+    await weights.close();
+    // 60% of the masked weights remain, and masked ones are zeros.
+    const masks = [...(await tensorsOf(at('straight', 'masks.safetensors'))).values()];
+    const ones = masks.reduce((sum, mask) => sum + mask.reduce((a, b) => a + b, 0), 0);
+    const all = masks.reduce((sum, mask) => sum + mask.length, 0);
+    expect(ones).toBe(Math.floor(0.6 * all));
+  });
+
+  it('logs its config first, every update, and every epoch with its evaluation', async () => {
+    const lines = await logOf('straight');
+    expect(lines.map(({ type }) => type)).toEqual([
+      'config',
+      ...Array.from({ length: 6 }, () => [...Array<string>(6).fill('step'), 'epoch']).flat(),
+      'end',
+    ]);
+    expect(lines[1]).toMatchObject({ step: 1, steps: 36, epoch: 0 });
+    expect(lines[7]).toMatchObject({ epoch: 0, step: 6, validation: { images: HELD } });
+  });
+
+  it('draws curves, also later', async () => {
+    const svg = await readFile(at('curves.svg'), 'utf8');
+    expect(svg).toContain('tiny on ');
+    expect(svg).toContain('Learning rate');
+    const later = await widefield('train', '--plot-only', at('straight'), '--plot', at('later.svg'));
+    expect(later.code).toBe(0);
+    expect(await readFile(at('later.svg'), 'utf8')).toBe(svg);
+  });
+
+  it('is a network that eval takes, with the accuracy that training told', async () => {
+    const files = ['--weights', at('straight', 'model.safetensors'), '--data', at(), '--split', 'test'];
+    const where = ['--device', 'wasm', '--threads', '1', '--workers', '0', '--json'];
+    const evaluated = await widefield('eval', at('straight', 'model.json'), ...files, ...where);
+    const result = await readJson('straight', 'result.json');
+    // Float16 may turn an image over that stood on the edge.
+    expect(Math.abs((JSON.parse(evaluated.out) as { top1: number }).top1 - Number(result.top1))).toBeLessThan(
+      0.06,
+    );
+  });
+
+  it('is told from another one when it is resumed', async () => {
+    const resume = ['train', '--resume', at('straight')];
+    const rate = await widefield(...resume, '--rate', '0.1', '--mix-cutmix', '0');
+    expect(rate.code).toBe(1);
+    expect(rate.err).toMatch(/it has rate 0\.02, not 0\.1; mix .*"cutmix":1.*, not .*"cutmix":0/);
+    const model = JSON.stringify({ ...(config().model as object), channels: [8, 16] });
+    const other = await widefield(...resume, '--model', model, '--limit', '20');
+    expect(other.err).toContain('it has model.channels [8,8], not [8,16]; limit none, not 20.');
+    const again = await train('straight');
+    expect(again.err).toContain(`holds a run already: go on with it by --resume ${at('straight')}`);
+  });
+});
+
+describe('going on', () => {
+  it('after Ctrl-C gives bit for bit what a run without it gives', async () => {
+    await train('whole');
+    const [stopped] = await Promise.all([train('stopped'), interruptAfter('stopped', 4)]);
+    expect(stopped.code).toBe(130);
+    expect(stopped.err).toContain(`Stopped; go on with: widefield train --resume ${at('stopped')}`);
+    expect((await readdir(at('stopped'))).sort()).toEqual(['config.json', 'log.jsonl', 'run.safetensors']);
+
+    const resumed = await widefield('train', '--resume', at('stopped'));
+    expect(resumed.code).toBe(0);
+    const [whole, pieces] = [
+      await tensorsOf(at('whole', 'run.safetensors')),
+      await tensorsOf(at('stopped', 'run.safetensors')),
+    ];
+    expect([...pieces.keys()]).toEqual([...whole.keys()]);
+    for (const prefix of ['values.', 'moment1.', 'moment2.', 'average.', 'mask.']) {
+      expect([...whole.keys()].some((key) => key.startsWith(prefix))).toBe(true);
+    }
+    for (const [key, bytes] of whole) expect(pieces.get(key), key).toEqual(bytes);
+    expect(await tensorsOf(at('stopped', 'model.safetensors'))).toEqual(
+      await tensorsOf(at('whole', 'model.safetensors')),
+    );
+    const steps = (await logOf('stopped')).filter(({ type }) => type === 'step').map(({ step }) => step);
+    expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+  });
+
+  it('in the middle of accumulated batches stops at the last whole update', async () => {
+    const long = ['--accumulate', '3', '--epochs', '40'];
+    const [stopped] = await Promise.all([train('sums', ...long), interruptAfter('sums', 1)]);
+    expect(stopped.code).toBe(130);
+    const record = (await tensorsOf(at('sums', 'run.safetensors'))).get('widefield.run');
+    const { progress } = JSON.parse(new TextDecoder().decode(record)) as {
+      progress: { batch: number; step: number };
+    };
+    expect(progress.batch % 3).toBe(0);
+    expect(progress.step).toBeGreaterThan(0);
+  });
+});
+
+describe('what goes wrong', () => {
+  it('is a loss that is not finite: the step, the layer and the last good checkpoint are told', async () => {
+    const first = await train('burst', '--rate', '1e20', '--clip', 'none');
+    expect(first.code).toBe(1);
+    expect(first.err).toMatch(
+      /The loss is (NaN|-?Infinity|Infinity) at step \d+; the first number that is not finite is in (stages|downsample_layers|norm|head|the parameter)/,
+    );
+    expect(await readdir(at('burst'))).not.toContain('run.safetensors');
+  });
+
+  it('is a full disk: the checkpoint before stays', async (context) => {
+    const [stopped] = await Promise.all([train('full', '--epochs', '30'), interruptAfter('full', 2)]);
+    expect(stopped.code).toBe(130);
+    const file = at('full', 'run.safetensors');
+    const before = await readFile(file);
+    const limit = (size: string): void => {
+      execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${size}:`]);
+    };
+    try {
+      limit(String(Math.floor(before.byteLength / 2)));
+    } catch {
+      context.skip('prlimit is not there to limit the size of files');
+    }
+    let outcome;
+    try {
+      outcome = await widefield('train', '--resume', at('full'), '--save-every', '1');
+    } finally {
+      limit('unlimited');
+    }
+    expect(outcome.code).toBe(1);
+    expect(outcome.err).toMatch(/run\.safetensors cannot be written/);
+    expect(await readFile(file)).toEqual(before);
+    expect((await readdir(at('full'))).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('is a folder that cannot be made', async () => {
+    const { code, err } = await train(path.join('run.json', 'inside'));
+    expect(code).toBe(1);
+    expect(err).toMatch(/^The folder .*inside cannot be made: /);
+  });
+
+  it.each([
+    [{ optimiser: {} }, /run.*json: There is no optimiser: did you mean optimizer\?/],
+    [{ optimizer: { weightDecay: -1 } }, /optimizer\.weightDecay must be a number from 0 on, got -1\./],
+    [{ epochs: 1.5 }, /epochs must be a whole number from 1 on, got 1\.5\./],
+    [{ transform: { crop: { kind: 'pad', paddin: 2 } } }, /no transform\.crop\.paddin: did you mean/],
+    [
+      { model: { family: 'slack' } },
+      /model\.family must be slak, convnext, replknet or convfirst, got "slack"/,
+    ],
+    [{ model: 'slak-tin' }, /did you mean slak-tiny\?/],
+    [{ model: 'slak-tiny', resolution: 16 }, /slak-tiny needs an input of at least/],
+    [{ model: null }, /model is missing/],
+    [{ warmupEpochs: 3 }, /warm-up of 3 epochs is longer than the run of 2/],
+    [{ batchSize: 4096 }, /48 images, too few for one update of 1 × 4096/],
+    [{ data: 'nowhere' }, /nowhere/],
+    [{ split: 'dev' }, /has no split dev/],
+    [{ plot: 'curves.gif' }, /\.svg or \.png, got curves\.gif/],
+    [{ weights: 'none.safetensors' }, /none\.safetensors/],
+  ])('is a config such as %j', async (wrong, message) => {
+    const file = at('wrong-run.json');
+    await writeFile(file, JSON.stringify({ ...config(), ...wrong }));
+    const { code, err } = await widefield('train', '--config', file, '--folder', at('wrong'));
+    expect(err).toMatch(message);
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(1);
+  });
+
+  it.each([
+    [['--epoch', '3'], /--epochs/],
+    [['--epochs', 'three'], /epochs must be a whole number from 1 on, got "three"/],
+    [['--optimizer-betas', '0.9'], /list of 2 values/],
+    [['--transform-crop', '{"kind":"zoom"}'], /none, pad, random-resized or centre, got "zoom"/],
+  ])('is a flag such as %s', async (flags, message) => {
+    const { code, err } = await train('wrong', ...flags);
+    expect(code).toBe(2);
+    expect(err).toMatch(message);
+  });
+
+  it('is a folder without a run', async () => {
+    expect((await widefield('train', '--resume', at('nothing'))).err).toMatch(/config\.json cannot be read/);
+    expect((await widefield('train', '--plot-only', at('nothing'))).err).toMatch(/no log/);
+  });
+});
+
+it('prints the config with everything filled in; flags come before the file, and none takes away', async () => {
+  const { out } = await train(
+    'printed',
+    ...['--print-config', '--sparsity', '0.5', '--clip', 'none', '--optimizer-betas', '0.9,0.95'],
+  );
+  const printed = JSON.parse(out) as Record<string, unknown>;
+  expect(printed).toMatchObject({
+    clip: null,
+    seed: 0,
+    resolution: SIDE,
+    optimizer: { rule: 'adamw', betas: [0.9, 0.95], weightDecay: 0.05 },
+    sparsity: { sparsity: 0.5, density: 'snip', every: 2 },
+    // Images have the network's size already.
+    transform: { crop: { kind: 'pad', padding: 2 }, flip: 0 },
+    evaluation: { crop: { kind: 'none' } },
+  });
+  await writeFile(at('printed.json'), out);
+  const again = await widefield('train', '--config', at('printed.json'), '--print-config');
+  expect(JSON.parse(again.out)).toEqual(printed);
+});
+
+it('prints a JSON Schema that knows every member', async () => {
+  const { out } = await widefield('train', '--schema');
+  const schema = JSON.parse(out) as { properties: Record<string, unknown>; required: string[] };
+  expect(schema.required).toEqual(['model', 'data']);
+  const { out: config } = await train('printed', '--print-config');
+  expect(Object.keys(schema.properties)).toEqual(Object.keys(JSON.parse(config) as object));
+});
+
+it('fine-tunes weights; a classifier for other classes starts anew, and a teacher may take part', async () => {
+  await train('teacher', '--epochs', '1');
+  const weights = at('teacher', 'model.safetensors');
+  const same = await train(
+    'fine',
+    '--epochs',
+    '1',
+    '--weights',
+    weights,
+    '--rate',
+    '0',
+    '--schedule',
+    '{"kind":"constant"}',
+    '--average-decay',
+    'none',
+    '--sparsity',
+    'none',
+  );
+  expect(same.err).toBe('');
+  expect(same.code).toBe(0);
+  for (const key of ['head.weight', 'stages.0.0.pwconv1.weight']) {
+    const [before, after] = [
+      await valuesOf(weights, key),
+      await valuesOf(at('fine', 'model.safetensors'), key),
+    ];
+    expect(after).toEqual(before);
+  }
+
+  // Three classes in a folder of images.
+  const sharp = (await import('sharp')).default;
+  const { mkdir } = await import('node:fs/promises');
+  for (const [i, name] of ['a', 'b', 'c'].entries()) {
+    await mkdir(at('photos', name), { recursive: true });
+    for (let n = 0; n < 8; n++) {
+      const data = Buffer.alloc(SIDE * SIDE * 3, 60 * i + 5 * n);
+      await sharp(data, { raw: { width: SIDE, height: SIDE, channels: 3 } })
+        .png()
+        .toFile(at('photos', name, `${n}.png`));
+    }
+  }
+  const photos = ['--data', at('photos'), '--batch-size', '4', '--epochs', '1'];
+  const other = await train('photos-run', ...photos, '--weights', weights);
+  expect(other.err).toContain('tells other classes apart: head.weight and head.bias start anew.');
+  expect(other.code).toBe(0);
+  const wrong = await train(
+    'taught',
+    ...photos,
+    '--teacher-weights',
+    weights,
+    '--teacher-model',
+    at('teacher', 'model.json'),
+  );
+  expect(wrong.err).toMatch(/tells 2 classes apart, but the images have 3/);
+  const taught = await train(
+    'taught-2',
+    '--epochs',
+    '1',
+    '--teacher-weights',
+    weights,
+    '--teacher-model',
+    at('teacher', 'model.json'),
+  );
+  expect(taught.err).toBe('');
+  expect(taught.code).toBe(0);
+});

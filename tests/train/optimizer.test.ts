@@ -1,0 +1,163 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { Random } from '../../src/core/random.ts';
+import type { Device } from '../../src/devices/device.ts';
+import { openWasmDevice } from '../../src/devices/wasm.ts';
+import { slak } from '../../src/models/slak.ts';
+import { layerOf } from '../../src/train/layer-depth.ts';
+import { createTrainingNetwork } from '../../src/train/network.ts';
+import type { TrainingNetwork } from '../../src/train/network.ts';
+import { createOptimizer } from '../../src/train/optimizer.ts';
+import type { Optimizer, OptimizerOptions } from '../../src/train/optimizer.ts';
+import golden from '../fixtures/recipe.json' with { type: 'json' };
+
+const graph = slak({
+  name: 'tiny',
+  resolution: 8,
+  stem: 4,
+  depths: [1, 1],
+  channels: [8, 8],
+  widthFactor: 1,
+  kernels: [3, 3],
+}).build({ batch: 2, classes: 6 });
+
+let device: Device;
+const networks: TrainingNetwork[] = [];
+beforeAll(async () => {
+  device = await openWasmDevice({ threads: 1 });
+});
+afterAll(async () => {
+  for (const network of networks) await network.dispose();
+  await device.dispose();
+});
+
+async function open(
+  options: OptimizerOptions,
+  states: { readonly masked?: boolean; readonly averaged?: boolean } = {},
+): Promise<{ readonly network: TrainingNetwork; readonly optimizer: Optimizer }> {
+  const optimizer = createOptimizer(options, layerOf(graph));
+  const network = await createTrainingNetwork(device, graph, { optimizer, ...states });
+  networks.push(network);
+  return { network, optimizer };
+}
+
+/** Writes six numbers into the beginning of a state of a parameter. */
+function put(
+  { session }: TrainingNetwork,
+  state: 'values' | 'gradients' | 'average' | 'mask',
+  key: string,
+  values: ArrayLike<number>,
+): void {
+  session.stateOf(state, key).set(values);
+}
+
+function expectClose(found: Float32Array, wanted: readonly number[]): void {
+  wanted.forEach((value, i) => expect(found[i]).toBeCloseTo(value, 6));
+}
+
+describe('AdamW', () => {
+  it("has torch.optim.AdamW's values; weights decay, biases do not", async () => {
+    const { lr, betas, eps, 'wd0.05': decayed, wd0: plain } = golden.adamw;
+    const [beta1 = 0, beta2 = 0] = betas;
+    const { network, optimizer } = await open({ betas: [beta1, beta2], epsilon: eps, weightDecay: 0.05 });
+    const start = new Random('unit.adamw.p').array(6);
+    for (const key of ['head.weight', 'head.bias']) put(network, 'values', key, start);
+    for (const step of decayed.p_f64.keys()) {
+      const gradient = new Random(`unit.adamw.g${step}`).array(6);
+      for (const key of ['head.weight', 'head.bias']) put(network, 'gradients', key, gradient);
+      const update = { step, rate: lr, gradientScale: 1, averageDecay: 0 };
+      await network.session.update((group) => optimizer.hyperparameters(group, update));
+      expectClose(network.session.stateOf('values', 'head.weight'), decayed.p_f64[step] ?? []);
+      expectClose(network.session.stateOf('values', 'head.bias'), plain.p_f64[step] ?? []);
+    }
+    expectClose(network.session.stateOf('moment1', 'head.weight'), decayed.exp_avg_f64);
+    expectClose(network.session.stateOf('moment2', 'head.weight'), decayed.exp_avg_sq_f64);
+  });
+});
+
+describe('the average of the weights', () => {
+  const { decay, steps, slakMasked } = golden.ema;
+  const still = { step: 0, rate: 0, gradientScale: 1, averageDecay: decay };
+
+  it('has the official values', async () => {
+    const { network, optimizer } = await open({ weightDecay: 0 }, { averaged: true });
+    put(network, 'average', 'head.weight', new Random('unit.ema.e').array(6));
+    for (const [step, values] of steps.entries()) {
+      put(network, 'values', 'head.weight', new Random(`unit.ema.m${step}`).array(6));
+      await network.session.update((group) => optimizer.hyperparameters(group, still));
+      expectClose(network.session.stateOf('average', 'head.weight'), values);
+    }
+  });
+
+  it("follows SLaK's rule for masked weights: those that come in are taken as they are", async () => {
+    const { network, optimizer } = await open({ weightDecay: 0 }, { averaged: true, masked: true });
+    const [before, after] = [slakMasked.mask0, slakMasked.mask1].map((bits) => [...bits].map(Number));
+    const masked = (key: string, mask: readonly number[] | undefined): Float32Array =>
+      new Random(key).array(6).map((value, i) => value * (mask?.[i] ?? 0));
+    put(network, 'average', 'head.weight', masked('unit.ema.e', before));
+    put(network, 'values', 'head.weight', masked('unit.ema.m0', after));
+    put(network, 'mask', 'head.weight', after ?? []);
+    await network.session.update((group) => optimizer.hyperparameters(group, still));
+    // The official rule takes d · m where we take m, which is what it is meant to be.
+    slakMasked.e1_f64.forEach((value, i) => {
+      const found = network.session.stateOf('average', 'head.weight')[i] ?? NaN;
+      expect(Math.abs(found - value)).toBeLessThan(1.1e-4 * Math.abs(value) + 1e-7);
+    });
+  });
+});
+
+describe('the other rules', () => {
+  const gradients = [0.5, -0.25, 0.125];
+  const trace = async (options: OptimizerOptions): Promise<number[]> => {
+    const { network, optimizer } = await open({ ...options, weightDecay: 0 });
+    const values: number[] = [];
+    for (const [step, gradient] of gradients.entries()) {
+      put(network, 'gradients', 'head.bias', [gradient]);
+      const update = { step, rate: 0.1, gradientScale: 1, averageDecay: 0 };
+      await network.session.update((group) => optimizer.hyperparameters(group, update));
+      values.push(network.session.stateOf('values', 'head.bias')[0] ?? NaN);
+    }
+    return values;
+  };
+
+  it('sgd: v ← βv + g, w ← w − ηv; Nesterov: w ← w − η(g + βv)', async () => {
+    // v: 0.5, 0.2, 0.305
+    expectClose(Float32Array.from(await trace({ rule: 'sgd', betas: [0.9, 0] })), [-0.05, -0.07, -0.1005]);
+    // g + 0.9 v: 0.95, −0.07, 0.3995
+    expectClose(
+      Float32Array.from(await trace({ rule: 'nesterov', betas: [0.9, 0] })),
+      [-0.095, -0.088, -0.12795],
+    );
+  });
+
+  it("rmsprop: TensorFlow's, squares from 1 on and epsilon under the root", async () => {
+    const [rate, decay, momentum, epsilon] = [0.1, 0.9, 0.8, 1e-3];
+    let [square, velocity, weight] = [1, 0, 0];
+    const wanted = gradients.map((gradient) => {
+      square += (1 - decay) * (gradient ** 2 - square);
+      velocity = momentum * velocity + (rate * gradient) / Math.sqrt(square + epsilon);
+      return (weight -= velocity);
+    });
+    expectClose(Float32Array.from(await trace({ rule: 'rmsprop', betas: [momentum, decay] })), wanted);
+  });
+});
+
+it('layers near the input have lower rates by layer-wise decay', async () => {
+  const { optimizer } = await open({ layerDecay: 0.5 });
+  const update = { step: 0, rate: 1, gradientScale: 1, averageDecay: 0 };
+  const rateOf = (key: string): number =>
+    optimizer.hyperparameters(optimizer.groupOf({ key, shape: [4, 4], buffer: false }), update).rate;
+  const keys = [
+    'downsample_layers.0.0.weight',
+    'stages.0.0.pwconv1.weight',
+    'stages.1.0.pwconv1.weight',
+    'head.weight',
+  ];
+  const rates = keys.map(rateOf);
+  expect([...rates].sort((a, b) => a - b)).toEqual(rates);
+  expect(new Set(rates).size).toBe(keys.length);
+  const weightDecays = (key: string, shape: readonly number[]): boolean =>
+    optimizer.hyperparameters(optimizer.groupOf({ key, shape, buffer: false }), update).keep < 1;
+  expect(weightDecays('head.weight', [6, 8])).toBe(true);
+  expect(weightDecays('norm.weight', [8])).toBe(false);
+});
