@@ -21,6 +21,8 @@ export interface TrainingNetworkOptions extends PlanOptions, CompileOptions {
   readonly optimizer: Optimizer;
   /** Rate of stochastic depth of the last block; earlier ones have less, linearly from 0. Default 0. */
   readonly dropPath?: number;
+  /** Successive branches that share a rate: 2 for RepLKNet; default 1. */
+  readonly branchesPerRate?: number;
   /** Rate of dropout before the classifier. Default 0. */
   readonly dropout?: number;
   /** Recomputes activations in the backward pass instead of keeping them: less memory, more time. */
@@ -88,8 +90,7 @@ export async function createTrainingNetwork(
   const form = trainingForm(graph, {
     dropPath: options.dropPath ?? 0,
     dropout: options.dropout ?? 0,
-    // The official RepLKNet gives a block and the feed-forward block behind it one rate.
-    branchesPerRate: graph.name.startsWith('replknet') ? 2 : 1,
+    branchesPerRate: options.branchesPerRate ?? 1,
   });
   const both = differentiate(form.graph, {
     outputs: ['loss'],

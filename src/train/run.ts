@@ -80,6 +80,8 @@ export class Run {
     const network = await createTrainingNetwork(options.device, this.#graph, {
       optimizer: this.#optimizer,
       dropPath: settings.dropPath,
+      // The official RepLKNet gives a block and the feed-forward block behind it one rate.
+      branchesPerRate: this.model.family === 'replknet' ? 2 : 1,
       dropout: settings.dropout,
       recompute: settings.recompute,
       masked: settings.sparsity !== undefined,
