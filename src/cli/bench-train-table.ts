@@ -1,4 +1,5 @@
 import type { PeerName } from '../bench/peers/index.ts';
+import type { LeakReport } from '../bench/leak-check.ts';
 import type { ModelReport, ModelRow } from '../bench/report.ts';
 import { LOSS_STEPS } from '../bench/train-case.ts';
 import { errorOf, formatProfile, speedUp } from './bench-model-table.ts';
@@ -77,4 +78,29 @@ function memoryLines(rows: readonly ModelRow[]): string[] {
     const mebibytes = (count: number): string => formatNumber(count / 2 ** 20);
     return `${model} on ${engine}: set-up took ${formatNumber(setupMs ?? NaN)} ms; ${mebibytes(bytes.weights)} MiB of weights, gradients, moments and packed weights, ${mebibytes(bytes.arena)} MiB of activations and their gradients; multiply-add peak ${formatNumber(peakGflops ?? NaN)} GFLOP/s`;
   });
+}
+
+/** Resident memory beside what was planned, a line for each network and device. */
+export function formatLeakReports(reports: readonly LeakReport[]): string {
+  const mebibytes = (bytes: number): string => formatNumber(bytes / 2 ** 20);
+  const columns: Column[] = [
+    { title: 'step of' },
+    { title: 'engine' },
+    ...['steps', 'planned MiB', 'resident MiB', 'of planned', 'growth MiB'].map(right),
+  ];
+  const cells = reports.map((report) => [
+    `${report.model} ${report.shape}`,
+    report.engine,
+    String(report.steps),
+    mebibytes(report.plannedBytes),
+    mebibytes(report.residentBytes),
+    formatNumber(report.residentBytes / report.plannedBytes),
+    mebibytes(report.growthBytes),
+  ]);
+  return [
+    formatTable(columns, cells),
+    '',
+    'Resident is what the process has more than before the network was made, its code and threads included; growth is from',
+    'the second tenth of the steps to the last, garbage collected before both.',
+  ].join('\n');
 }

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { TRAIN_PEER_NAMES, runTrainBench } from '../bench/bench-train.ts';
 import { LAYER_PEER_NAMES, runLayerBench } from '../bench/bench-train-layer.ts';
 import type { KernelSize, MapShape } from '../bench/case.ts';
+import { checkLeaks } from '../bench/leak-check.ts';
 import { layerCase } from '../bench/train-layer-case.ts';
 import type { LayerCase } from '../bench/train-layer-case.ts';
 import type { TrainRequest } from '../bench/train-case.ts';
@@ -12,7 +13,7 @@ import { findModel } from '../models/zoo.ts';
 import { refuseWrongResults, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatLayerReport } from './bench-train-layer-table.ts';
-import { formatTrainReport } from './bench-train-table.ts';
+import { formatLeakReports, formatTrainReport } from './bench-train-table.ts';
 import type { CommandContext } from './context.ts';
 import { resolutionOption } from './model-options.ts';
 import { parseBatch, parseCount, parseKernels, parseMapShapes, parseModel } from './options.ts';
@@ -23,10 +24,13 @@ interface LayerOptions extends CommonOptions {
   readonly kernels: KernelSize[];
 }
 
+const DEFAULT_LEAK_STEPS = 1000;
+
 interface StepOptions extends CommonOptions {
   readonly batch: number;
   readonly recompute?: boolean;
   readonly profile?: boolean;
+  readonly leakCheck?: true | number;
 }
 
 /** `widefield bench train`: layers, blocks and networks in training. */
@@ -93,7 +97,12 @@ function withStepOptions(command: Command, batch: number): Command {
     command
       .addOption(new Option('--batch <count>', 'images in one step').argParser(parseBatch).default(batch))
       .option('--recompute', 'recompute activations in the backward pass: less memory, more time')
-      .option('--profile', "time of each of Widefield's kernels"),
+      .option('--profile', "time of each of Widefield's kernels")
+      .option(
+        '--leak-check [steps]',
+        'in place of times: resident memory over many steps (default: 1000)',
+        (text) => parseCount(text),
+      ),
     TRAIN_PEER_NAMES,
   );
 }
@@ -103,7 +112,19 @@ async function runSteps(
   options: StepOptions,
   context: CommandContext,
 ): Promise<void> {
-  const { recompute = false, profile = false } = options;
+  const { recompute = false, profile = false, leakCheck } = options;
+  if (leakCheck !== undefined) {
+    const { devices, threads, json } = options;
+    const steps = leakCheck === true ? DEFAULT_LEAK_STEPS : leakCheck;
+    const reports = await withProgress(options, context, ({ signal, onProgress }) =>
+      checkLeaks(
+        requests.map((request) => ({ ...request, recompute })),
+        { devices, threads, steps, ...(signal && { signal }), ...(onProgress && { onProgress }) },
+      ),
+    );
+    context.print(json === true ? JSON.stringify(reports, undefined, 2) : formatLeakReports(reports));
+    return;
+  }
   const report = await withProgress(options, context, (bench) =>
     runTrainBench(
       requests.map((request) => ({ ...request, recompute })),

@@ -5,6 +5,7 @@ import type { BenchCase } from '../case.ts';
 import { timer } from '../engine.ts';
 import type { Engine, Peer } from '../engine.ts';
 import { transpose } from '../layout.ts';
+import { tfjsTraining } from './tfjs-training.ts';
 
 type Tfjs = typeof import('@tensorflow/tfjs-core');
 
@@ -22,6 +23,7 @@ export async function openTfjs(): Promise<Peer> {
         problem.op === 'depthwise' ? depthwise(tf, problem, test) : pointwise(tf, problem, test),
       ]);
     },
+    prepareTraining: (test) => tfjsTraining(tf, test),
     dispose: () => Promise.resolve(),
   };
 }

@@ -1,0 +1,108 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+import { throwIfAborted } from '../core/errors.ts';
+import { openDevice } from '../runtime/open.ts';
+import { openTrainCase } from './train-case.ts';
+import type { TrainRequest } from './train-case.ts';
+import type { WidefieldDevice } from './widefield.ts';
+import { TrainStepper } from './widefield-train.ts';
+
+export interface LeakCheckOptions {
+  readonly devices: readonly WidefieldDevice[];
+  readonly threads: number;
+  readonly steps: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (activity: string, done?: number) => void;
+}
+
+/** Resident memory of the process over many steps of training. */
+export interface LeakReport {
+  readonly model: string;
+  readonly shape: string;
+  readonly engine: string;
+  readonly steps: number;
+  /** Weights, gradients, moments, packed weights, and the arena, as planned. */
+  readonly plannedBytes: number;
+  /** How much more memory than before the network was made is resident once it has settled. */
+  readonly residentBytes: number;
+  /** How much that grew from the first tenth of the steps to the last. */
+  readonly growthBytes: number;
+}
+
+/** Samples of each of the two tenths; the least counts, because garbage comes and goes. */
+const SAMPLES = 10;
+
+/** Trains each network on each device for many steps, and watches the resident memory. */
+export async function checkLeaks(
+  requests: readonly TrainRequest[],
+  options: LeakCheckOptions,
+): Promise<LeakReport[]> {
+  const reports: LeakReport[] = [];
+  const collectGarbage = exposeGarbageCollector();
+  for (const name of options.devices) {
+    const device = await openDevice(name, { threads: options.threads });
+    try {
+      for (const request of requests) {
+        const test = openTrainCase(request);
+        collectGarbage();
+        const before = process.memoryUsage.rss();
+        const stepper = await TrainStepper.create(device, test, {});
+        try {
+          const { weights, arena } = stepper.network.session.bytes;
+          const { first, last } = await watch(stepper, `${request.name} on ${name}`, collectGarbage, options);
+          reports.push({
+            model: test.model,
+            shape: test.shape,
+            engine: `widefield-${name}`,
+            steps: options.steps,
+            plannedBytes: weights + arena,
+            residentBytes: last - before,
+            growthBytes: last - first,
+          });
+        } finally {
+          await stepper.dispose();
+        }
+      }
+    } finally {
+      await device.dispose();
+    }
+  }
+  return reports;
+}
+
+/** The least resident memory within the second tenth of the steps, and within the last. */
+async function watch(
+  stepper: TrainStepper,
+  label: string,
+  collectGarbage: () => void,
+  { steps, signal, onProgress }: LeakCheckOptions,
+): Promise<{ readonly first: number; readonly last: number }> {
+  const tenth = Math.max(1, Math.floor(steps / 10));
+  const every = Math.max(1, Math.floor(tenth / SAMPLES));
+  let first = Infinity;
+  let last = Infinity;
+  for (let step = 1; step <= steps; step++) {
+    throwIfAborted(signal);
+    await stepper.step();
+    if (step % every !== 0 && step !== steps) continue;
+    onProgress?.(`${label}: step ${step} of ${steps}`, step / steps);
+    const inFirst = step > tenth && step <= 2 * tenth;
+    const inLast = step > steps - tenth;
+    if (!inFirst && !inLast) continue;
+    collectGarbage();
+    const resident = process.memoryUsage.rss();
+    if (inFirst) first = Math.min(first, resident);
+    if (inLast) last = Math.min(last, resident);
+  }
+  return { first: Number.isFinite(first) ? first : last, last };
+}
+
+/** V8's garbage collector as a function, so that what JavaScript has dropped does not count. */
+function exposeGarbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  return () => {
+    if (typeof collect === 'function') collect();
+  };
+}
