@@ -93,6 +93,12 @@ export interface SampleScaleOp {
   readonly type: 'sample-scale';
 }
 
+/** [N, H, W, C·factor²] → [N, H·factor, W·factor, C]. */
+export interface PixelShuffleOp {
+  readonly type: 'pixel-shuffle';
+  readonly factor: number;
+}
+
 /** [N, H, W, C] → [N, (H − 1)·stride + 1, (W − 1)·stride + 1, C]. */
 export interface ZeroInsertOp {
   readonly type: 'zero-insert';
@@ -164,6 +170,7 @@ export type TrainingOp =
   | ActivationGradientOp
   | SampleScaleOp
   | ZeroInsertOp
+  | PixelShuffleOp
   | ChannelSliceOp
   | RowSliceOp
   | PoolGradientOp

@@ -13,6 +13,7 @@ import { resizeGradient } from './ops/resize.ts';
 import { sampleScale } from './ops/sample-scale.ts';
 import { channelSlice } from './ops/slices.ts';
 import { softmaxGradient } from './ops/softmax.ts';
+import { pixelShuffle } from './ops/pixel-shuffle.ts';
 import { zeroInsert } from './ops/zero-insert.ts';
 import type { Tensors } from './tensors.ts';
 
@@ -45,6 +46,8 @@ export function trainingReference(problem: TrainingProblem, inputs: Tensors, wei
       return activationGradient(problem, inputs);
     case 'sample-scale':
       return sampleScale(problem, inputs);
+    case 'pixel-shuffle':
+      return pixelShuffle(problem, inputs);
     case 'zero-insert':
       return zeroInsert(problem, inputs);
     case 'channel-slice':

@@ -159,6 +159,22 @@ export interface ZeroInsertProblem {
   readonly stride: number;
 }
 
+/**
+ * [N, H, W, C·f²] → [N, H·f, W·f, C], y[n, f·i + a, f·j + b, c] = x[n, i, j, c·f² + a·f + b], as PyTorch's PixelShuffle: the
+ * last step of the adjoint of patches that do not overlap.
+ */
+export interface PixelShuffleProblem {
+  readonly op: 'pixel-shuffle';
+  readonly batch: number;
+  readonly height: number;
+  readonly width: number;
+  readonly factor: number;
+  /** Of the output. */
+  readonly channels: number;
+  readonly inputPitch: number;
+  readonly outputPitch: number;
+}
+
 /** Channels `range[0]` to `range[1]` (excluded) of x: one part of a concatenation's gradient. */
 export interface ChannelSliceProblem {
   readonly op: 'channel-slice';
@@ -247,6 +263,7 @@ export type TrainingProblem =
   | ActivationGradientProblem
   | SampleScaleProblem
   | ZeroInsertProblem
+  | PixelShuffleProblem
   | ChannelSliceProblem
   | PoolGradientProblem
   | BlurPoolGradientProblem

@@ -142,6 +142,12 @@ export function trainingParts(problem: TrainingProblem, tensor: MakeTensor): Par
       const x = tensor('x', batch * height * width, channels, pitch);
       return { ...none, inputs: [x], output: tensor('y', rows, channels, pitch), depth: 0 };
     }
+    case 'pixel-shuffle': {
+      const { batch, height, width, factor, channels, inputPitch, outputPitch } = problem;
+      const x = tensor('x', batch * height * width, channels * factor ** 2, inputPitch);
+      const rows = batch * height * width * factor ** 2;
+      return { ...none, inputs: [x], output: tensor('y', rows, channels, outputPitch), depth: 0 };
+    }
     case 'channel-slice': {
       const { rows, inputs, inputPitch, range, outputPitch } = problem;
       const x = tensor('x', rows, inputs, inputPitch);

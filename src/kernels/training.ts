@@ -12,6 +12,7 @@ import { candidatesOf } from './family.ts';
 import type { Candidate } from './family.ts';
 import { layerNormGradient, layerNormSums } from './layer-norm-gradient.ts';
 import { pixelBroadcast } from './pixel-broadcast.ts';
+import { pixelShuffle } from './pixel-shuffle.ts';
 import { pixelSum } from './pixel-sum.ts';
 import { pointwiseWeightGradient } from './pointwise-weight-gradient.ts';
 import { poolGradient } from './pool-gradient.ts';
@@ -55,6 +56,8 @@ export function trainingCandidates(problem: TrainingProblem, caps: DeviceCaps): 
       return candidatesOf(sampleScale, problem, caps);
     case 'zero-insert':
       return candidatesOf(zeroInsert, problem, caps);
+    case 'pixel-shuffle':
+      return candidatesOf(pixelShuffle, problem, caps);
     case 'channel-slice':
       return candidatesOf(channelSlice, problem, caps);
     case 'pool-gradient':

@@ -112,6 +112,14 @@ describeKernels(
         pitch: pitch(channels),
       })),
     ),
+    ...[2, 4].map((factor) =>
+      shaped(`pixel-shuffle ${channels} by ${factor}`, (pitch) => ({
+        op: 'pixel-shuffle',
+        ...{ batch: 2, height: 3, width: 4, channels, factor },
+        inputPitch: pitch(channels * factor ** 2),
+        outputPitch: pitch(channels),
+      })),
+    ),
     shaped(`channel-slice of ${channels + 19}`, (pitch) => ({
       op: 'channel-slice',
       ...{ rows: 40, inputs: channels + 19, range: [5, 5 + channels] },

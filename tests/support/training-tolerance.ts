@@ -18,6 +18,7 @@ const OPS: ReadonlySet<string> = new Set<TrainingProblem['op']>([
   'activation-gradient',
   'sample-scale',
   'zero-insert',
+  'pixel-shuffle',
   'channel-slice',
   'pool-gradient',
   'blur-pool-gradient',
@@ -42,6 +43,7 @@ export function trainingTolerance(
   const weight = Math.max(largest(weights.weight), 'weight' in weights ? 0 : 1);
   switch (problem.op) {
     case 'zero-insert':
+    case 'pixel-shuffle':
     case 'channel-slice':
       return 0;
     case 'pointwise-weight-gradient':

@@ -122,6 +122,13 @@ function isProduct({ groups, kernelHeight, kernelWidth, stride, padding }: ConvO
   return groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && noPadding;
 }
 
+/** A dense convolution of windows that lie side by side: the stem and the downsampling of ConvNeXt. */
+function isPatches({ groups, kernelHeight, kernelWidth, stride, dilation, padding }: ConvOp): boolean {
+  const noPadding = Object.values(padding).every((side) => side === 0);
+  const sideBySide = stride > 1 && kernelHeight === stride && kernelWidth === stride && dilation === 1;
+  return groups === 1 && noPadding && sideBySide;
+}
+
 /**
  * The adjoint convolution of dy, with zeros where a stride left pixels out. With extent E = dilation · (kernel − 1), a
  * padding of E − before on one side and of what gives the input's size on the other.
@@ -136,6 +143,14 @@ function inputGradient(node: NodeOf<ConvOp>, x: Node, dy: Node, g: GradientConte
     const product: ConvOp = { ...op, outputs: channels, stride: 1, epilogue: NO_EPILOGUE, adjoint: true };
     const gradient = g.make(product, [dy], { weight });
     return paddedTo(x, g.make({ type: 'zero-insert', stride: op.stride }, [gradient]), g);
+  }
+  if (isPatches(op)) {
+    // Windows do not overlap: one product gives all of a window's pixels.
+    const outputs = channels * op.kernelHeight * op.kernelWidth;
+    const window = { kernelHeight: 1, kernelWidth: 1, stride: 1 };
+    const product: ConvOp = { ...op, ...window, outputs, epilogue: NO_EPILOGUE, adjoint: true };
+    const gradient = g.make(product, [dy], { weight });
+    return paddedTo(x, g.make({ type: 'pixel-shuffle', factor: op.stride }, [gradient]), g);
   }
   const spread = op.stride === 1 ? dy : g.make({ type: 'zero-insert', stride: op.stride }, [dy]);
   const extentHeight = op.dilation * (op.kernelHeight - 1);

@@ -29,6 +29,7 @@ import { resizeDefinition, resizeGradientDefinition } from './resize.ts';
 import { sampleScaleDefinition } from './sample-scale.ts';
 import { channelSliceDefinition, rowSliceDefinition } from './slices.ts';
 import { softmaxDefinition, softmaxGradientDefinition } from './softmax.ts';
+import { pixelShuffleDefinition } from './pixel-shuffle.ts';
 import { zeroInsertDefinition } from './zero-insert.ts';
 
 /** Every op that computes something, by type. */
@@ -67,6 +68,7 @@ const definitions: Definitions = {
   'activation-gradient': activationGradientDefinition,
   'sample-scale': sampleScaleDefinition,
   'zero-insert': zeroInsertDefinition,
+  'pixel-shuffle': pixelShuffleDefinition,
   'channel-slice': channelSliceDefinition,
   'row-slice': rowSliceDefinition,
   'pool-gradient': poolGradientDefinition,
