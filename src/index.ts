@@ -96,7 +96,7 @@ export { createOptimizer } from './train/optimizer.ts';
 export type { Optimizer, OptimizerOptions } from './train/optimizer.ts';
 export { createTrainingSession } from './train/training-session.ts';
 export type { State, TrainingSession, TrainingSessionOptions } from './train/training-session.ts';
-export type { Hyperparameters, OptimizerRule } from './kernels/optimizer.ts';
+export type { Hyperparameters, OptimizerRule } from './kernels/training/optimizer.ts';
 export { drawMix, mixImages, targetsOf } from './train/mix.ts';
 export type { Mix, MixOptions } from './train/mix.ts';
 export { scheduleOf } from './train/schedule.ts';

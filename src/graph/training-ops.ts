@@ -1,7 +1,7 @@
 import type { Activation, Padding } from '../kernels/problem.ts';
 
 /*
- * Operations that only training has. They lower to the problems of the same names (`kernels/training-problems.ts`), which
+ * Operations that only training has. They lower to the problems of the same names (`kernels/training/problems.ts`), which
  * give the formulas. A gradient to a parameter is a node [1, 1, 1, count], its values in the parameter's order.
  */
 

@@ -1,4 +1,4 @@
-import type { TrainingProblem } from '../kernels/training-problems.ts';
+import type { TrainingProblem } from '../kernels/training/problems.ts';
 import { activationGradient } from './ops/activation-gradient.ts';
 import { batchNormGradient, batchNormSums, batchNormalize, batchStatistics } from './ops/batch-statistics.ts';
 import { blurPoolGradient } from './ops/blur-pool.ts';

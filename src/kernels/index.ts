@@ -23,7 +23,7 @@ import { pool } from './pool.ts';
 import type { Problem } from './problem.ts';
 import { resize } from './resize.ts';
 import { softmax } from './softmax.ts';
-import { trainingCandidates } from './training.ts';
+import { trainingCandidates } from './training/index.ts';
 
 /**
  * All ways to compute a problem on a device with these capabilities, the one with the smallest estimate

@@ -6,7 +6,7 @@
  * Weights come in PyTorch's order (out, in/groups, kernelHeight, kernelWidth).
  */
 
-import type { TrainingProblem } from './training-problems.ts';
+import type { TrainingProblem } from './training/problems.ts';
 
 export type Activation = 'none' | 'relu' | 'relu6' | 'gelu' | 'silu' | 'sigmoid' | 'tanh';
 
@@ -159,7 +159,12 @@ export interface ConvFirstChainProblem {
 }
 
 /** Each block of a chain as a problem of its own. */
-export function blockOfChain({ op: _, blocks: __, pitch, ...chain }: ConvFirstChainProblem): ConvFirstProblem {
+export function blockOfChain({
+  op: _,
+  blocks: __,
+  pitch,
+  ...chain
+}: ConvFirstChainProblem): ConvFirstProblem {
   const { channels } = chain;
   return { ...chain, op: 'convfirst', stride: 1, outputs: channels, inputPitch: pitch, outputPitch: pitch };
 }

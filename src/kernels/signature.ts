@@ -2,7 +2,7 @@ import { invalidArgument } from '../core/errors.ts';
 import type { Cost } from './family.ts';
 import { blockOfChain, outputMap, productInputs } from './problem.ts';
 import type { Epilogue, MBConvProblem, Problem } from './problem.ts';
-import { trainingParts } from './training-signature.ts';
+import { trainingParts } from './training/signature.ts';
 
 /** A tensor as a kernel sees it: `rows` pixels of `channels` floats, `pitch` floats apart. */
 export interface TensorSpec {

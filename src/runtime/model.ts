@@ -131,10 +131,7 @@ export interface Model {
  * Throws `invalid-argument` for unknown names and for checkpoints that do not fit (and names the variant that
  * does), `io` for files that cannot be read, and what opening and compiling throw.
  */
-export async function createModel(
-  model: string | ModelVariant,
-  options: CreateModelOptions,
-): Promise<Model> {
+export async function createModel(model: string | ModelVariant, options: CreateModelOptions): Promise<Model> {
   const { weights, device: wanted = 'auto', onWarning } = options;
   const source = await openWeights(weights, options);
   let device: Device | undefined;

@@ -1,5 +1,5 @@
 import type { Parameter } from '../graph/graph.ts';
-import type { Hyperparameters, OptimizerRule } from '../kernels/optimizer.ts';
+import type { Hyperparameters, OptimizerRule } from '../kernels/training/optimizer.ts';
 
 export interface OptimizerOptions {
   /** Default `adamw`. */

@@ -1,7 +1,7 @@
 import { reference } from '../../src/graph/reference.ts';
 import type { Tensors } from '../../src/graph/tensors.ts';
 import type { Problem } from '../../src/kernels/problem.ts';
-import type { TrainingProblem } from '../../src/kernels/training-problems.ts';
+import type { TrainingProblem } from '../../src/kernels/training/problems.ts';
 
 const OPS: ReadonlySet<string> = new Set<TrainingProblem['op']>([
   'pointwise-weight-gradient',

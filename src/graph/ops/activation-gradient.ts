@@ -1,4 +1,4 @@
-import type { ActivationGradientProblem } from '../../kernels/training-problems.ts';
+import type { ActivationGradientProblem } from '../../kernels/training/problems.ts';
 import { activationDerivative } from '../activations.ts';
 import type { OpDefinition } from '../op.ts';
 import type { ActivationGradientOp } from '../training-ops.ts';

@@ -4,7 +4,7 @@ import type {
   BatchNormSumsProblem,
   BatchNormalizeProblem,
   BatchStatisticsProblem,
-} from '../../kernels/training-problems.ts';
+} from '../../kernels/training/problems.ts';
 import type { Shape } from '../graph.ts';
 import type { OpDefinition, Sizes } from '../op.ts';
 import type {

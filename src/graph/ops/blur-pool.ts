@@ -1,5 +1,5 @@
 import type { BlurPoolProblem } from '../../kernels/problem.ts';
-import type { BlurPoolGradientProblem } from '../../kernels/training-problems.ts';
+import type { BlurPoolGradientProblem } from '../../kernels/training/problems.ts';
 import type { BlurPoolOp, OpDefinition } from '../op.ts';
 import type { BlurPoolGradientOp } from '../training-ops.ts';
 import { expectShape, onlyInput } from './shape-rules.ts';

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { NO_EPILOGUE, outputMap } from '../../kernels/problem.ts';
 import type { ConvProblem, Padding } from '../../kernels/problem.ts';
-import type { ConvWeightGradientProblem } from '../../kernels/training-problems.ts';
+import type { ConvWeightGradientProblem } from '../../kernels/training/problems.ts';
 import type { Node } from '../graph.ts';
 import type { ConvOp, GradientContext, NodeOf, OpDefinition } from '../op.ts';
 import type { ConvWeightGradientOp } from '../training-ops.ts';

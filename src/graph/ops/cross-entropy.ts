@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
-import type { CrossEntropyGradientProblem, CrossEntropyProblem } from '../../kernels/training-problems.ts';
+import type { CrossEntropyGradientProblem, CrossEntropyProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition } from '../op.ts';
 import type { CrossEntropyGradientOp, CrossEntropyOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';

@@ -1,6 +1,6 @@
 import { outputMap } from '../../kernels/problem.ts';
 import type { DepthwiseProblem } from '../../kernels/problem.ts';
-import type { DepthwiseWeightGradientProblem } from '../../kernels/training-problems.ts';
+import type { DepthwiseWeightGradientProblem } from '../../kernels/training/problems.ts';
 import { applyEpilogue } from '../epilogue.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../core/errors.ts';
 import type { LayerNormProblem } from '../../kernels/problem.ts';
-import type { LayerNormGradientProblem, LayerNormSumsProblem } from '../../kernels/training-problems.ts';
+import type { LayerNormGradientProblem, LayerNormSumsProblem } from '../../kernels/training/problems.ts';
 import type { LayerNormOp, OpDefinition } from '../op.ts';
 import type { LayerNormGradientOp, LayerNormSumsOp } from '../training-ops.ts';
 import { onlyInput, pairShape, rowsOf } from './shape-rules.ts';

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
-import type { PixelShuffleProblem } from '../../kernels/training-problems.ts';
+import type { PixelShuffleProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition } from '../op.ts';
 import type { PixelShuffleOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
-import type { PixelBroadcastProblem, PixelSumProblem } from '../../kernels/training-problems.ts';
+import type { PixelBroadcastProblem, PixelSumProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition } from '../op.ts';
 import type { PixelBroadcastOp, PixelSumOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';

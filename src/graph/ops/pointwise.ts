@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { NO_EPILOGUE } from '../../kernels/problem.ts';
 import type { PointwiseProblem } from '../../kernels/problem.ts';
-import type { PointwiseWeightGradientProblem } from '../../kernels/training-problems.ts';
+import type { PointwiseWeightGradientProblem } from '../../kernels/training/problems.ts';
 import type { LinearOp, OpDefinition } from '../op.ts';
 import type { PointwiseWeightGradientOp } from '../training-ops.ts';
 import { inputCount, onlyInput, rowsOf } from './shape-rules.ts';

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { outputMap } from '../../kernels/problem.ts';
 import type { PoolProblem } from '../../kernels/problem.ts';
-import type { PoolGradientProblem } from '../../kernels/training-problems.ts';
+import type { PoolGradientProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition, PoolOp } from '../op.ts';
 import type { PoolGradientOp } from '../training-ops.ts';
 import { onlyInput } from './shape-rules.ts';

@@ -1,5 +1,5 @@
 import type { ResizeProblem } from '../../kernels/problem.ts';
-import type { ResizeGradientProblem } from '../../kernels/training-problems.ts';
+import type { ResizeGradientProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition, ResizeOp } from '../op.ts';
 import type { ResizeGradientOp } from '../training-ops.ts';
 import { onlyInput } from './shape-rules.ts';

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
-import type { ChannelSliceProblem } from '../../kernels/training-problems.ts';
+import type { ChannelSliceProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition } from '../op.ts';
 import type { ChannelSliceOp, RowSliceOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';

@@ -1,5 +1,5 @@
 import type { SoftmaxProblem } from '../../kernels/problem.ts';
-import type { SoftmaxGradientProblem } from '../../kernels/training-problems.ts';
+import type { SoftmaxGradientProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition, SoftmaxOp } from '../op.ts';
 import type { SoftmaxGradientOp } from '../training-ops.ts';
 import { onlyInput, pairShape, rowsOf } from './shape-rules.ts';

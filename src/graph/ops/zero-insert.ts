@@ -1,4 +1,4 @@
-import type { ZeroInsertProblem } from '../../kernels/training-problems.ts';
+import type { ZeroInsertProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition } from '../op.ts';
 import type { ZeroInsertOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';

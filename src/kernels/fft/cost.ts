@@ -1,7 +1,7 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseProblem, Window } from '../problem.ts';
-import type { DepthwiseWeightGradientProblem } from '../training-problems.ts';
+import type { DepthwiseWeightGradientProblem } from '../training/problems.ts';
 import { realFrequencies } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { dftOperations } from './dft.ts';

@@ -1,6 +1,6 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
 import type { Buffer } from '../../codegen/ir.ts';
-import { channelsHere } from '../gradient/store-taps.ts';
+import { channelsHere } from '../training/store-taps.ts';
 import { realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { conjugate } from './complex.ts';

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { RandomStream, hashText } from '../../core/random.ts';
-import type { OptimizerRule } from '../../kernels/optimizer.ts';
+import type { OptimizerRule } from '../../kernels/training/optimizer.ts';
 import type { State, TrainingSession } from '../training-session.ts';
 import { packBits, unpackBits } from './bits.ts';
 import type { DensityRule } from './density.ts';
