@@ -70,7 +70,13 @@ export function classifyCommand(context: CommandContext): Command {
         if (weights === 'synthetic') {
           context.warn('Synthetic weights have learned nothing: the labels below mean nothing.');
         }
-        await classifyFiles(files, model, labels ?? model.variant.labels ?? (await labelsFor(model.classes)), options, context);
+        await classifyFiles(
+          files,
+          model,
+          labels ?? model.variant.labels ?? (await labelsFor(model.classes)),
+          options,
+          context,
+        );
       });
     });
 }
