@@ -98,7 +98,7 @@ async function runEval(
       if (weights === 'synthetic') context.warn('Synthetic weights have learned nothing: expect chance.');
       const count = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
       const names = labels ?? fitted.variant.labels;
-      const matched = matchClasses(dataset, { network: name, count, ...(names && { names }) });
+      const matched = await matchClasses(dataset, { network: name, count, ...(names && { names }) });
       const transform = await chooseTransform(matched, fitted, options);
       const corrupt: CorruptSample[] = [];
       const { device, evaluation } = await evaluateWith(

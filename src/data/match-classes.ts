@@ -1,5 +1,5 @@
 import { invalidArgument } from '../core/errors.ts';
-import { imagenetNames } from '../runtime/imagenet-names.ts';
+import { labelsFor } from '../runtime/labels.ts';
 import { imagenetSynsets } from '../runtime/imagenet-synsets.ts';
 import type { Dataset } from './dataset.ts';
 import { listNames } from './image-folder.ts';
@@ -24,7 +24,7 @@ const IMAGENET_CLASSES = 1000;
  *
  * The result's `classes` are all the network's. Throws `invalid-argument` if classes do not match.
  */
-export function matchClasses(dataset: Dataset, network: NetworkClasses): Dataset {
+export async function matchClasses(dataset: Dataset, network: NetworkClasses): Promise<Dataset> {
   const { count, names } = network;
   if (names !== undefined && names.length !== count) {
     throw invalidArgument(
@@ -35,7 +35,7 @@ export function matchClasses(dataset: Dataset, network: NetworkClasses): Dataset
   if (names !== undefined) return relabel(dataset, indicesOf(own, names, dataset.name), names);
   if (count === IMAGENET_CLASSES && own.every((name) => SYNSET.test(name))) {
     const synsets = imagenetSynsets();
-    const called = imagenetNames();
+    const called = await labelsFor(count);
     return relabel(
       dataset,
       indicesOf(own, synsets, dataset.name),
@@ -44,7 +44,7 @@ export function matchClasses(dataset: Dataset, network: NetworkClasses): Dataset
   }
   if (own.length === count) return dataset;
   if (count === IMAGENET_CLASSES) {
-    const called = imagenetNames();
+    const called = await labelsFor(count);
     const places = placesOf(called);
     if (own.every((name) => places.has(normalised(name)))) {
       return relabel(dataset, indicesOf(own, called, dataset.name), called);

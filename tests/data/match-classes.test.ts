@@ -23,44 +23,46 @@ const labelsOf = (dataset: Dataset): number[] =>
   Array.from({ length: dataset.length }, (_, i) => dataset.labelOf(i));
 
 test('folders named by WordNet identifiers are ImageNet classes, also a few of them', async () => {
-  const matched = matchClasses(datasetOf('n02123045', 'n01440764', 'n15075141'), imagenet);
+  const matched = await matchClasses(datasetOf('n02123045', 'n01440764', 'n15075141'), imagenet);
   expect(labelsOf(matched)).toEqual([281, 0, 999]);
   expect(matched.classes).toHaveLength(1000);
   expect(matched.classes[281]).toBe('n02123045 tabby');
   expect(matched.classes[999]).toBe('n15075141 toilet tissue');
   expect((await matched.read(0)).label).toBe(281);
-  expect(() => matchClasses(datasetOf('n01440764', 'n00000001'), imagenet)).toThrow(
+  await expect(matchClasses(datasetOf('n01440764', 'n00000001'), imagenet)).rejects.toThrow(
     'pets has a class that the network does not know: remove n00000001.',
   );
 });
 
-test("folders may have ImageNet's names", () => {
-  expect(labelsOf(matchClasses(datasetOf('Tiger_Cat', 'great white shark'), imagenet))).toEqual([282, 2]);
+test("folders may have ImageNet's names", async () => {
+  expect(labelsOf(await matchClasses(datasetOf('Tiger_Cat', 'great white shark'), imagenet))).toEqual([
+    282, 2,
+  ]);
 });
 
-test('as many classes as the network has are taken in order', () => {
+test('as many classes as the network has are taken in order', async () => {
   const dataset = datasetOf('cat', 'dog');
-  expect(matchClasses(dataset, { network: 'net', count: 2 })).toBe(dataset);
+  expect(await matchClasses(dataset, { network: 'net', count: 2 })).toBe(dataset);
 });
 
-test('names that are given are looked up', () => {
+test('names that are given are looked up', async () => {
   const names = ['fish', 'Dog', 'cat'];
-  const matched = matchClasses(datasetOf('cat', 'dog'), { network: 'net', count: 3, names });
+  const matched = await matchClasses(datasetOf('cat', 'dog'), { network: 'net', count: 3, names });
   expect(labelsOf(matched)).toEqual([2, 1]);
   expect(matched.classes).toEqual(names);
-  expect(() => matchClasses(datasetOf('cat', 'cow', 'owl'), { network: 'net', count: 3, names })).toThrow(
-    'pets has classes that the network does not know: remove cow, owl.',
-  );
-  expect(() => matchClasses(datasetOf('cat'), { network: 'net', count: 2, names })).toThrow(
+  await expect(
+    matchClasses(datasetOf('cat', 'cow', 'owl'), { network: 'net', count: 3, names }),
+  ).rejects.toThrow('pets has classes that the network does not know: remove cow, owl.');
+  await expect(matchClasses(datasetOf('cat'), { network: 'net', count: 2, names })).rejects.toThrow(
     'net has 2 classes, but there are 3 names',
   );
 });
 
-test('what cannot be matched is refused with advice', () => {
-  expect(() => matchClasses(datasetOf('a', 'b', 'c', 'd'), imagenet)).toThrow(
+test('what cannot be matched is refused with advice', async () => {
+  await expect(matchClasses(datasetOf('a', 'b', 'c', 'd'), imagenet)).rejects.toThrow(
     /^slak-tiny tells 1000 classes apart, but pets has 4 whose names .* \(a, b, c and 1 more\): name the network's classes/,
   );
-  expect(() => matchClasses(datasetOf('a', 'b', 'c'), { network: 'net', count: 2 })).toThrow(
+  await expect(matchClasses(datasetOf('a', 'b', 'c'), { network: 'net', count: 2 })).rejects.toThrow(
     '2 classes apart',
   );
 });
