@@ -1,8 +1,9 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { Cost } from './family.ts';
 import { blockOfChain, outputMap, productInputs } from './problem.ts';
-import type { Epilogue, MBConvProblem, Problem } from './problem.ts';
+import type { Epilogue, Problem } from './problem.ts';
 import { trainingParts } from './training/signature.ts';
+import { validate } from './validate.ts';
 
 /** A tensor as a kernel sees it: `rows` pixels of `channels` floats, `pitch` floats apart. */
 export interface TensorSpec {
@@ -294,87 +295,6 @@ function tensors(problem: Problem): Parts {
     }
     default:
       return trainingParts(problem, tensor);
-  }
-}
-
-/** Fields that are no sizes. */
-const REAL_FIELDS: ReadonlySet<string> = new Set(['epsilon', 'factor', 'density']);
-
-function validate(problem: Problem): void {
-  for (const [field, value] of Object.entries(problem)) {
-    if (typeof value !== 'number' || REAL_FIELDS.has(field)) continue;
-    if (!Number.isSafeInteger(value) || value < 1) {
-      throw invalidArgument(`The ${field} of a ${problem.op} must be a positive integer, got ${value}.`);
-    }
-  }
-  if ('padding' in problem) {
-    for (const [side, value] of Object.entries(problem.padding)) {
-      if (!Number.isSafeInteger(value) || value < 0) {
-        throw invalidArgument(`The ${side} padding of a ${problem.op} must be 0 or more, got ${value}.`);
-      }
-    }
-    const out = outputMap(problem);
-    if (out.height < 1 || out.width < 1) {
-      throw invalidArgument(
-        `A ${problem.kernelHeight}×${problem.kernelWidth} ${problem.op} with this padding has no output on a ` +
-          `${problem.height}×${problem.width} map: pad more or use a smaller kernel.`,
-      );
-    }
-  }
-  if (problem.op === 'depthwise' && problem.density !== undefined) {
-    if (!(problem.density >= 0 && problem.density <= 1)) {
-      throw invalidArgument(`The density of a depthwise must be from 0 to 1, got ${problem.density}.`);
-    }
-  }
-  if (problem.op === 'pointwise' && ![undefined, 'bf16'].includes(problem.precision)) {
-    throw invalidArgument(`The precision of a pointwise must be 'bf16' or absent, got ${problem.precision}.`);
-  }
-  if (
-    (problem.op === 'conv' || problem.op === 'conv-weight-gradient') &&
-    (problem.inputs % problem.groups || problem.outputs % problem.groups)
-  ) {
-    throw invalidArgument(
-      `The groups of a conv must divide its channels: ${problem.groups} does not divide ${problem.inputs} and ${problem.outputs}.`,
-    );
-  }
-  if (problem.op === 'convfirst-chain' && problem.epilogue.finalActivation !== 'none') {
-    throw invalidArgument(
-      `A convfirst-chain takes no final activation, got ${problem.epilogue.finalActivation}: use blocks of their own.`,
-    );
-  }
-  if (problem.op === 'convfirst' || problem.op === 'convfirst-chain') {
-    if (problem.channels % problem.groups) {
-      throw invalidArgument(
-        `The groups of a ${problem.op} must divide its channels: ${problem.groups} does not divide ${problem.channels}.`,
-      );
-    }
-    if (problem.kernelHeight % 2 === 0 || problem.kernelWidth % 2 === 0) {
-      throw invalidArgument(
-        `The kernel of a ${problem.op} must be odd, got ${problem.kernelHeight}×${problem.kernelWidth}.`,
-      );
-    }
-  }
-  if (problem.op === 'mbconv') validateMBConv(problem);
-  if (problem.op === 'concat' && problem.channels.length !== problem.pitches.length) {
-    throw invalidArgument('A concat needs one pitch for each input.');
-  }
-}
-
-function validateMBConv({ channels, hidden, groups, expand, squeeze }: MBConvProblem): void {
-  if (hidden % groups) {
-    throw invalidArgument(
-      `The groups of an mbconv must divide its hidden channels: ${groups} does not divide ${hidden}.`,
-    );
-  }
-  if (!expand && hidden !== channels) {
-    throw invalidArgument(
-      `The hidden channels of an mbconv that does not expand must be its ${channels} channels, got ${hidden}.`,
-    );
-  }
-  if (squeeze && (!Number.isSafeInteger(squeeze.channels) || squeeze.channels < 1)) {
-    throw invalidArgument(
-      `The squeezed channels of an mbconv must be a positive integer, got ${squeeze.channels}.`,
-    );
   }
 }
 

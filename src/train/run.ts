@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { RandomStream, hashText } from '../core/random.ts';
@@ -20,6 +19,7 @@ import { createOptimizer } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { EpochReport, TrainData, TrainOptions, TrainResult } from './options.ts';
 import { reestimateStatistics } from './reestimate.ts';
+import { checkData, makeFolder } from './preconditions.ts';
 import { scheduleOf } from './schedule.ts';
 import type { CompleteSettings } from './settings.ts';
 import { SparsityController } from './sparsity/index.ts';
@@ -375,28 +375,4 @@ function layoutOf(graph: Graph): number {
 
 function transformOf(transform: Partial<TransformOptions>, resolution: number): TransformOptions {
   return { ...transform, size: resolution };
-}
-
-function checkData({ training, validation }: TrainData): void {
-  if (training.classes.length < 2) {
-    throw invalidArgument(
-      `${training.name} has ${training.classes.length} classes; training needs at least 2.`,
-    );
-  }
-  if (validation && validation.classes.join('\n') !== training.classes.join('\n')) {
-    throw invalidArgument(
-      `${validation.name} has other classes than ${training.name}: both must have the same, in the same order.`,
-    );
-  }
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `The folder ${folder} for checkpoints cannot be made: ${reason}.`, {
-      cause: error,
-    });
-  }
 }

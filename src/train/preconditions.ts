@@ -1,0 +1,29 @@
+import { mkdir } from 'node:fs/promises';
+import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import type { TrainData } from './options.ts';
+
+/** Throws `invalid-argument` unless there are classes to tell apart, the same ones for training and validation. */
+export function checkData({ training, validation }: TrainData): void {
+  if (training.classes.length < 2) {
+    throw invalidArgument(
+      `${training.name} has ${training.classes.length} classes; training needs at least 2.`,
+    );
+  }
+  if (validation && validation.classes.join('\n') !== training.classes.join('\n')) {
+    throw invalidArgument(
+      `${validation.name} has other classes than ${training.name}: both must have the same, in the same order.`,
+    );
+  }
+}
+
+/** Makes a folder for checkpoints if it is missing. Throws `io` if it cannot be made. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError('io', `The folder ${folder} for checkpoints cannot be made: ${reason}.`, {
+      cause: error,
+    });
+  }
+}
