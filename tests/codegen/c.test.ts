@@ -16,7 +16,7 @@ const PROGRAMS_PER_LANES = 14;
 
 describe('random programs compiled as C', () => {
   // `toEqual` compares as Object.is does: NaN equals NaN, and -0 differs from 0.
-  test.each([4, 8, 16])('give the same bits as interpreted, %i lanes', async (lanes) => {
+  test.for([4, 8, 16])('give the same bits as interpreted, %i lanes', async (lanes, context) => {
     const cacheDirectory = await mkdtemp(path.join(tmpdir(), 'widefield-c-'));
     // Products are not fused, so that bits agree; i32 wraps, as the language says.
     const device = await openNativeDevice({
@@ -28,7 +28,7 @@ describe('random programs compiled as C', () => {
       if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
       throw error;
     });
-    if (device === undefined) return;
+    if (device === undefined) return context.skip('this machine has no C compiler');
     try {
       const choices = fc.array(fc.nat(), { minLength: 60, maxLength: 400, size: 'max' });
       const programs = fc

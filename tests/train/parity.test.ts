@@ -48,12 +48,12 @@ describe.each(devices)('20 training steps on %s', (_name, open) => {
   const opened: Device[] = [];
   afterAll(() => Promise.all(opened.map((device) => device.dispose())));
 
-  it.each([false, true])('have the losses of PyTorch, recomputing: %s', async (recompute) => {
+  it.for([false, true])('have the losses of PyTorch, recomputing: %s', async (recompute, context) => {
     const device = await open().catch((error: unknown) => {
       if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
       throw error;
     });
-    if (device === undefined) return;
+    if (device === undefined) return context.skip('no native device: this machine has no C compiler');
     opened.push(device);
     const graph = selectOutputs(model.build({ batch: BATCH, classes: CLASSES }), ['logits']);
     const optimizer = createOptimizer({ weightDecay: 0.05 }, () => ({ layer: 0, layers: 1 }));
