@@ -1,12 +1,11 @@
-import { throwIfAborted } from '../core/errors.ts';
-import { benchModel } from './bench-models.ts';
-import type { ModelBenchOptions, ModelResult } from './bench-models.ts';
+import { benchModel, modelReport } from './bench-models.ts';
+import type { ModelBenchOptions } from './bench-models.ts';
 import { openBlockCase } from './block-case.ts';
 import type { BlockCase, BlockRequest } from './block-case.ts';
-import { closeEngines, machineFacts, openEngines } from './engines.ts';
+import { eachInTurn, withEngines } from './engines.ts';
 import type { Opened } from './engines.ts';
 import { MODEL_PEER_NAMES } from './peers/index.ts';
-import type { BenchReport, ModelReport, ModelRow, Skipped } from './report.ts';
+import type { BenchReport, ModelReport, ModelRow } from './report.ts';
 import { BLOCK_FORMS, NOT_FUSED } from './widefield-block.ts';
 import type { BlockForm } from './widefield-block.ts';
 
@@ -33,43 +32,28 @@ export async function runBlockBench(
   requests: readonly BlockRequest[],
   options: ModelBenchOptions,
 ): Promise<BlockReport> {
-  const { signal, onProgress, peers = MODEL_PEER_NAMES } = options;
-  const opened: Opened[] = [];
-  const skipped: Skipped[] = peers
-    .filter((name) => !MODEL_PEER_NAMES.includes(name))
-    .map((engine) => ({ engine, reason: 'it has no way to take a whole block' }));
-  const results: ModelResult[] = [];
-  // The best that was measured of each device, at any time: that is what it can do.
-  const peaks = new Map<string, number>();
-  try {
-    onProgress?.('opening engines', 0);
-    const able = peers.filter((name) => MODEL_PEER_NAMES.includes(name));
-    await openEngines({ ...options, peers: able }, opened, skipped);
-    for (const [done, request] of requests.entries()) {
-      throwIfAborted(signal);
+  const ability = { peers: MODEL_PEER_NAMES, lack: 'it has no way to take a whole block' };
+  const work = await withEngines(options, ability, (opened) =>
+    eachInTurn(requests, requests.length, options, (request, report) => {
       const test = openBlockCase(request);
-      const report = (activity: string, part: number): void =>
-        onProgress?.(`${request.name}: ${activity}`, (done + part) / requests.length);
-      const result = await benchModel(
-        test,
-        opened.map((engine) => forBlocks(engine, test)),
-        options,
-        report,
-      );
-      for (const { device, peakGflops } of result.rows) {
-        if (peakGflops !== null) peaks.set(device, Math.max(peakGflops, peaks.get(device) ?? 0));
-      }
-      results.push(result);
-    }
-  } finally {
-    await closeEngines(opened);
-  }
+      const engines = opened.map((engine) => forBlocks(engine, test));
+      return benchModel(test, engines, options, report);
+    }),
+  );
+  const peaks = bestPeaks(work.result.flatMap(({ rows }) => rows));
   return {
-    machine: await machineFacts(options, opened),
-    rows: results.flatMap(({ rows }) => rows.map((row) => blockRow(row, rows, peaks))),
-    skipped: [...skipped, ...results.flatMap((result) => result.skipped)],
-    profiles: results.flatMap(({ profiles }) => profiles),
+    ...modelReport(work),
+    rows: work.result.flatMap(({ rows }) => rows.map((row) => blockRow(row, rows, peaks))),
   };
+}
+
+/** The best that was measured of each device, at any time: that is what it can do. */
+function bestPeaks(rows: readonly ModelRow[]): ReadonlyMap<string, number> {
+  const peaks = new Map<string, number>();
+  for (const { device, peakGflops } of rows) {
+    if (peakGflops !== null) peaks.set(device, Math.max(peakGflops, peaks.get(device) ?? 0));
+  }
+  return peaks;
 }
 
 /** An engine whose way to take a network is its way to take this block. */

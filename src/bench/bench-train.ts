@@ -1,10 +1,9 @@
-import { throwIfAborted } from '../core/errors.ts';
-import { benchModel } from './bench-models.ts';
-import type { ModelBenchOptions, ModelResult } from './bench-models.ts';
-import { closeEngines, machineFacts, openEngines } from './engines.ts';
+import { benchModel, modelReport } from './bench-models.ts';
+import type { ModelBenchOptions } from './bench-models.ts';
+import { eachInTurn, withEngines } from './engines.ts';
 import type { Opened } from './engines.ts';
 import type { PeerName } from './peers/index.ts';
-import type { ModelReport, Skipped } from './report.ts';
+import type { ModelReport } from './report.ts';
 import { openTrainCase } from './train-case.ts';
 import type { TrainCase, TrainRequest } from './train-case.ts';
 
@@ -19,33 +18,16 @@ export async function runTrainBench(
   requests: readonly TrainRequest[],
   options: ModelBenchOptions,
 ): Promise<ModelReport> {
-  const { signal, onProgress, peers = TRAIN_PEER_NAMES } = options;
-  const able = peers.filter((name) => TRAIN_PEER_NAMES.includes(name));
-  const skipped: Skipped[] = peers
-    .filter((name) => !able.includes(name))
-    .map((engine) => ({ engine, reason: 'it cannot train' }));
-  const opened: Opened[] = [];
-  const results: ModelResult[] = [];
-  try {
-    onProgress?.('opening engines', 0);
-    await openEngines({ ...options, peers: able }, opened, skipped);
-    for (const [done, request] of requests.entries()) {
-      throwIfAborted(signal);
-      const test = openTrainCase(request);
-      const report = (activity: string, part: number): void =>
-        onProgress?.(`${request.name}: ${activity}`, (done + part) / requests.length);
-      const engines = opened.map((engine) => forTraining(engine, test));
-      results.push(await benchModel(test, engines, options, report));
-    }
-  } finally {
-    await closeEngines(opened);
-  }
-  return {
-    machine: await machineFacts(options, opened),
-    rows: results.flatMap(({ rows }) => rows),
-    skipped: [...skipped, ...results.flatMap((result) => result.skipped)],
-    profiles: results.flatMap(({ profiles }) => profiles),
-  };
+  const ability = { peers: TRAIN_PEER_NAMES, lack: 'it cannot train' };
+  return modelReport(
+    await withEngines(options, ability, (opened) =>
+      eachInTurn(requests, requests.length, options, (request, report) => {
+        const test = openTrainCase(request);
+        const engines = opened.map((engine) => forTraining(engine, test));
+        return benchModel(test, engines, options, report);
+      }),
+    ),
+  );
 }
 
 /** An engine whose way to take a network is its way to train this one. */

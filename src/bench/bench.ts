@@ -1,11 +1,11 @@
-import { throwIfAborted } from '../core/errors.ts';
 import type { BenchCase } from './case.ts';
-import { compare } from './compare.ts';
 import type { Engine } from './engine.ts';
-import { closeEngines, machineFacts, openEngines } from './engines.ts';
-import type { BenchOptions, Opened } from './engines.ts';
+import { eachInTurn, withEngines } from './engines.ts';
+import type { BenchOptions } from './engines.ts';
+import { PEER_NAMES } from './peers/index.ts';
 import { opRow } from './report.ts';
 import type { BenchReport, OpRow, Skipped } from './report.ts';
+import { timeEngines } from './time-engines.ts';
 import { MAX_RELATIVE_ERROR, expectation, maxRelativeError } from './verify.ts';
 
 /** Times all engines on all cases, one case after the other, and checks every result. */
@@ -14,66 +14,29 @@ export async function runBench(
   total: number,
   options: BenchOptions,
 ): Promise<BenchReport> {
-  const { signal, onProgress } = options;
-  const rows: OpRow[] = [];
-  const skipped: Skipped[] = [];
-  const opened: Opened[] = [];
-  try {
-    onProgress?.('opening engines', 0);
-    await openEngines(options, opened, skipped);
-    let done = 0;
-    for (const test of cases) {
-      throwIfAborted(signal);
-      const label = `${test.problem.op} ${test.shape} kernel ${test.kernel}`;
-      rows.push(
-        ...(await runCase(test, opened, skipped, options, (activity, part) =>
-          onProgress?.(`${label}: ${activity}`, (done + part) / total),
-        )),
-      );
-      done++;
-    }
-  } finally {
-    await closeEngines(opened);
-  }
-  return { machine: await machineFacts(options, opened), rows, skipped };
-}
-
-async function runCase(
-  test: BenchCase,
-  opened: readonly Opened[],
-  skipped: Skipped[],
-  { seconds, signal }: BenchOptions,
-  onProgress: (activity: string, part: number) => void,
-): Promise<OpRow[]> {
-  const engines: Engine[] = [];
-  try {
-    for (const { name, peer } of opened) {
-      onProgress(`preparing ${name}`, 0);
-      throwIfAborted(signal);
-      try {
-        engines.push(...(await peer.prepare(test, signal)));
-      } catch (error) {
-        throwIfAborted(signal);
-        const reason = error instanceof Error ? error.message : String(error);
-        skipped.push({ engine: name, shape: test.shape, kernel: test.kernel, reason });
-      }
-    }
-    onProgress('warming up', 0);
-    const timings = await compare(engines, {
-      seconds,
-      onProgress: (part) => {
-        onProgress('timing', part);
-      },
-      ...(signal && { signal }),
-    });
-    const expected = expectation(test);
-    const rows: OpRow[] = [];
-    for (const timing of timings) {
-      const error = maxRelativeError(await timing.engine.output(), expected);
-      rows.push(opRow(test, timing, error, MAX_RELATIVE_ERROR));
-    }
-    return rows;
-  } finally {
-    await Promise.all(engines.map((engine) => engine.dispose()));
-  }
+  const failed: Skipped[] = [];
+  const ability = { peers: PEER_NAMES, lack: '' };
+  const { machine, skipped, result } = await withEngines(options, ability, (opened) =>
+    eachInTurn(cases, total, options, (test, report) =>
+      timeEngines<Engine, OpRow[]>(opened, options, {
+        prepare: (peer) => peer.prepare(test, options.signal),
+        onSkip: (engine, reason) => {
+          failed.push({ engine, shape: test.shape, kernel: test.kernel, reason });
+        },
+        judge: async (timings) => {
+          const expected = expectation(test);
+          const rows: OpRow[] = [];
+          for (const timing of timings) {
+            const error = maxRelativeError(await timing.engine.output(), expected);
+            rows.push(opRow(test, timing, error, MAX_RELATIVE_ERROR));
+          }
+          return rows;
+        },
+        onProgress: (activity, part) => {
+          report(`${test.problem.op} ${test.shape} kernel ${test.kernel}: ${activity}`, part);
+        },
+      }),
+    ),
+  );
+  return { machine, rows: result.flat(), skipped: [...skipped, ...failed] };
 }

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../core/errors.ts';
 import type { Peer } from './engine.ts';
 import { describeMachine } from './machine.ts';
-import { PEER_NAMES, openPeer } from './peers/index.ts';
+import { openPeer } from './peers/index.ts';
 import type { PeerName } from './peers/index.ts';
 import type { BenchReport, Skipped } from './report.ts';
 import { openWidefield } from './widefield.ts';
@@ -28,9 +28,62 @@ export interface Opened {
   readonly peer: Peer;
 }
 
-/** Opens our devices and the peers that are here; notes the others in `skipped`. */
-export async function openEngines(
+/** Which peers can do a benchmark's work, and why others cannot. */
+export interface Ability {
+  readonly peers: readonly PeerName[];
+  readonly lack: string;
+}
+
+/** What came of work with engines. */
+export interface EngineWork<T> {
+  readonly machine: BenchReport['machine'];
+  /** Peers that cannot do the work, or are not here. */
+  readonly skipped: readonly Skipped[];
+  readonly result: T;
+}
+
+/** Our devices and the peers that are here, for the time of `use`. */
+export async function withEngines<T>(
   options: BenchOptions,
+  ability: Ability,
+  use: (opened: readonly Opened[]) => Promise<T>,
+): Promise<EngineWork<T>> {
+  const { peers = ability.peers, onProgress } = options;
+  const able = peers.filter((name) => ability.peers.includes(name));
+  const skipped: Skipped[] = peers
+    .filter((name) => !able.includes(name))
+    .map((engine) => ({ engine, reason: ability.lack }));
+  const opened: Opened[] = [];
+  try {
+    onProgress?.('opening engines', 0);
+    await openEngines({ ...options, peers: able }, opened, skipped);
+    const result = await use(opened);
+    return { machine: await machineFacts(options, opened), skipped, result };
+  } finally {
+    await Promise.all(opened.map(({ peer }) => peer.dispose()));
+  }
+}
+
+/** Does the work of each item, one after the other, telling how much of all is done. */
+export async function eachInTurn<Item, T>(
+  items: Iterable<Item>,
+  total: number,
+  { signal, onProgress }: Pick<BenchOptions, 'signal' | 'onProgress'>,
+  work: (item: Item, report: (activity: string, part: number) => void) => Promise<T>,
+): Promise<readonly T[]> {
+  const results: T[] = [];
+  for (const item of items) {
+    throwIfAborted(signal);
+    const done = results.length;
+    const report = (activity: string, part: number): void => onProgress?.(activity, (done + part) / total);
+    results.push(await work(item, report));
+  }
+  return results;
+}
+
+/** Opens our devices and the peers that are here; notes the others in `skipped`. */
+async function openEngines(
+  options: BenchOptions & { readonly peers: readonly PeerName[] },
   opened: Opened[],
   skipped: Skipped[],
 ): Promise<void> {
@@ -46,7 +99,7 @@ export async function openEngines(
     });
     opened.push({ name: `widefield-${device}`, peer });
   }
-  for (const name of peers ?? PEER_NAMES) {
+  for (const name of peers) {
     throwIfAborted(signal);
     const peer = await openPeer(name, { threads, ...(python !== undefined && { python }) });
     if ('absent' in peer) skipped.push({ engine: name, reason: peer.absent });
@@ -54,12 +107,8 @@ export async function openEngines(
   }
 }
 
-export async function closeEngines(opened: readonly Opened[]): Promise<void> {
-  await Promise.all(opened.map(({ peer }) => peer.dispose()));
-}
-
 /** The machine, and the versions of all engines. */
-export async function machineFacts(
+async function machineFacts(
   { threads, devices }: BenchOptions,
   opened: readonly Opened[],
 ): Promise<BenchReport['machine']> {

@@ -1,0 +1,49 @@
+import { throwIfAborted } from '../core/errors.ts';
+import { compare } from './compare.ts';
+import type { Timing } from './compare.ts';
+import type { Engine, Peer } from './engine.ts';
+import type { BenchOptions, Opened } from './engines.ts';
+
+/** What is done with engines for one case. */
+export interface TimingWork<E extends Engine, T> {
+  /** Makes engines that compute the case. */
+  readonly prepare: (peer: Peer) => Promise<readonly E[]>;
+  /** Called for each peer that cannot. */
+  readonly onSkip: (engine: string, reason: string) => void;
+  /** Looks at times and outputs while the engines are still there. */
+  readonly judge: (timings: readonly Timing<E>[]) => Promise<T>;
+  readonly onProgress: (activity: string, part: number) => void;
+}
+
+/** Prepares engines for one case, times them in turns, has them judged, and disposes of them. */
+export async function timeEngines<E extends Engine, T>(
+  opened: readonly Opened[],
+  { seconds, signal }: Pick<BenchOptions, 'seconds' | 'signal'>,
+  { prepare, onSkip, judge, onProgress }: TimingWork<E, T>,
+): Promise<T> {
+  const engines: E[] = [];
+  try {
+    for (const { name, peer } of opened) {
+      onProgress(`preparing ${name}`, 0);
+      throwIfAborted(signal);
+      try {
+        engines.push(...(await prepare(peer)));
+      } catch (error) {
+        throwIfAborted(signal);
+        const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
+        onSkip(name, reason);
+      }
+    }
+    onProgress('warming up', 0);
+    const timings = await compare(engines, {
+      seconds,
+      onProgress: (part) => {
+        onProgress('timing', part);
+      },
+      ...(signal && { signal }),
+    });
+    return await judge(timings);
+  } finally {
+    await Promise.all(engines.map((engine) => engine.dispose()));
+  }
+}
