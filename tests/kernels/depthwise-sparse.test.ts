@@ -6,44 +6,36 @@ import { depthwiseSparse } from '../../src/kernels/depthwise-sparse.ts';
 import type { Candidate } from '../../src/kernels/family.ts';
 import { candidates } from '../../src/kernels/index.ts';
 import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
-import type { DepthwiseProblem, Epilogue, Padding } from '../../src/kernels/problem.ts';
+import type { DepthwiseProblem, Epilogue } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
 import { transpose } from '../../src/kernels/transpose.ts';
+import {
+  FULL_EPILOGUE,
+  UNUSUAL_PADDINGS,
+  depthwiseSizes,
+  describeShape,
+} from '../support/depthwise-shape.ts';
+import type { DepthwiseShape } from '../support/depthwise-shape.ts';
 import { describeKernels, interpreterCaps } from '../support/kernel-harness.ts';
 import type { KernelCase } from '../support/kernel-harness.ts';
 
-interface Shape {
-  readonly map: readonly [height: number, width: number];
-  readonly channels: number;
-  readonly kernel: readonly [height: number, width: number];
+interface Shape extends DepthwiseShape {
   readonly zeros?: number;
-  readonly batch?: number;
-  readonly dilation?: number;
-  readonly padding?: Padding;
   readonly epilogue?: Partial<Epilogue>;
   readonly adjoint?: true;
 }
 
 function sparse(name: string, shape: Shape): KernelCase {
-  const { map, channels, kernel, zeros = 0.4, batch = 1, dilation = 1 } = shape;
+  const { zeros = 0.4 } = shape;
   return {
-    name: `${name}: ${kernel.join('×')} on ${batch}×${map.join('×')}×${channels}, ${zeros} zeros`,
+    name: `${describeShape(name, shape)}, ${zeros} zeros`,
     // Of uniform weights, so many lie below.
     weight: (value) => (Math.abs(value) < zeros ? 0 : value),
     // Compilers take long; the interpreter takes all.
     onDevices: (all, device) => all.filter(isSparse).slice(0, device === 'native' ? 2 : 6),
     problem: (pitch): DepthwiseProblem => ({
       op: 'depthwise',
-      batch,
-      height: map[0],
-      width: map[1],
-      channels,
-      pitch: pitch(channels),
-      kernelHeight: kernel[0],
-      kernelWidth: kernel[1],
-      stride: 1,
-      dilation,
-      padding: shape.padding ?? samePadding(kernel[0], kernel[1], dilation),
+      ...depthwiseSizes(shape, pitch),
       epilogue: { ...NO_EPILOGUE, ...shape.epilogue },
       density: 1 - zeros,
       ...(shape.adjoint && { adjoint: true }),
@@ -53,18 +45,10 @@ function sparse(name: string, shape: Shape): KernelCase {
 
 const isSparse = ({ family }: Candidate): boolean => family === depthwiseSparse.name;
 
-const everything: Epilogue = {
-  bias: true,
-  activation: 'gelu',
-  scale: true,
-  residual: true,
-  finalActivation: 'relu',
-};
-
 describeKernels('sparse depthwise', [
   sparse('SLaK, tall branch', { map: [24, 26], channels: 6, kernel: [35, 5] }),
   sparse('SLaK, wide branch', { map: [19, 18], channels: 17, kernel: [5, 31], zeros: 0.8 }),
-  sparse('SLaK, small branch', { map: [14, 14], channels: 19, kernel: [5, 5], epilogue: everything }),
+  sparse('SLaK, small branch', { map: [14, 14], channels: 19, kernel: [5, 5], epilogue: FULL_EPILOGUE }),
   sparse('SLaK stage 4', { map: [7, 7], channels: 16, kernel: [13, 5], zeros: 0.9 }),
   sparse('nothing but zeros', {
     map: [9, 8],
@@ -74,32 +58,19 @@ describeKernels('sparse depthwise', [
     epilogue: { bias: true },
   }),
   sparse('no zeros', { map: [9, 8], channels: 5, kernel: [3, 7], zeros: 0 }),
-  sparse('batch', { map: [9, 7], channels: 20, kernel: [5, 5], batch: 3, epilogue: everything }),
+  sparse('batch', { map: [9, 7], channels: 20, kernel: [5, 5], batch: 3, epilogue: FULL_EPILOGUE }),
   sparse('one pixel', { map: [1, 1], channels: 5, kernel: [7, 7] }),
   sparse('one row', { map: [1, 19], channels: 4, kernel: [5, 5] }),
   sparse('an even kernel', { map: [9, 10], channels: 8, kernel: [4, 6] }),
   sparse('a map smaller than its kernel', { map: [5, 3], channels: 7, kernel: [13, 11] }),
   sparse('dilation', { map: [20, 18], channels: 4, kernel: [7, 5], dilation: 3 }),
   sparse('adjoint', { map: [11, 12], channels: 6, kernel: [5, 3], adjoint: true }),
-  sparse('no padding', {
-    map: [14, 12],
-    channels: 8,
-    kernel: [5, 9],
-    padding: { top: 0, bottom: 0, left: 0, right: 0 },
-  }),
+  sparse('no padding', UNUSUAL_PADDINGS['no padding']),
   sparse('uneven padding', {
-    map: [10, 11],
-    channels: 8,
-    kernel: [5, 5],
-    padding: { top: 4, bottom: 0, left: 1, right: 7 },
+    ...UNUSUAL_PADDINGS['uneven padding'],
     epilogue: { bias: true, activation: 'sigmoid' },
   }),
-  sparse('more padding than kernel', {
-    map: [6, 5],
-    channels: 4,
-    kernel: [3, 3],
-    padding: { top: 5, bottom: 6, left: 4, right: 3 },
-  }),
+  sparse('more padding than kernel', UNUSUAL_PADDINGS['more padding than kernel']),
   sparse('bands', { map: [70, 20], channels: 4, kernel: [9, 3] }),
 ]);
 

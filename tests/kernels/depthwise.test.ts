@@ -3,57 +3,44 @@ import { expect, test } from 'vitest';
 import { depthwiseFft } from '../../src/kernels/depthwise-fft.ts';
 import type { DepthwiseFftConfig } from '../../src/kernels/depthwise-fft.ts';
 import type { Candidate } from '../../src/kernels/family.ts';
-import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
-import type { DepthwiseProblem, Epilogue, Padding } from '../../src/kernels/problem.ts';
+import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
+import type { DepthwiseProblem, Epilogue } from '../../src/kernels/problem.ts';
+import {
+  FULL_EPILOGUE,
+  UNUSUAL_PADDINGS,
+  depthwiseSizes,
+  describeShape,
+} from '../support/depthwise-shape.ts';
+import type { DepthwiseShape } from '../support/depthwise-shape.ts';
 import { allButNative, bestOfFamilies, describeKernels, interpreterCaps } from '../support/kernel-harness.ts';
 import type { KernelCase } from '../support/kernel-harness.ts';
 
-interface Shape {
-  readonly map: readonly [height: number, width: number];
-  readonly channels: number;
-  readonly kernel: readonly [height: number, width: number];
-  readonly batch?: number;
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly padding?: Padding;
+interface Shape extends DepthwiseShape {
   readonly epilogue?: Partial<Epilogue>;
 }
 
 function depthwise(name: string, shape: Shape): KernelCase {
-  const { map, channels, kernel, batch = 1, stride = 1, dilation = 1 } = shape;
   return {
-    name: `${name}: ${kernel.join('×')} on ${batch}×${map.join('×')}×${channels}`,
+    name: describeShape(name, shape),
     problem: (pitch): DepthwiseProblem => ({
       op: 'depthwise',
-      batch,
-      height: map[0],
-      width: map[1],
-      channels,
-      pitch: pitch(channels),
-      kernelHeight: kernel[0],
-      kernelWidth: kernel[1],
-      stride,
-      dilation,
-      padding: shape.padding ?? samePadding(kernel[0], kernel[1], dilation),
+      ...depthwiseSizes(shape, pitch),
       epilogue: { ...NO_EPILOGUE, ...shape.epilogue },
     }),
   };
 }
-
-const everything: Epilogue = {
-  bias: true,
-  activation: 'gelu',
-  scale: true,
-  residual: true,
-  finalActivation: 'relu',
-};
 
 describeKernels(
   'depthwise: layers of real models, fewer channels',
   [
     depthwise('RepLKNet-31 stage 1', { map: [56, 56], channels: 8, kernel: [31, 31] }),
     depthwise('RepLKNet-31 stage 3', { map: [14, 14], channels: 48, kernel: [27, 27] }),
-    depthwise('RepLKNet-31 stage 4', { map: [7, 7], channels: 32, kernel: [13, 13], epilogue: everything }),
+    depthwise('RepLKNet-31 stage 4', {
+      map: [7, 7],
+      channels: 32,
+      kernel: [13, 13],
+      epilogue: FULL_EPILOGUE,
+    }),
     depthwise('SLaK stage 1', { map: [56, 56], channels: 4, kernel: [51, 51] }),
     depthwise('SLaK, tall branch', { map: [56, 56], channels: 8, kernel: [51, 5] }),
     depthwise('SLaK, wide branch', { map: [56, 56], channels: 8, kernel: [5, 51] }),
@@ -78,8 +65,8 @@ describeKernels(
     depthwise('one column', { map: [17, 1], channels: 3, kernel: [3, 9] }),
     depthwise('a map smaller than its kernel', { map: [5, 3], channels: 7, kernel: [13, 11] }),
     depthwise('an even kernel', { map: [9, 10], channels: 8, kernel: [4, 6] }),
-    depthwise('batch', { map: [9, 7], channels: 20, kernel: [5, 5], batch: 3, epilogue: everything }),
-    depthwise('stride 2', { map: [15, 18], channels: 8, kernel: [7, 7], stride: 2, epilogue: everything }),
+    depthwise('batch', { map: [9, 7], channels: 20, kernel: [5, 5], batch: 3, epilogue: FULL_EPILOGUE }),
+    depthwise('stride 2', { map: [15, 18], channels: 8, kernel: [7, 7], stride: 2, epilogue: FULL_EPILOGUE }),
     depthwise('stride 3', { map: [16, 17], channels: 8, kernel: [5, 7], stride: 3 }),
     depthwise('dilation 3, as in PAPERS Table 13', {
       map: [20, 20],
@@ -88,25 +75,12 @@ describeKernels(
       dilation: 3,
     }),
     depthwise('stride and dilation', { map: [20, 21], channels: 4, kernel: [5, 3], stride: 2, dilation: 2 }),
-    depthwise('no padding', {
-      map: [14, 12],
-      channels: 8,
-      kernel: [5, 9],
-      padding: { top: 0, bottom: 0, left: 0, right: 0 },
-    }),
+    depthwise('no padding', UNUSUAL_PADDINGS['no padding']),
     depthwise('uneven padding', {
-      map: [10, 11],
-      channels: 8,
-      kernel: [5, 5],
-      padding: { top: 4, bottom: 0, left: 1, right: 7 },
+      ...UNUSUAL_PADDINGS['uneven padding'],
       epilogue: { bias: true, activation: 'sigmoid' },
     }),
-    depthwise('more padding than kernel', {
-      map: [6, 5],
-      channels: 4,
-      kernel: [3, 3],
-      padding: { top: 5, bottom: 6, left: 4, right: 3 },
-    }),
+    depthwise('more padding than kernel', UNUSUAL_PADDINGS['more padding than kernel']),
   ].map((test) => ({ ...test, onDevices: allButNative })),
 );
 
@@ -115,12 +89,17 @@ describeKernels(
   [
     depthwise('a kernel far larger than its map', { map: [4, 6], channels: 4, kernel: [151, 151] }),
     depthwise('a kernel of 151, tall', { map: [150, 3], channels: 4, kernel: [151, 3] }),
-    depthwise('a long row in tiles', { map: [3, 300], channels: 4, kernel: [5, 31], epilogue: everything }),
+    depthwise('a long row in tiles', {
+      map: [3, 300],
+      channels: 4,
+      kernel: [5, 31],
+      epilogue: FULL_EPILOGUE,
+    }),
     depthwise('a long column in tiles', {
       map: [300, 4],
       channels: 5,
       kernel: [25, 3],
-      epilogue: everything,
+      epilogue: FULL_EPILOGUE,
     }),
     depthwise('a long row in tiles, stride 2', { map: [4, 290], channels: 4, kernel: [9, 25], stride: 2 }),
     depthwise('tiles both ways', { map: [150, 160], channels: 3, kernel: [9, 11], batch: 2 }),
@@ -151,7 +130,7 @@ function fetchingAhead(test: KernelCase, transforms: Transforms): KernelCase {
 
 describeKernels('depthwise: fetching ahead', [
   fetchingAhead(
-    depthwise('tiles one way', { map: [20, 150], channels: 64, kernel: [9, 13], epilogue: everything }),
+    depthwise('tiles one way', { map: [20, 150], channels: 64, kernel: [9, 13], epilogue: FULL_EPILOGUE }),
     { heightP: 4, heightQ: 6, heightTile: 0, widthP: 6, widthQ: 8, widthTile: 36 },
   ),
   fetchingAhead(depthwise('no tiles', { map: [20, 22], channels: 32, kernel: [5, 3], batch: 3 }), {

@@ -2,7 +2,7 @@ import type { KernelBuilder } from '../../codegen/builder.ts';
 import type { Buffer, Value } from '../../codegen/ir.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { emitChannelMap, emitPackVectors, mapRows } from './channel-map.ts';
-import { emitColumnSums, estimateColumnSums } from './column-sums.ts';
+import { columnSumsFamily } from './column-sums.ts';
 import type { ColumnSums } from './column-sums.ts';
 import type { Emission, KernelFamily } from '../family.ts';
 import { estimateTraffic, fillSpan, loadSpan, spanFor } from '../spans.ts';
@@ -43,14 +43,7 @@ export const batchNormalize: KernelFamily<BatchNormalizeProblem, Span> = {
 };
 
 /** Σ dy and Σ dy · x̂ over the batch. */
-export const batchNormSums: KernelFamily<BatchNormSumsProblem, Span> = {
-  name: 'batch-norm-sums',
-  op: 'batch-norm-sums',
-  configs: (problem: BatchNormSumsProblem, caps: DeviceCaps) => [spanFor(caps, problem.pitch)],
-  estimate: (problem: BatchNormSumsProblem, span: Span, caps: DeviceCaps) =>
-    estimateColumnSums(sumsOf(problem), span, caps),
-  emit: (problem: BatchNormSumsProblem, span: Span) => emitColumnSums(sumsOf(problem), span),
-};
+export const batchNormSums = columnSumsFamily('batch-norm-sums', sumsOf);
 
 function sumsOf({ rows, channels, pitch, epsilon }: BatchNormSumsProblem): ColumnSums {
   return {

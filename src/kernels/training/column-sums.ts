@@ -2,8 +2,9 @@ import { KernelBuilder } from '../../codegen/builder.ts';
 import type { Kernel, Value } from '../../codegen/ir.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
-import type { Emission } from '../family.ts';
-import { estimateTraffic, fillSpan, forSpanBlocks, loadSpan, spanFloats } from '../spans.ts';
+import type { Emission, KernelFamily } from '../family.ts';
+import type { Problem } from '../problem.ts';
+import { estimateTraffic, fillSpan, forSpanBlocks, loadSpan, spanFloats, spanFor } from '../spans.ts';
 import type { Span } from '../spans.ts';
 
 /*
@@ -70,10 +71,24 @@ export function chunkOf(b: KernelBuilder, columns: Columns): Chunk & { readonly 
   return { first: b.add(b.mul(image, columns.rows), start), count, rows, image };
 }
 
+/** The family of sums that follow from a problem. */
+export function columnSumsFamily<P extends Problem & { readonly pitch: number }>(
+  op: P['op'],
+  sumsOf: (problem: P) => ColumnSums,
+): KernelFamily<P, Span> {
+  return {
+    name: op,
+    op,
+    configs: ({ pitch }: P, caps: DeviceCaps) => [spanFor(caps, pitch)],
+    estimate: (problem: P, span: Span, caps: DeviceCaps) => estimateColumnSums(sumsOf(problem), span, caps),
+    emit: (problem: P, span: Span) => emitColumnSums(sumsOf(problem), span),
+  };
+}
+
 /** Spans of a block of columns, whose sums stay in registers. */
 const BLOCK_SPANS = 4;
 
-export function emitColumnSums(sums: ColumnSums, span: Span): Emission {
+function emitColumnSums(sums: ColumnSums, span: Span): Emission {
   const chunks = chunkCount(sums);
   const alone = chunks === 1;
   const partial = emitPartials(sums, span, alone ? 'y' : 'temp');

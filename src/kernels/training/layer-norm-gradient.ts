@@ -2,7 +2,7 @@ import { KernelBuilder } from '../../codegen/builder.ts';
 import type { Kernel, Value } from '../../codegen/ir.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { emitPackVectors } from './channel-map.ts';
-import { emitColumnSums, estimateColumnSums } from './column-sums.ts';
+import { columnSumsFamily } from './column-sums.ts';
 import type { ColumnSums } from './column-sums.ts';
 import { kernelName } from '../family.ts';
 import type { Emission, KernelFamily } from '../family.ts';
@@ -103,14 +103,7 @@ function emitGradient(problem: LayerNormGradientProblem, span: Span): Kernel {
 }
 
 /** Σ dy and Σ dy · x̂ over all rows. A task normalises the rows of its chunk into scratch memory first. */
-export const layerNormSums: KernelFamily<LayerNormSumsProblem, Span> = {
-  name: 'layer-norm-sums',
-  op: 'layer-norm-sums',
-  configs: (problem: LayerNormSumsProblem, caps: DeviceCaps) => [spanFor(caps, problem.pitch)],
-  estimate: (problem: LayerNormSumsProblem, span: Span, caps: DeviceCaps) =>
-    estimateColumnSums(sumsOf(problem), span, caps),
-  emit: (problem: LayerNormSumsProblem, span: Span) => emitColumnSums(sumsOf(problem), span),
-};
+export const layerNormSums = columnSumsFamily('layer-norm-sums', sumsOf);
 
 function sumsOf({ rows, channels, pitch, epsilon }: LayerNormSumsProblem): ColumnSums {
   return {

@@ -1,21 +1,11 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
-import type { DeviceCaps } from '../../core/caps.ts';
-import { emitColumnSums, estimateColumnSums } from './column-sums.ts';
+import { columnSumsFamily } from './column-sums.ts';
 import type { ColumnSums } from './column-sums.ts';
-import type { KernelFamily } from '../family.ts';
-import { loadSpan, spanFor } from '../spans.ts';
-import type { Span } from '../spans.ts';
+import { loadSpan } from '../spans.ts';
 import type { PixelSumProblem } from './problems.ts';
 
 /** Sums over pixels, of one tensor or of the product of two. */
-export const pixelSum: KernelFamily<PixelSumProblem, Span> = {
-  name: 'pixel-sum',
-  op: 'pixel-sum',
-  configs: (problem: PixelSumProblem, caps: DeviceCaps) => [spanFor(caps, problem.pitch)],
-  estimate: (problem: PixelSumProblem, span: Span, caps: DeviceCaps) =>
-    estimateColumnSums(sumsOf(problem), span, caps),
-  emit: (problem: PixelSumProblem, span: Span) => emitColumnSums(sumsOf(problem), span),
-};
+export const pixelSum = columnSumsFamily('pixel-sum', sumsOf);
 
 function sumsOf({ batch, pixels, channels, pitch, product }: PixelSumProblem): ColumnSums {
   return {

@@ -1,39 +1,20 @@
 import { depthwiseWeightGradientFft } from '../../../src/kernels/training/depthwise-weight-gradient-fft.ts';
 import type { DepthwiseWeightGradientFftConfig } from '../../../src/kernels/training/depthwise-weight-gradient-fft.ts';
 import type { Candidate } from '../../../src/kernels/family.ts';
-import { samePadding } from '../../../src/kernels/problem.ts';
-import type { Padding } from '../../../src/kernels/problem.ts';
 import type { DepthwiseWeightGradientProblem } from '../../../src/kernels/training/problems.ts';
+import { depthwiseSizes, describeShape } from '../../support/depthwise-shape.ts';
+import type { DepthwiseShape } from '../../support/depthwise-shape.ts';
 import { bestOfFamilies, describeKernels } from '../../support/kernel-harness.ts';
 import type { KernelCase } from '../../support/kernel-harness.ts';
 
-interface Shape {
-  readonly map: readonly [height: number, width: number];
-  readonly channels: number;
-  readonly kernel: readonly [height: number, width: number];
-  readonly batch?: number;
-  readonly stride?: number;
-  readonly dilation?: number;
-  readonly padding?: Padding;
-}
-
-function gradient(name: string, shape: Shape): KernelCase {
-  const { map, channels, kernel, batch = 2, stride = 1, dilation = 1 } = shape;
+function gradient(name: string, { batch = 2, ...shape }: DepthwiseShape): KernelCase {
+  const [height, width] = shape.kernel;
   return {
-    name: `${name}: ${kernel.join('×')} on ${batch}×${map.join('×')}×${channels}`,
+    name: describeShape(name, { ...shape, batch }),
     problem: (pitch): DepthwiseWeightGradientProblem => ({
       op: 'depthwise-weight-gradient',
-      batch,
-      height: map[0],
-      width: map[1],
-      channels,
-      pitch: pitch(channels),
-      kernelHeight: kernel[0],
-      kernelWidth: kernel[1],
-      stride,
-      dilation,
-      padding: shape.padding ?? samePadding(kernel[0], kernel[1], dilation),
-      gradientPitch: pitch(channels * kernel[0] * kernel[1]),
+      ...depthwiseSizes({ ...shape, batch }, pitch),
+      gradientPitch: pitch(shape.channels * height * width),
     }),
     onDevices: bestOfFamilies,
   };
