@@ -5,9 +5,10 @@ import type { Parameter } from '../graph/graph.ts';
 /**
  * How weights start:
  * - `truncated-normal`: deviation 0.02, cut at ±2 (the official ConvNeXt and SLaK);
- * - `uniform`: ±1 / √fanIn, PyTorch's default for convolutions and linear layers (RepLKNet).
+ * - `uniform`: ±1 / √fanIn, PyTorch's default for convolutions and linear layers (RepLKNet);
+ * - `he-normal`: deviation √(2 / fanIn) (He et al. 2015, eq. 10), for small networks that are trained for short.
  */
-export type InitialScheme = 'truncated-normal' | 'uniform';
+export type InitialScheme = 'truncated-normal' | 'uniform' | 'he-normal';
 
 export interface InitialOptions {
   readonly seed: number;
@@ -31,11 +32,12 @@ export function initialValues({ key, shape }: Parameter, options: InitialOptions
   if (shape.length < 2) return values.fill(1);
   const random = new RandomStream(seed, hashText(key), values.length);
   const fanIn = elements(shape.slice(1));
-  const draw =
-    scheme === 'uniform'
-      ? () => random.uniform(-1, 1) / Math.sqrt(fanIn)
-      : () => truncatedNormal(random, DEVIATION);
-  return values.map(draw);
+  const draw: Readonly<Record<InitialScheme, () => number>> = {
+    'truncated-normal': () => truncatedNormal(random, DEVIATION),
+    uniform: () => random.uniform(-1, 1) / Math.sqrt(fanIn),
+    'he-normal': () => random.normal(0, Math.sqrt(2 / fanIn)),
+  };
+  return values.map(draw[scheme]);
 }
 
 const DEVIATION = 0.02;

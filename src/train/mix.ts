@@ -12,6 +12,14 @@ export interface MixOptions {
   readonly switch?: number;
 }
 
+/** What is meant where an option is not given: nothing is mixed. */
+export const MIX_DEFAULTS = {
+  mixup: 0,
+  cutmix: 0,
+  probability: 1,
+  switch: 0.5,
+} as const satisfies MixOptions;
+
 /** What happens to a batch: each image meets the one at the same place from the other end. */
 export type Mix =
   | { readonly kind: 'none' }
@@ -33,9 +41,9 @@ interface Box {
 
 /** Draws what happens to a batch of images of that size. */
 export function drawMix(options: MixOptions, height: number, width: number, random: RandomStream): Mix {
-  const { mixup = 0, cutmix = 0, probability = 1 } = options;
+  const { mixup, cutmix, probability, switch: share }: Required<MixOptions> = { ...MIX_DEFAULTS, ...options };
   if ((mixup <= 0 && cutmix <= 0) || !random.chance(probability)) return { kind: 'none' };
-  const cuts = cutmix > 0 && (mixup <= 0 || random.chance(options.switch ?? 0.5));
+  const cuts = cutmix > 0 && (mixup <= 0 || random.chance(share));
   if (!cuts) return { kind: 'mixup', share: beta(random, mixup) };
   return cutBox(beta(random, cutmix), height, width, random.below(height), random.below(width));
 }

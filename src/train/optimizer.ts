@@ -14,11 +14,21 @@ export interface OptimizerOptions {
   readonly layerDecay?: number;
 }
 
+/** What is meant where an option is not given. */
+export const OPTIMIZER_DEFAULTS = {
+  rule: 'adamw',
+  betas: [0.9, 0.999],
+  weightDecay: 0.05,
+  layerDecay: 1,
+} as const satisfies OptimizerOptions;
+
 /** A group of parameters that share their hyperparameters. */
 interface GroupFacts {
   readonly rateScale: number;
   readonly decays: boolean;
 }
+
+type CompleteOptions = Required<Omit<OptimizerOptions, 'epsilon'>>;
 
 /** Which parameters share hyperparameters, and what those are at each step. */
 export interface Optimizer {
@@ -50,7 +60,7 @@ export function createOptimizer(
   options: OptimizerOptions,
   layerOf: (key: string) => { readonly layer: number; readonly layers: number },
 ): Optimizer {
-  const { rule = 'adamw', betas = [0.9, 0.999], weightDecay = 0.05, layerDecay = 1 } = options;
+  const { rule, betas, weightDecay, layerDecay }: CompleteOptions = { ...OPTIMIZER_DEFAULTS, ...options };
   const epsilon = options.epsilon ?? (rule === 'rmsprop' ? 1e-3 : 1e-8);
   const facts = new Map<string, GroupFacts>();
   return {

@@ -12,6 +12,9 @@ import {
   withDefault,
 } from '../core/schema.ts';
 import type { Fields } from '../core/schema.ts';
+import { MIX_DEFAULTS } from './mix.ts';
+import { OPTIMIZER_DEFAULTS } from './optimizer.ts';
+import { SPARSITY_DEFAULTS } from './sparsity/controller.ts';
 
 // The one table of everything that determines a run: kinds, ranges, defaults and help. Checks, JSON Schema and flags of
 // the command line follow from it.
@@ -111,40 +114,55 @@ const schedule = tagged('how the learning rate goes after the warm-up', 'kind', 
 const optimizer = {
   rule: withDefault(
     choice('how weights follow their gradients', ['adamw', 'sgd', 'nesterov', 'rmsprop']),
-    'adamw',
+    OPTIMIZER_DEFAULTS.rule,
   ),
   betas: withDefault(
     pair('momentum, and decay of squares', number('', { least: 0, below: 1 })),
-    [0.9, 0.999],
+    OPTIMIZER_DEFAULTS.betas,
   ),
   epsilon: number('default 1e-8; for rmsprop 1e-3', { least: 0 }),
-  weightDecay: withDefault(number('decoupled for adamw, L2 for the others', { least: 0 }), 0.05),
-  layerDecay: withDefault(number("each layer's rate over that of the next one", { above: 0, most: 1 }), 1),
+  weightDecay: withDefault(
+    number('decoupled for adamw, L2 for the others', { least: 0 }),
+    OPTIMIZER_DEFAULTS.weightDecay,
+  ),
+  layerDecay: withDefault(
+    number("each layer's rate over that of the next one", { above: 0, most: 1 }),
+    OPTIMIZER_DEFAULTS.layerDecay,
+  ),
 } satisfies Fields;
 
 const mix = {
-  mixup: withDefault(number('α of Mixup; 0: none', { least: 0 }), 0),
-  cutmix: withDefault(number('α of CutMix; 0: none', { least: 0 }), 0),
-  probability: withDefault(probability('share of batches that are mixed'), 1),
-  switch: withDefault(probability('share of CutMix where both are on'), 0.5),
+  mixup: withDefault(number('α of Mixup; 0: none', { least: 0 }), MIX_DEFAULTS.mixup),
+  cutmix: withDefault(number('α of CutMix; 0: none', { least: 0 }), MIX_DEFAULTS.cutmix),
+  probability: withDefault(probability('share of batches that are mixed'), MIX_DEFAULTS.probability),
+  switch: withDefault(probability('share of CutMix where both are on'), MIX_DEFAULTS.switch),
 } satisfies Fields;
 
 const sparsity = {
-  sparsity: withDefault(number('share of masked weights that are zero', { least: 0, below: 1 }), 0.4),
+  sparsity: withDefault(
+    number('share of masked weights that are zero', { least: 0, below: 1 }),
+    SPARSITY_DEFAULTS.sparsity,
+  ),
   density: withDefault(
     choice('how the others are distributed over layers', ['snip', 'erk', 'uniform']),
-    'snip',
+    SPARSITY_DEFAULTS.density,
   ),
-  scope: withDefault(choice('which weights are masked', ['all', 'large-kernels']), 'all'),
-  prune: withDefault(probability('share of weights that the first exchange replaces'), 0.3),
-  every: withDefault(count('updates between exchanges'), 100),
-  growth: withDefault(choice('which weights come in', ['random', 'gradient']), 'random'),
-  static: withDefault(flag('keep the first masks'), false),
-  official: withDefault(flag('as the official SLaK code, not its paper'), false),
+  scope: withDefault(choice('which weights are masked', ['all', 'large-kernels']), SPARSITY_DEFAULTS.scope),
+  prune: withDefault(
+    probability('share of weights that the first exchange replaces'),
+    SPARSITY_DEFAULTS.prune,
+  ),
+  every: withDefault(count('updates between exchanges'), SPARSITY_DEFAULTS.every),
+  growth: withDefault(choice('which weights come in', ['random', 'gradient']), SPARSITY_DEFAULTS.growth),
+  static: withDefault(flag('keep the first masks'), SPARSITY_DEFAULTS.static),
+  official: withDefault(flag('as the official SLaK code, not its paper'), SPARSITY_DEFAULTS.official),
 } satisfies Fields;
 
 const initial = {
-  scheme: withDefault(choice('how weights start', ['truncated-normal', 'uniform']), 'truncated-normal'),
+  scheme: withDefault(
+    choice('how weights start', ['truncated-normal', 'uniform', 'he-normal']),
+    'truncated-normal',
+  ),
   layerScale: withDefault(number('what layer scales start with'), 1e-6),
 } satisfies Fields;
 

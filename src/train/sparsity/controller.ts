@@ -33,6 +33,18 @@ export interface SparsityOptions {
   readonly official?: boolean;
 }
 
+/** What is meant where an option is not given. */
+export const SPARSITY_DEFAULTS = {
+  sparsity: 0.4,
+  density: 'snip',
+  scope: 'all',
+  prune: 0.3,
+  every: 100,
+  growth: 'random',
+  static: false,
+  official: false,
+} as const satisfies SparsityOptions;
+
 /** What the run around it fixes. */
 export interface SparsityRun {
   readonly seed: number;
@@ -221,17 +233,7 @@ function applyMasks(session: MaskedSession, layers: readonly SessionLayer[], sta
 }
 
 function checked(options: SparsityOptions): Required<SparsityOptions> {
-  const full = {
-    sparsity: 0.4,
-    density: 'snip',
-    scope: 'all',
-    prune: 0.3,
-    every: 100,
-    growth: 'random',
-    static: false,
-    official: false,
-    ...options,
-  } as const;
+  const full: Required<SparsityOptions> = { ...SPARSITY_DEFAULTS, ...options };
   if (!(full.sparsity >= 0 && full.sparsity < 1)) {
     throw invalidArgument(`The sparsity must be at least 0 and below 1, got ${full.sparsity}.`);
   }
