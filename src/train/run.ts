@@ -319,21 +319,29 @@ export class Run {
 
   /** What comes after the last update: statistics anew, if the settings say so, and an evaluation. */
   async #finish(network: TrainingNetwork): Promise<Evaluation | undefined> {
+    const weights = network.weights(this.#kept);
+    const buffers = this.#kept === 'average' ? network.averagedBuffers : network.buffers;
     if (this.settings.reestimate) {
-      const averaged = this.#kept === 'average';
-      await reestimateStatistics(
-        this.options.device,
-        this.#graph,
-        network.weights(this.#kept),
-        this.#plainBatches(),
-        averaged ? network.averagedBuffers : network.buffers,
-      );
+      for (const [key, values] of await this.#statistics(weights)) buffers.get(key)?.set(values);
     }
-    return this.#validate(network);
+    return this.#evaluate(weights);
   }
 
-  /** The training images as they are evaluated, in full batches. */
-  async *#plainBatches(): AsyncGenerator<Batch, void, void> {
+  /** An evaluation on the way, with statistics of as many images as it takes. */
+  async #validate(network: TrainingNetwork): Promise<Evaluation | undefined> {
+    const weights = network.weights(this.#kept);
+    const { validation } = this.data;
+    if (!validation || !this.settings.reestimate) return this.#evaluate(weights);
+    const statistics = await this.#statistics(weights, validation.length);
+    return this.#evaluate({ read: async (key) => statistics.get(key) ?? (await weights.read(key)) });
+  }
+
+  #statistics(weights: Weights, images = Infinity): Promise<ReadonlyMap<string, Float32Array>> {
+    return reestimateStatistics(this.options.device, this.#graph, weights, this.#plainBatches(images));
+  }
+
+  /** The training images as they are evaluated, in full batches, so many of them at least. */
+  async *#plainBatches(images: number): AsyncGenerator<Batch, void, void> {
     const { options, settings } = this;
     const batches = loadBatches(this.data.training, {
       batchSize: settings.batchSize,
@@ -344,17 +352,19 @@ export class Run {
       ...(options.workers !== undefined && { workers: options.workers }),
       ...(options.corruptLimit !== undefined && { corruptLimit: options.corruptLimit }),
     });
+    let seen = 0;
     for await (const batch of batches) {
       throwIfAborted(options.signal);
       yield batch;
+      if ((seen += batch.labels.length) >= images) break;
     }
   }
 
-  async #validate(network: TrainingNetwork): Promise<Evaluation | undefined> {
+  async #evaluate(weights: Weights): Promise<Evaluation | undefined> {
     const { options, settings } = this;
     const { validation } = this.data;
     if (!validation) return undefined;
-    return evaluate(options.device, this.#graph, network.weights(this.#kept), validation, {
+    return evaluate(options.device, this.#graph, weights, validation, {
       transform: transformOf(settings.evaluation, settings.resolution),
       ...(options.workers !== undefined && { workers: options.workers }),
       ...(options.corruptLimit !== undefined && { corruptLimit: options.corruptLimit }),
@@ -362,6 +372,8 @@ export class Run {
     });
   }
 }
+
+type Weights = ReturnType<TrainingNetwork['weights']>;
 
 function allFinite(values: Float32Array | undefined): boolean {
   return values === undefined || values.every((value) => Number.isFinite(value));

@@ -190,7 +190,10 @@ export const settingsFields = {
     least: 0,
     below: 1,
   }),
-  reestimate: withDefault(flag("batch norms' statistics by one more pass at the end"), false),
+  reestimate: withDefault(
+    flag("batch norms' statistics anew for what is evaluated and kept; averaged weights want it"),
+    false,
+  ),
   recompute: withDefault(flag('recompute activations: less memory, more time'), false),
   sparsity: object('sparse training', sparsity),
   initial: withDefault(object('how weights start', initial), {}),

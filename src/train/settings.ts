@@ -38,7 +38,10 @@ export interface TrainSettings {
   readonly dropout?: number;
   /** Decay of an exponential moving average of the weights, which is then what is evaluated and kept; default: none. */
   readonly averageDecay?: number;
-  /** Takes batch norms' statistics from one more pass over the training data at the end, with the weights that are kept. */
+  /**
+   * Takes batch norms' statistics anew, with the weights that are kept: from one more pass over the training data at the end,
+   * and from as many images as are evaluated before evaluations on the way. Averaged weights want it. Default false.
+   */
   readonly reestimate?: boolean;
   /** Recomputes activations in the backward pass: less memory, more time. */
   readonly recompute?: boolean;

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,12 +7,10 @@ import sharp from 'sharp';
 import type { Sharp } from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { Random } from '../../../src/core/random.ts';
-import { WidefieldError } from '../../../src/core/errors.ts';
-import type { ErrorCode } from '../../../src/core/errors.ts';
 import { decodeImage } from '../../../src/runtime/image/image.ts';
 import type { ImageInput, RgbImage } from '../../../src/runtime/image/image.ts';
-import { cmykTiff, draw, jpegClaiming, noise, pngClaiming } from '../../support/sample-images.ts';
+import { expectAlike, failure, rgb, squares } from '../../support/decoding.ts';
+import { cmykTiff, draw, noise } from '../../support/sample-images.ts';
 
 const photo = join(import.meta.dirname, '../../../examples/photos/chelsea.jpg');
 const lossless = noise(13, 7, 'decode');
@@ -26,9 +24,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const rgb = (image: RgbImage): Sharp =>
-  sharp(image.data, { raw: { width: image.width, height: image.height, channels: 3 } });
-
 const rgba = (image: RgbImage, alpha: (i: number) => number): Sharp => {
   const { width, height, data } = image;
   const bytes = Uint8Array.from({ length: width * height * 4 }, (_, i) =>
@@ -36,21 +31,6 @@ const rgba = (image: RgbImage, alpha: (i: number) => number): Sharp => {
   );
   return sharp(bytes, { raw: { width, height, channels: 4 } });
 };
-
-/** Six flat squares, all different, so that every orientation can be told from every other, even in a JPEG. */
-const squares = draw(48, 32, (x, y) => {
-  const square = Math.floor(x / 16) + 3 * Math.floor(y / 16);
-  return (
-    [
-      [200, 20, 20],
-      [20, 200, 20],
-      [20, 20, 200],
-      [200, 200, 20],
-      [20, 200, 200],
-      [200, 20, 200],
-    ][square] ?? []
-  );
-});
 
 /** The image that a file with these stored pixels and this EXIF orientation shows. */
 function upright(stored: RgbImage, orientation: number): RgbImage {
@@ -91,26 +71,6 @@ function expectClose(actual: RgbImage, expected: RgbImage, tolerance: number): v
     0,
   );
   expect(worst).toBeLessThanOrEqual(tolerance);
-}
-
-/** For formats that lose detail: the mean difference, which is above 40 between `squares` turned in two ways. */
-function expectAlike(actual: RgbImage, expected: RgbImage): void {
-  expect([actual.width, actual.height]).toEqual([expected.width, expected.height]);
-  const sum = expected.data.reduce((a, value, i) => a + Math.abs(value - (actual.data[i] ?? NaN)), 0);
-  expect(sum / expected.data.length).toBeLessThan(8);
-}
-
-async function failure(
-  input: ImageInput,
-  options: Parameters<typeof decodeImage>[1] = {},
-): Promise<WidefieldError> {
-  const error: unknown = await decodeImage(input, options).then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (!(error instanceof WidefieldError)) throw new Error(`no WidefieldError: ${String(error)}`);
-  expect(error.message).toMatch(/^[^\n]+\.$/);
-  return error;
 }
 
 describe('formats', () => {
@@ -291,136 +251,3 @@ describe('inputs', () => {
     expect((await running).code).toBe('aborted');
   });
 });
-
-describe('bad files', () => {
-  async function file(name: string, bytes: Uint8Array | string): Promise<string> {
-    const path = join(folder, name);
-    await writeFile(path, bytes);
-    return path;
-  }
-
-  async function expectFailure(path: string, code: ErrorCode, reason: RegExp): Promise<void> {
-    const error = await failure(path);
-    expect(error.message).toContain(path);
-    expect([error.code, error.message]).toEqual([code, expect.stringMatching(reason)]);
-  }
-
-  test('missing, a folder, not readable', async () => {
-    await expectFailure(join(folder, 'missing.jpg'), 'io', /no such file/);
-    await expectFailure(folder, 'io', /folder/);
-    const secret = await file('secret.png', await rgb(squares).png().toBuffer());
-    await chmod(secret, 0);
-    if (process.getuid?.() !== 0) await expectFailure(secret, 'io', /denied/);
-    expect((await failure(new URL('http://127.0.0.1:9/none.png'))).code).toBe('io');
-  });
-
-  test('empty, text, SVG, HEIC, PDF', async () => {
-    await expectFailure(await file('empty.png', ''), 'invalid-argument', /empty/);
-    expect((await failure(new Uint8Array(0))).message).toMatch(/empty/);
-    const noImages = {
-      'text.jpg': 'This is not a photo.',
-      'drawing.svg': '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
-      'apple.heic': '\0\0\0\x18ftypheic\0\0\0\0mif1heic',
-      'paper.pdf': '%PDF-1.7',
-      'short.jpg': '\xff',
-    };
-    for (const [name, text] of Object.entries(noImages)) {
-      const path = await file(name, Buffer.from(text, 'latin1'));
-      await expectFailure(path, 'invalid-argument', /not an image that Widefield reads.*JPEG, PNG/);
-    }
-  });
-
-  test('truncated', async () => {
-    const image = noise(64, 64, 'truncated');
-    const encoders = {
-      jpeg: {},
-      png: {},
-      webp: { lossless: true },
-      avif: {},
-      tiff: { compression: 'lzw' },
-    } as const;
-    for (const [format, options] of Object.entries(encoders)) {
-      const bytes = await rgb(image)
-        .toFormat(format as keyof typeof encoders, options)
-        .toBuffer();
-      for (const share of [0.1, 0.5, 0.9]) {
-        const path = await file(`${share}.${format}`, bytes.subarray(0, Math.ceil(bytes.length * share)));
-        await expectFailure(path, 'invalid-argument', /cannot be decoded \(.+\): .*damaged/);
-      }
-    }
-  });
-
-  test('damaged in the middle', async () => {
-    const jpeg = await readFile(photo);
-    jpeg.fill(0x55, 15_000, 15_300);
-    await expectFailure(await file('damaged.jpg', jpeg), 'invalid-argument', /damaged/);
-    const png = await rgb(noise(64, 64, 'damaged'))
-      .png()
-      .toBuffer();
-    png[5000] = 255 - (png[5000] ?? 0);
-    await expectFailure(await file('damaged.png', png), 'invalid-argument', /damaged/);
-  });
-
-  test('what some cameras do wrong is no damage', async () => {
-    const jpeg = await rgb(squares).jpeg({ quality: 95, mozjpeg: false, progressive: false }).toBuffer();
-    const scan = jpeg.indexOf(Buffer.from([0xff, 0xda]));
-    const components = jpeg[scan + 4] ?? 0;
-    jpeg[scan + 6 + 2 * components] = 0; // end of spectral selection: 63 is meant
-    await expect(sharp(jpeg).raw().toBuffer()).rejects.toThrow(/Invalid SOS/);
-    expectAlike(await decodeImage(jpeg), squares);
-  });
-});
-
-describe('the limit of pixels', () => {
-  test('is 100 million, or what the caller says', async () => {
-    const png = await rgb(squares).png().toBuffer();
-    expect((await failure(png, { maxPixels: 48 * 32 - 1 })).message).toMatch(/48 × 32 .* limit of 1535/);
-    expect((await decodeImage(png, { maxPixels: 48 * 32 })).width).toBe(48);
-    expect((await failure(squares, { maxPixels: 100 })).message).toMatch(/limit of 100/);
-    expect((await failure(png, { maxPixels: 0 })).message).toMatch(/positive/);
-    expect((await failure(png, { maxPixels: NaN })).message).toMatch(/positive/);
-  });
-
-  test('is checked before anything is decoded', async () => {
-    const png = await rgb(squares).png().toBuffer();
-    const jpeg = await rgb(squares).jpeg().toBuffer();
-    const webp = await rgb(squares).webp().toBuffer();
-    for (const bytes of [
-      pngClaiming(png, 60_000, 60_000),
-      pngClaiming(png, 10_001, 10_000),
-      jpegClaiming(jpeg, 65_000, 65_000),
-    ]) {
-      expect((await failure(bytes)).message).toMatch(/\d+ × \d+ pixels, more than the limit of 100000000/);
-    }
-    expect((await failure(pngClaiming(png, 2 ** 31 - 1, 2 ** 31 - 1))).code).toBe('invalid-argument');
-    expect((await failure(pngClaiming(png, 0, 5))).code).toBe('invalid-argument');
-    expect((await failure(webp, { maxPixels: 9 })).message).toMatch(/48 × 32/);
-  });
-});
-
-test.each(['jpeg', 'png', 'webp', 'avif', 'gif', 'tiff'] as const)(
-  'mutated %s files are decoded or refused in one sentence',
-  async (format) => {
-    const original = await rgb(noise(24, 16, 'mutants'))
-      .toFormat(format)
-      .toBuffer();
-    const random = new Random(`mutate ${format}`);
-    let next = 0;
-    const below = (limit: number): number => random.bits(next++) % limit;
-    for (let round = 0; round < 80; round++) {
-      const bytes = Buffer.from(original);
-      // Half of the rounds aim at headers, where sizes and offsets are.
-      const reach = round % 2 === 0 ? Math.min(160, bytes.length) : bytes.length;
-      for (let n = 1 + below(6); n > 0; n--) bytes[below(reach)] = [0, 255, 128, below(256)][below(4)] ?? 0;
-      const mutant = round % 5 === 0 ? bytes.subarray(0, below(bytes.length)) : bytes;
-      try {
-        const { width, height, data } = await decodeImage(mutant, { maxPixels: 1e6 });
-        expect(data.length).toBe(width * height * 3);
-      } catch (error) {
-        if (!(error instanceof WidefieldError)) throw error;
-        expect(error.code).toBe('invalid-argument');
-        expect(error.message).toMatch(/^The image [^\n]+\.$/);
-      }
-    }
-  },
-);
