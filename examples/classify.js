@@ -1,27 +1,31 @@
 // Says what photos show:
-//   node examples/classify.js [photo…] [--model replknet-31b] [--weights FILE]
+//   node examples/classify.js [photo…] [--model replknet-31b --weights FILE]
+import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
 
 import { createModel } from 'widefield';
+import { packagedModel } from 'widefield/node';
 
-const samples = ['astronaut.jpg', 'chelsea.jpg', 'coffee.jpg'].map((name) =>
-  fileURLToPath(new URL(`photos/${name}`, import.meta.url)),
-);
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    model: { type: 'string', default: 'replknet-31b' },
-    weights: { type: 'string', default: 'synthetic' },
+    model: { type: 'string' },
+    weights: { type: 'string' },
     device: { type: 'string', default: 'auto' },
   },
 });
-const photos = positionals.length > 0 ? positionals : samples;
+const isPackaged = options.model === undefined;
+// The network that comes with the package knows clothes; others need weights.
+const { model: network, weights } = isPackaged
+  ? packagedModel()
+  : { model: options.model, weights: options.weights ?? 'synthetic' };
+const photos = positionals.length > 0 ? positionals : samples(isPackaged ? 'fashion' : 'photos');
 
-if (options.weights === 'synthetic') {
+if (weights === 'synthetic') {
   console.log('Synthetic weights have learned nothing, so the labels mean nothing: give --weights FILE.\n');
 }
-const model = await createModel(options.model, { weights: options.weights, device: options.device });
+const model = await createModel(network, { weights, device: options.device });
 try {
   for (const photo of photos) {
     const start = performance.now();
@@ -33,4 +37,10 @@ try {
   }
 } finally {
   await model.dispose();
+}
+
+function samples(folder) {
+  const address = new URL(`${folder}/`, import.meta.url);
+  const images = readdirSync(address).filter((name) => /\.(jpg|png)$/.test(name));
+  return images.map((name) => fileURLToPath(new URL(name, address)));
 }

@@ -123,6 +123,9 @@ function useCommandLine() {
   expectMatch(node(command, '--help'), /Usage: widefield/);
   const { params } = JSON.parse(node(command, 'describe', 'mobilenet-v2', '--json'));
   if (params !== 3504872) throw new Error(`MobileNetV2 has 3504872 parameters, not ${params}`);
+  const trouser = example('fashion/trouser-2.png');
+  const [own] = JSON.parse(node(command, 'classify', trouser, '--json')).results;
+  if (own.predictions[0].label !== 'Trouser') throw new Error('the packaged network does not know trousers');
   const network = ['--model', 'mobilenet-v2', '--weights', 'synthetic', '--json'];
   const classified = run(command, 'classify', photo, ...network);
   expectMatch(classified.stderr, /^Synthetic weights have learned nothing[^\n]*\n$/);

@@ -24,6 +24,8 @@ export { applyTransform, evalTransform } from './runtime/image/transform.ts';
 export type { EvalTransform } from './runtime/image/transform.ts';
 export { transformFor } from './runtime/image/presets.ts';
 export { labelsFor } from './runtime/labels.ts';
+export { modelFromFile } from './runtime/model-file.ts';
+export type { ModelFile } from './runtime/model-file.ts';
 
 // The zoo.
 export { buildModel, findModel, modelNames } from './models/zoo.ts';

@@ -34,6 +34,8 @@ export type { DataWorkers } from './data/workers.ts';
 export { importOnnx } from './checkpoints/onnx/import.ts';
 export type { ImportOnnxOptions, ImportedOnnx } from './checkpoints/onnx/import.ts';
 export { openOnnx } from './checkpoints/onnx/import-file.ts';
+export { packagedModel } from './runtime/packaged-model.ts';
+export type { PackagedModel } from './runtime/packaged-model.ts';
 export { train } from './train/train.ts';
 export type { EpochReport, StepReport, TrainData, TrainOptions, TrainResult } from './train/options.ts';
 export type { CompleteSettings, TrainSettings } from './train/settings.ts';

@@ -1,10 +1,14 @@
 // Classifies a photo in this page. What was chosen last counts: it ends whatever is under way.
-import { createModel, modelNames } from 'widefield';
+import { createModel, modelFromFile, modelNames } from 'widefield';
+import clothesModel from 'widefield/slak-fashion/model.json';
+import clothesWeights from 'widefield/slak-fashion/model.safetensors?url';
 
-const DEFAULT_MODEL = 'mobilenet-v2';
+/** The network that comes with the package, and knows ten kinds of clothes. */
+const CLOTHES = 'slak-fashion';
 
-/** Addresses of the sample photos, by path. */
-const samples = import.meta.glob('../photos/*.jpg', { query: '?url', import: 'default', eager: true });
+/** Addresses of the samples, by path: photos, and clothes for the network that knows those. */
+const photos = import.meta.glob('../photos/*.jpg', { query: '?url', import: 'default', eager: true });
+const clothes = import.meta.glob('../fashion/*.png', { query: '?url', import: 'default', eager: true });
 
 /** The page's elements, by id. */
 const page = Object.fromEntries(
@@ -18,13 +22,14 @@ let network;
 /** Ends the work under way, and tells when it has ended. */
 let work = { controller: new AbortController(), ended: Promise.resolve() };
 
-page.model.append(
-  ...modelNames().map((name) => new Option(name, name, name === DEFAULT_MODEL, name === DEFAULT_MODEL)),
-);
-page.model.addEventListener('change', start);
+page.model.append(...[CLOTHES, ...modelNames()].map((name) => new Option(name)));
+page.model.addEventListener('change', () => {
+  showSamples();
+  start();
+});
 page.weights.addEventListener('change', start);
 page.photo.addEventListener('change', () => choose(page.photo.files[0]));
-page.samples.append(...Object.entries(samples).map(([path, url]) => sampleButton(path, url)));
+showSamples();
 acceptDrops();
 
 function choose(image) {
@@ -69,10 +74,11 @@ async function openNetwork(name, weights, signal) {
   page.status.textContent = `Loading ${name} …`;
   page.progress.hidden = false;
   page.progress.removeAttribute('value');
-  const model = await createModel(name, {
+  const isOwn = name === CLOTHES;
+  const model = await createModel(isOwn ? modelFromFile(clothesModel) : name, {
     device: 'wasm',
     // A file is read layer by layer, never as a whole.
-    weights: weights ?? 'synthetic',
+    weights: weights ?? (isOwn ? clothesWeights : 'synthetic'),
     signal,
     onProgress: ({ done, total }) => {
       page.progress.max = total;
@@ -99,6 +105,11 @@ function showClasses(classes, milliseconds) {
   URL.revokeObjectURL(page.preview.src);
   page.preview.src = photo instanceof Blob ? URL.createObjectURL(photo) : photo;
   page.result.hidden = false;
+}
+
+function showSamples() {
+  const samples = page.model.value === CLOTHES ? clothes : photos;
+  page.samples.replaceChildren(...Object.entries(samples).map(([path, url]) => sampleButton(path, url)));
 }
 
 function sampleButton(path, url) {

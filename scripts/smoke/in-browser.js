@@ -26,7 +26,7 @@ export async function openPage(root, outDir) {
     const page = await browser.newPage();
     page.on('pageerror', ({ message }) => complain(message));
     await page.goto(server.resolvedUrls.local[0]);
-    await page.getByRole('button', { name: 'Classify the photo coffee' }).click();
+    await page.getByRole('button', { name: 'Classify the photo trouser-2' }).click();
     await page.locator('#classes li').first().waitFor();
     if (complaints.length > 0) throw new Error(`The page complains: ${complaints.join('\n')}`);
     return await page.locator('#device').textContent();

@@ -4,7 +4,7 @@ import { selectOutputs } from '../graph/graph.ts';
 import type { Graph } from '../graph/graph.ts';
 import { macsOf } from '../graph/lower.ts';
 import { reparameterize } from '../graph/passes/reparameterize.ts';
-import type { KeySet } from '../models/model.ts';
+import type { KeySet, ModelVariant } from '../models/model.ts';
 import { fitModel } from '../runtime/fit.ts';
 import type { Precision } from '../runtime/plan.ts';
 import { openWeights } from '../runtime/weights.ts';
@@ -12,7 +12,8 @@ import type { OpenWeightsOptions, WeightsInput } from '../runtime/weights.ts';
 
 /** Which network to time, and how; as for `createModel`. */
 export interface ModelRequest {
-  readonly model: string;
+  /** Of the zoo, or one's own. */
+  readonly model: string | ModelVariant;
   readonly weights: WeightsInput;
   /** Images in one run; default 1. */
   readonly batch?: number;
@@ -72,7 +73,7 @@ export async function openModelCase(
     const merged = reparameterize(graph);
     const changes = merged.outputs.get('logits') !== graph.outputs.get('logits');
     return {
-      model,
+      model: fitted.variant.name,
       request,
       shape: graph.input.shape.join(','),
       graph,

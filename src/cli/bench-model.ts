@@ -8,12 +8,13 @@ import { formatModelReport } from './bench-model-table.ts';
 import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import type { CommandContext } from './context.ts';
+import { modelOf, ownWeights } from './model-file.ts';
 import { keysOption, resolutionOption } from './model-options.ts';
 import { parseBatch, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
 
 interface ModelBenchOptions extends CommonOptions {
-  readonly weights: string;
+  readonly weights?: string;
   readonly keys?: KeySet;
   readonly batch: number;
   readonly resolution?: Resolution;
@@ -31,8 +32,8 @@ export function modelCommand(context: CommandContext): Command {
     .addOption(
       new Option(
         '--weights <file>',
-        'a .pth or .safetensors file or its address; "synthetic" weights are as quick as trained ones',
-      ).default('synthetic'),
+        'a .pth or .safetensors file or its address (default: the network\'s own, else "synthetic", as quick as trained ones)',
+      ),
     )
     .addOption(keysOption('whose names the checkpoint uses (default: found out)'))
     .addOption(new Option('--batch <count>', 'images in one run').argParser(parseBatch).default(1))
@@ -54,7 +55,8 @@ export function modelCommand(context: CommandContext): Command {
     .action(async (models: string[], options: ModelBenchOptions) => {
       const { weights, keys, batch, resolution, precision, deploy } = options;
       const requests = models.map((model) => ({
-        ...{ model, weights, batch, precision, deploy },
+        ...{ model: modelOf(model), batch, precision, deploy },
+        weights: weights ?? ownWeights(model) ?? 'synthetic',
         ...(keys && { keys }),
         ...(resolution !== undefined && { resolution }),
       }));

@@ -9,11 +9,11 @@ import type { LayerCase } from '../bench/train-layer-case.ts';
 import type { TrainRequest } from '../bench/train-case.ts';
 import { SMALL_CONVNET, replkBlockPair, smallConvNet } from '../bench/train-networks.ts';
 import type { Graph } from '../graph/graph.ts';
-import { findModel } from '../models/zoo.ts';
 import { refuseWrongResults, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatLayerReport } from './bench-train-layer-table.ts';
 import { formatLeakReports, formatTrainReport } from './bench-train-table.ts';
+import { modelOf } from './model-file.ts';
 import type { CommandContext } from './context.ts';
 import { resolutionOption } from './model-options.ts';
 import { parseBatch, parseCount, parseKernels, parseMapShapes, parseModel } from './options.ts';
@@ -142,7 +142,7 @@ function networkOf(
   { batch, resolution }: { readonly batch: number; readonly resolution?: Resolution },
 ): Graph {
   if (name === SMALL_CONVNET) return smallConvNet(batch, resolution);
-  return findModel(name).build({ batch, ...(resolution !== undefined && { resolution }) });
+  return modelOf(name).build({ batch, ...(resolution !== undefined && { resolution }) });
 }
 
 /** `convnext-tiny,small-convnet`: each once. */

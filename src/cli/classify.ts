@@ -8,6 +8,7 @@ import { classify } from '../runtime/classification.ts';
 import type { Classification } from '../runtime/classification.ts';
 import { DEFAULT_MAX_PIXELS } from '../runtime/image/image.ts';
 import { labelsFor } from '../runtime/labels.ts';
+import { PACKAGED_MODEL } from '../runtime/packaged-model.ts';
 import type { Model } from '../runtime/model.ts';
 import { ahead } from '../core/ahead.ts';
 import type { CommandContext } from './context.ts';
@@ -26,7 +27,8 @@ import { openProgress } from './progress.ts';
 import { formatNumber, right, tableLines } from './table.ts';
 
 interface ClassifyOptions extends ModelCliOptions {
-  readonly model: string;
+  /** Default: the packaged one. */
+  readonly model?: string;
   readonly top: number;
   /** A file of names. */
   readonly labels?: string;
@@ -46,7 +48,11 @@ export function classifyCommand(context: CommandContext): Command {
   const command = new Command('classify')
     .description('say what photos show')
     .argument('<images...>', 'files, folders and globs of JPEG, PNG, WebP, AVIF, GIF or TIFF')
-    .requiredOption('--model <name>', 'the network, such as replknet-31b, or a model.json', parseModel);
+    .option(
+      '--model <name>',
+      `the network, such as replknet-31b, or a model.json (default: ${PACKAGED_MODEL}, which comes with the package and knows ten kinds of clothes)`,
+      parseModel,
+    );
   return withRunnerOptions(withWeightOptions(command))
     .option('--top <count>', 'classes for each image', (text) => parseCount(text), 5)
     .option('--labels <file>', 'names of the classes, one a line or a JSON list (default: those of ImageNet)')
@@ -58,15 +64,24 @@ export function classifyCommand(context: CommandContext): Command {
     .option('--json', 'print one JSON object')
     .addHelpText(
       'after',
-      '\nExample:\n  widefield classify photos/ --model replknet-31b --weights RepLKNet-31B_ImageNet-1K_224.pth',
+      `
+A model.json and the packaged network have weights of their own; others need --weights.
+
+Examples:
+  widefield classify shirt.png
+  widefield classify photos/ --model replknet-31b --weights RepLKNet-31B_ImageNet-1K_224.pth`,
     )
     .action(async (images: string[], options: ClassifyOptions) => {
-      const weights = requireWeights(command, options.model, options.weights);
+      const { model: name = PACKAGED_MODEL } = options;
+      if (options.model === undefined && options.weights !== undefined) {
+        command.error('Name the network of these weights with --model.');
+      }
+      const weights = requireWeights(command, name, options.weights);
       const files = await findImages(images);
       const labels = options.labels === undefined ? undefined : await readLabels(options.labels);
-      const { labels: _, ...rest } = options;
+      const { labels: _, model: __, ...rest } = options;
       const wanted = { ...rest, weights, ...(labels && { labels }) };
-      await withModel(options.model, wanted, context, async (model) => {
+      await withModel(name, wanted, context, async (model) => {
         if (weights === 'synthetic') {
           context.warn('Synthetic weights have learned nothing: the labels below mean nothing.');
         }

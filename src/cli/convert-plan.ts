@@ -7,7 +7,7 @@ import { invalidArgument } from '../core/errors.ts';
 import { parametersOf, selectOutputs } from '../graph/graph.ts';
 import type { Parameter } from '../graph/graph.ts';
 import { reparameterize } from '../graph/passes/reparameterize.ts';
-import type { KeySet } from '../models/model.ts';
+import type { KeySet, ModelVariant } from '../models/model.ts';
 import { fitModel } from '../runtime/fit.ts';
 import type { Fitted } from '../runtime/fit.ts';
 
@@ -50,7 +50,7 @@ export function planCopy(source: WeightSource | undefined): ConversionPlan {
  * @param source undefined for synthetic weights
  */
 export function planConversion(
-  model: string,
+  model: ModelVariant,
   source: WeightSource | undefined,
   options: ConversionOptions,
 ): ConversionPlan {

@@ -11,6 +11,7 @@ import { planConversion, planCopy } from './convert-plan.ts';
 import { keysOption } from './model-options.ts';
 import { parseModel } from './options.ts';
 import { openProgress } from './progress.ts';
+import { modelOf } from './model-file.ts';
 import { formatNumber } from './table.ts';
 
 interface ConvertOptions {
@@ -88,7 +89,9 @@ async function convert(
   });
   try {
     const plan =
-      model === undefined ? planCopy(source) : planConversion(model, source, { ...options, onWarning });
+      model === undefined
+        ? planCopy(source)
+        : planConversion(modelOf(model), source, { ...options, onWarning });
     await writeSafetensors(plan.tensors, plan.read, await openFileSink(output), {
       dtype,
       metadata: { format: 'pt' },

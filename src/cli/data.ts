@@ -14,6 +14,7 @@ import type { CropOptions, TransformOptions } from '../data/transform-options.ts
 import type { CommandContext } from './context.ts';
 import { parseCount } from './options.ts';
 import { openProgress } from './progress.ts';
+import { saveSamples } from './save-samples.ts';
 import { formatTable } from './table.ts';
 import { writeWhole } from './write-file.ts';
 
@@ -22,6 +23,8 @@ interface DataOptions {
   readonly json?: boolean;
   readonly check?: boolean;
   readonly sheet?: string;
+  /** A folder. */
+  readonly save?: string;
   readonly samples: number;
   readonly size?: number;
   readonly crop?: CropOptions['kind'];
@@ -62,7 +65,8 @@ export function dataCommand(context: CommandContext): Command {
     .option('--split <name>', 'only this one, such as train, val or test')
     .option('--check', `decode all samples and name the damaged ones (else ${SIZES_FROM} of them)`)
     .option('--sheet <file.png>', 'draw samples as a network would see them')
-    .option('--samples <n>', 'how many the sheet shows', (text) => parseCount(text, 1024), 64)
+    .option('--save <folder>', 'write samples as PNG files, as many of each class')
+    .option('--samples <n>', 'how many are drawn or written', (text) => parseCount(text, 1024), 64)
     .option('--size <pixels>', 'size of what the network sees; default: 28 to 224', (text) =>
       parseCount(text, 1024),
     )
@@ -79,6 +83,7 @@ export function dataCommand(context: CommandContext): Command {
 async function runData(where: string, options: DataOptions, context: CommandContext): Promise<void> {
   const location = await findDataset(where);
   const reports: SplitReport[] = [];
+  let saved = 0;
   for (const split of options.split === undefined ? location.splits : [options.split]) {
     const dataset = await openDataset(where, { split });
     try {
@@ -87,6 +92,9 @@ async function runData(where: string, options: DataOptions, context: CommandCont
       if (report.corrupt.length > 0) context.fail();
       if (options.sheet !== undefined && reports.length === 1) {
         await drawSheet(dataset, options.sheet, options, context);
+      }
+      if (options.save !== undefined && reports.length === 1) {
+        saved = await saveSamples(dataset, options.save, options.samples, context.signal);
       }
     } finally {
       await dataset.close();
@@ -102,6 +110,8 @@ async function runData(where: string, options: DataOptions, context: CommandCont
   for (const report of reports) context.print(`\n${describeSplit(report)}`);
   if (options.sheet !== undefined)
     context.print(`\nSamples of ${reports[0]?.split ?? ''} are in ${options.sheet}.`);
+  if (options.save !== undefined)
+    context.print(`\n${saved} samples of ${reports[0]?.split ?? ''} are in ${options.save}.`);
 }
 
 /** Counts classes, and decodes some samples, spread over the set, or all. */

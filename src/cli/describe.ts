@@ -3,13 +3,14 @@ import { Command } from 'commander';
 import { parametersOf } from '../graph/graph.ts';
 import type { ModelVariant } from '../models/model.ts';
 import type { KeySet } from '../models/model.ts';
-import { findModel, variants } from '../models/zoo.ts';
+import { variants } from '../models/zoo.ts';
 import type { CommandContext } from './context.ts';
 import { countGraph, examineGraph } from './describe-facts.ts';
 import type { GraphFacts, Totals } from './describe-facts.ts';
 import { keysOption, resolutionOption } from './model-options.ts';
 import { parseCount, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
+import { modelOf } from './model-file.ts';
 import { formatNumber, formatTable, right } from './table.ts';
 import type { Column } from './table.ts';
 
@@ -29,7 +30,11 @@ export function describeCommand({ print }: CommandContext): Command {
     .description('say what a network consists of and costs; without a name, list all networks')
     .argument('[model]', 'the network, such as replknet-31b', parseModel)
     .addOption(resolutionOption())
-    .option('--classes <count>', 'outputs of the classifier (default: 1000)', (text) => parseCount(text))
+    .option(
+      '--classes <count>',
+      "outputs of the classifier (default: the network's own, else 1000)",
+      (text) => parseCount(text),
+    )
     .option('--deploy', 'the merged network instead of the training form, which papers count')
     .option('--layers', 'every layer')
     .option('--parameters', "every parameter's key and shape")
@@ -42,7 +47,7 @@ export function describeCommand({ print }: CommandContext): Command {
         print(options.json === true ? JSON.stringify(all, undefined, 2) : formatSummaries(all));
         return;
       }
-      const description = describe(findModel(name), options);
+      const description = describe(modelOf(name), options);
       print(options.json === true ? JSON.stringify(description, undefined, 2) : format(description));
     });
 }
@@ -82,7 +87,11 @@ function describe(variant: ModelVariant, options: DescribeOptions): Description 
 }
 
 function sizes(variant: ModelVariant, options: DescribeOptions) {
-  const { resolution = variant.resolution, classes = 1000, deploy = false } = options;
+  const {
+    resolution = variant.resolution,
+    classes = variant.labels?.length ?? 1000,
+    deploy = false,
+  } = options;
   return { resolution, classes, deploy };
 }
 

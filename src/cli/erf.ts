@@ -64,7 +64,10 @@ export function erfCommand(context: CommandContext): Command {
       (text: string, previous: readonly string[] = []) => [...previous, parseModel(text)],
     )
     .requiredOption('--images <folder>', 'photos: a folder, file or glob')
-    .option('--weights <files>', 'a checkpoint for each network, separated by commas, or "synthetic"');
+    .option(
+      '--weights <files>',
+      'a checkpoint for each network, separated by commas, or "synthetic" (default: the networks\' own)',
+    );
   return withOutputOptions(command)
     .addOption(keysOption('whose names the checkpoints use (default: found out)'))
     .option('--subtree <key>', 'which part of a checkpoint with several networks, such as model_ema')
@@ -133,13 +136,14 @@ async function runErf(
   await presentErfs(measured, options, context);
 }
 
-/** A checkpoint for each network; one of "synthetic" is enough for all. */
+/** A checkpoint for each network, or those that they have of their own; one of "synthetic" is enough for all. */
 function weightsFor(
   command: Command,
   models: readonly string[],
   text: string | undefined,
 ): readonly string[] {
-  const list = requireWeights(command, models.join(' and '), text).split(',');
+  if (text === undefined) return models.map((model) => requireWeights(command, model, undefined));
+  const list = text.split(',');
   if (list.length === models.length) return list;
   if (list.length === 1 && list[0] === 'synthetic') return models.map(() => 'synthetic');
   return command.error(

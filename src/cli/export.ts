@@ -14,6 +14,7 @@ import type { WeightOptions } from './model-options.ts';
 import { parseCount, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
 import { openProgress } from './progress.ts';
+import { modelOf } from './model-file.ts';
 import { formatNumber } from './table.ts';
 
 interface ExportOptions extends WeightOptions {
@@ -67,7 +68,7 @@ async function exportModel(
   };
   const source = await openWeights(weights, { ...(subtree !== undefined && { subtree }), signal, onWarning });
   try {
-    const fitted = fitModel(name, source, {
+    const fitted = fitModel(modelOf(name), source, {
       strict,
       ...(resolution !== undefined && { resolution }),
       ...(keys && { keys }),

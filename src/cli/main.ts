@@ -15,6 +15,7 @@ import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
 import { labCommand } from './lab.ts';
 import { runCommand } from './run.ts';
+import { runsCommand } from './runs.ts';
 import { shapeBiasCommand } from './shape-bias.ts';
 import { trainCommand } from './train.ts';
 
@@ -77,6 +78,7 @@ function createProgram(context: CommandContext): Command {
     exportCommand,
     dataCommand,
     trainCommand,
+    runsCommand,
     evalCommand,
     shapeBiasCommand,
     erfCommand,

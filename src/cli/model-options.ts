@@ -8,7 +8,7 @@ import type { DeviceName } from '../runtime/open.ts';
 import type { Precision } from '../runtime/plan.ts';
 import type { KeySet } from '../models/model.ts';
 import type { CommandContext } from './context.ts';
-import { modelOf } from './model-file.ts';
+import { modelOf, ownWeights } from './model-file.ts';
 import { defaultThreads, parseBatch, parseResolution, parseThreads } from './options.ts';
 import type { Resolution } from './options.ts';
 import { openProgress } from './progress.ts';
@@ -68,9 +68,10 @@ export function resolutionOption(): Option {
   );
 }
 
-/** The weights, or the end of the command with advice where to get some. */
+/** The weights, those that a network has of its own, or the end of the command with advice where to get some. */
 export function requireWeights(command: Command, model: string, weights: string | undefined): string {
-  if (weights !== undefined) return weights;
+  const given = weights ?? ownWeights(model);
+  if (given !== undefined) return given;
   return command.error(
     `Give the weights of ${model} with --weights FILE (the README says where official ones are), ` +
       'or run without any download with --weights synthetic.',

@@ -7,6 +7,7 @@ import { PEER_NAMES } from '../bench/peers/index.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import type { WidefieldDevice } from '../bench/widefield.ts';
 import { findModel } from '../models/zoo.ts';
+import { PACKAGED_MODEL } from '../runtime/packaged-model.ts';
 import { isModelFile } from './model-file.ts';
 
 /** Larger numbers on the command line are mistakes. */
@@ -51,7 +52,7 @@ export function parseResolution(text: string): Resolution {
 
 /** A name of the zoo, or the `model.json` of a network that was trained; other names are answered with the nearest ones. */
 export function parseModel(text: string): string {
-  if (isModelFile(text)) return text;
+  if (isModelFile(text) || text === PACKAGED_MODEL) return text;
   try {
     return findModel(text).name;
   } catch (error) {

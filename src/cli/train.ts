@@ -12,11 +12,10 @@ import type { TrainOptions, TrainResult } from '../train/options.ts';
 import { RUN_FILE } from '../train/run.ts';
 import { train } from '../train/train.ts';
 import type { CommandContext } from './context.ts';
-import { formatPercent } from './lab/lab-options.ts';
 import { withDevice } from './network.ts';
 import { configSchema, withNulls } from './train/config.ts';
 import { configOfFlags, withConfigFlags } from './train/flags.ts';
-import { MODEL_FILE, WEIGHTS_FILE, json, writeOutputs } from './train/outputs.ts';
+import { MODEL_FILE, json, writeOutputs } from './train/outputs.ts';
 import { checkPicture, drawCurves } from './train/plot.ts';
 import { CONFIG_FILE, closeData, prepareRun, refuseOldRun } from './train/prepare.ts';
 import type { PreparedRun } from './train/prepare.ts';
@@ -199,10 +198,9 @@ async function finish(
   const accuracy =
     validation === undefined
       ? ''
-      : `: ${formatPercent(validation.top1)} of ${validation.images} images held back`;
+      : `: ${(100 * validation.top1).toFixed(2)}% of ${validation.images} images held back`;
   context.print(`\n${config.epochs} epochs in ${formatSeconds(seconds)}${accuracy}. Use it with:`);
-  const files = `--model ${path.join(folder, MODEL_FILE)} --weights ${path.join(folder, WEIGHTS_FILE)}`;
-  context.print(`  widefield classify photo.jpg ${files}`);
+  context.print(`  widefield classify photo.jpg --model ${path.join(folder, MODEL_FILE)}`);
 }
 
 function describeData({ data: { training, validation }, variant, folder }: PreparedRun): string {

@@ -39,6 +39,7 @@ describe.skipIf(executablePath === undefined)('the example of a page', () => {
     page.on('console', (message) => complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(error.message));
     await page.goto(address);
+    await page.getByLabel('Network').selectOption(MODEL);
   });
 
   afterEach(async () => {
@@ -82,6 +83,12 @@ describe.skipIf(executablePath === undefined)('the example of a page', () => {
     expect(await labels()).toEqual(before);
   });
 
+  test('tells clothes apart with the network that comes with the package', async () => {
+    await page.getByLabel('Network').selectOption('slak-fashion');
+    await page.getByRole('button', { name: 'Classify the photo trouser-2' }).click();
+    expect((await labels())[0]).toBe('Trouser');
+  });
+
   test('takes photos that are dropped', async () => {
     const dropped = await page.evaluateHandle(async () => {
       const address = document.querySelector<HTMLImageElement>('#samples img')?.src ?? '';
@@ -118,6 +125,7 @@ describe.skipIf(executablePath === undefined)('the example of a page', () => {
 
   test('works on one thread where memory may not be shared', async () => {
     await page.goto(await built.serve({}));
+    await page.getByLabel('Network').selectOption(MODEL);
     await page.getByRole('button', { name: 'Classify the photo chelsea' }).click();
     expect((await labels())[0]).toBe((await labelsUnderNode())[0]);
     expect(await page.locator('#device').textContent()).toContain('programs run on the calling thread');

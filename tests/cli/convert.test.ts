@@ -8,6 +8,7 @@ import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
 import { planConversion } from '../../src/cli/convert-plan.ts';
 import type { ConversionOptions } from '../../src/cli/convert-plan.ts';
 import { parametersOf } from '../../src/graph/graph.ts';
+import { findModel } from '../../src/models/zoo.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 import type { ModelOptions } from '../../src/models/model.ts';
 import { FOLDER } from '../checkpoints/fixtures.ts';
@@ -82,7 +83,7 @@ test('counters of batches keep every bit under the names of a network', async ()
   const source = syntheticWeights(parameters('mobilenet-v2'));
   const count = new Uint8Array(BigInt64Array.of(2n ** 24n + 1n).buffer);
   const counting = { ...source, readBytes: () => Promise.resolve(count) };
-  const { tensors, read } = planConversion('mobilenet-v2', counting, STRICT);
+  const { tensors, read } = planConversion(findModel('mobilenet-v2'), counting, STRICT);
   const counters = tensors.filter(({ key }) => key.endsWith('num_batches_tracked'));
   expect(counters.length).toBeGreaterThan(50);
   expect(counters.every(({ dtype }) => dtype === 'int64')).toBe(true);
@@ -92,7 +93,10 @@ test('counters of batches keep every bit under the names of a network', async ()
 
 test('--deploy writes the state dict of the merged network', async () => {
   const source = syntheticWeights(parameters('replknet-31b'));
-  const { tensors, read, merged } = planConversion('replknet-31b', source, { ...STRICT, deploy: true });
+  const { tensors, read, merged } = planConversion(findModel('replknet-31b'), source, {
+    ...STRICT,
+    deploy: true,
+  });
   expect(merged).toBe(true);
   const byKey = (a: { key: string }, b: { key: string }): number => (a.key < b.key ? -1 : 1);
   expect(tensors.map(({ key, shape }) => ({ key, shape })).toSorted(byKey)).toEqual(
@@ -112,7 +116,10 @@ test('--deploy writes the state dict of the merged network', async () => {
 
 test("the source's order is kept, and merged tensors stand where their parts did", () => {
   const shuffled = parameters('replknet-3b').toReversed();
-  const { tensors } = planConversion('replknet-3b', syntheticWeights(shuffled), { ...STRICT, deploy: true });
+  const { tensors } = planConversion(findModel('replknet-3b'), syntheticWeights(shuffled), {
+    ...STRICT,
+    deploy: true,
+  });
   const keys = tensors.map(({ key }) => key);
   expect(keys[0]).toBe('head.bias');
   const block = 'stages.0.blocks.0';
@@ -129,15 +136,21 @@ test("the source's order is kept, and merged tensors stand where their parts did
 test('names of either project', () => {
   const official = parameters('convnext-tiny', { keys: 'official', classes: 21 });
   const timm = parameters('convnext-tiny', { keys: 'timm', classes: 21 });
-  const there = planConversion('convnext-tiny', syntheticWeights(official), { ...STRICT, keys: 'timm' });
+  const there = planConversion(findModel('convnext-tiny'), syntheticWeights(official), {
+    ...STRICT,
+    keys: 'timm',
+  });
   expect(there.tensors).toEqual(timm);
-  const back = planConversion('convnext-tiny', syntheticWeights(timm), { ...STRICT, keys: 'official' });
+  const back = planConversion(findModel('convnext-tiny'), syntheticWeights(timm), {
+    ...STRICT,
+    keys: 'official',
+  });
   expect(back.tensors).toEqual(official);
 });
 
 test('a checkpoint without counters of batches is complete', () => {
   const without = parameters('resnet-50').filter(({ key }) => !key.endsWith('num_batches_tracked'));
-  const { tensors } = planConversion('resnet-50', syntheticWeights(without), STRICT);
+  const { tensors } = planConversion(findModel('resnet-50'), syntheticWeights(without), STRICT);
   expect(tensors.map(({ key }) => key)).toEqual(without.map(({ key }) => key));
 });
 

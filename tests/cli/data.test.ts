@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
@@ -74,6 +74,30 @@ test('data draws what training sees', async () => {
   );
   const stored = Array.from({ length: 5 }, (_, i) => pixels.subarray(i * 784, (i + 1) * 784).join());
   expect(stored).toContain(drawn.join());
+});
+
+test('saves the first samples of each class, named by class and position', async () => {
+  const digits = path.join(folder, 'saved-digits');
+  await mkdir(digits);
+  const pixels = Uint8Array.from({ length: 5 * 28 * 28 }, (_, i) => (i * 7) % 256);
+  await writeFile(path.join(digits, 'train-images-idx3-ubyte'), idxFile([5, 28, 28], pixels));
+  await writeFile(path.join(digits, 'train-labels-idx1-ubyte'), idxFile([5], Uint8Array.of(0, 1, 1, 0, 1)));
+  const saved = path.join(folder, 'saved');
+  const { code, out } = await widefield('data', digits, '--save', saved, '--samples', '3');
+  expect(code).toBe(0);
+  expect(out).toContain(`4 samples of train are in ${saved}.`);
+  expect((await readdir(saved)).filter((name) => name.endsWith('.png'))).toEqual([
+    '0-0.png',
+    '0-3.png',
+    '1-1.png',
+    '1-2.png',
+  ]);
+  const grey = await sharp(path.join(saved, '1-2.png')).toColourspace('b-w').raw().toBuffer();
+  expect(grey.equals(pixels.subarray(2 * 784, 3 * 784))).toBe(true);
+  await writeFile(path.join(saved, 'mine.txt'), 'mine');
+  const again = await widefield('data', digits, '--save', saved);
+  expect(again.code).toBe(1);
+  expect(again.err).toMatch(/has mine\.txt in it: name another one, or remove it\.\n$/);
 });
 
 test('a folder without Fashion-MNIST, and no dataset at all', async () => {

@@ -125,9 +125,7 @@ describe('a run', () => {
     expect(outcome.code).toBe(0);
     expect(outcome.out).toContain(`${TRAINING} images of 2 classes, ${HELD} held back`);
     expect(outcome.out).toMatch(/\n +6\/6 +\d\.\d{4} +[\d.]+%/);
-    expect(outcome.out).toContain(
-      `widefield classify photo.jpg --model ${at('straight', 'model.json')} --weights ${at('straight', 'model.safetensors')}`,
-    );
+    expect(outcome.out).toContain(`widefield classify photo.jpg --model ${at('straight', 'model.json')}\n`);
   });
 
   it('writes the network, its masks, what came of it and the log, and nothing else', async () => {
@@ -168,8 +166,22 @@ describe('a run', () => {
     expect(await readFile(at('later.svg'), 'utf8')).toBe(svg);
   });
 
+  it('is compared with others', async () => {
+    const picture = at('runs.svg');
+    const { code, out } = await widefield('runs', at('straight'), '--out', picture);
+    expect(code).toBe(0);
+    const { top1, remaining } = await readJson('straight', 'result.json');
+    expect(out).toMatch(/run +runs +top-1/);
+    expect(out).toContain(`${(100 * Number(top1)).toFixed(2)}%`);
+    expect(out).toMatch(new RegExp(` ${String(remaining)} `));
+    expect(await readFile(picture, 'utf8')).toContain('Accuracy on images held back');
+    const missing = await widefield('runs', at('nowhere'));
+    expect(missing.code).toBe(1);
+    expect(missing.err.trim().split('\n')).toHaveLength(1);
+  });
+
   it('is a network that eval takes, with the accuracy that training told', async () => {
-    const files = ['--weights', at('straight', 'model.safetensors'), '--data', at(), '--split', 'test'];
+    const files = ['--data', at(), '--split', 'test']; // the weights are beside model.json
     const where = ['--device', 'wasm', '--threads', '1', '--workers', '0', '--json'];
     const evaluated = await widefield('eval', at('straight', 'model.json'), ...files, ...where);
     const result = await readJson('straight', 'result.json');

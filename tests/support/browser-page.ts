@@ -5,8 +5,11 @@ import { join } from 'node:path';
 import { build, preview } from 'vite';
 import type { InlineConfig } from 'vite';
 
-/** The library's sources take the place of the package, so that tests need no build of it. */
-const SOURCES = { widefield: join(import.meta.dirname, '../../src/index.ts') };
+/**
+ * The library's sources take the place of the package, so that tests need no build of it. Not of what is below it:
+ * `widefield/slak-fashion/model.json` is a file.
+ */
+const SOURCES = [{ find: /^widefield$/, replacement: join(import.meta.dirname, '../../src/index.ts') }];
 
 /** Served so, a page may share memory among threads. */
 export const ISOLATED = {

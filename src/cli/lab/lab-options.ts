@@ -11,7 +11,7 @@ import type { DeviceRecord, Dtype } from '../../lab/devices.ts';
 import { SQUEEZE_EXCITE } from '../../lab/gates.ts';
 import type { SqueezeExcite } from '../../lab/gates.ts';
 import { THIS_DEVICE } from '../../lab/measure-device.ts';
-import { findModel } from '../../models/zoo.ts';
+import { modelOf } from '../model-file.ts';
 import { resolutionOption } from '../model-options.ts';
 import { parseBatch, parseModel } from '../options.ts';
 import type { Resolution } from '../options.ts';
@@ -114,7 +114,7 @@ async function buildNetwork(
   { batch, resolution }: KernelOptions,
 ): Promise<{ resolution: Resolution; graph: Graph }> {
   if (!isOnnxFile(model)) {
-    const variant = findModel(model);
+    const variant = modelOf(model);
     const pixels = resolution ?? variant.resolution;
     return { resolution: pixels, graph: variant.build({ batch, resolution: pixels }) };
   }

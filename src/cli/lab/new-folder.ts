@@ -31,7 +31,10 @@ export async function writeFolder(
   const temporary = `${target}.${randomUUID()}.tmp`;
   const names: string[] = [];
   try {
-    await attempt(folder, () => mkdir(temporary, { recursive: true }));
+    await attempt(folder, async () => {
+      await mkdir(path.dirname(target), { recursive: true });
+      await mkdir(temporary); // without `recursive`, which never ends under /proc
+    });
     await fill(async (name, content) => {
       names.push(name);
       await attempt(folder, () => writeFile(path.join(temporary, name), content));

@@ -42,7 +42,6 @@ export function withConfigFlags(command: Command): Command {
       describe(schema),
     );
     option.argParser((text: string) => parse(text, schema, path.join('.')));
-    if (isFlag) option.preset('true');
     command.addOption(option);
   }
   return command;

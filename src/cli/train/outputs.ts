@@ -6,17 +6,17 @@ import { writeSafetensors } from '../../checkpoints/safetensors-writer.ts';
 import type { PhotoTransform } from '../../models/model.ts';
 import type { OwnModel } from '../../models/own.ts';
 import type { Device } from '../../devices/device.ts';
-import { elements } from '../../graph/graph.ts';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../../runtime/image/transform.ts';
+import { buildModelOf } from '../../runtime/model-file.ts';
 import type { ModelFile } from '../../runtime/model-file.ts';
 import type { TrainResult } from '../../train/options.ts';
 import type { CompleteSettings } from '../../train/settings.ts';
-import { exportMasks } from '../../train/sparsity/index.ts';
+import { exportMasks, sparseCounts } from '../../train/sparsity/index.ts';
+import { WEIGHTS_FILE } from '../model-file.ts';
 import { writeWhole } from '../write-file.ts';
 import type { TrainConfig } from './config.ts';
 
 export const MODEL_FILE = 'model.json';
-export const WEIGHTS_FILE = 'model.safetensors';
 export const MASKS_FILE = 'masks.safetensors';
 export const RESULT_FILE = 'result.json';
 
@@ -63,9 +63,12 @@ export async function writeOutputs(
 
 function resultRecord(
   { network, settings, validation }: TrainResult,
-  { config, folder, images, device, seconds }: Finished,
+  { config, classes, folder, images, device, seconds }: Finished,
 ): Readonly<Record<string, unknown>> {
-  const weights = network.parameters.filter(({ buffer }) => !buffer);
+  const { resolution } = settings;
+  const graph = buildModelOf(config.model).build({ classes: classes.length, resolution });
+  const dense = sparseCounts(graph, () => undefined);
+  const sparse = sparseCounts(graph, (key) => densityOf(network, key));
   return {
     model: config.model,
     data: config.data,
@@ -75,8 +78,9 @@ function resultRecord(
       top5: validation.top5,
       loss: validation.loss,
     }),
-    parameters: weights.reduce((sum, { shape }) => sum + elements(shape), 0),
-    ...(settings.sparsity && { remaining: remaining(network.session.state('mask'), network) }),
+    ...{ parameters: dense.parameters, macs: dense.macs },
+    // Without the weights that are masked away.
+    ...(settings.sparsity && { remaining: sparse.parameters, remainingMacs: Math.round(sparse.macs) }),
     epochs: settings.epochs,
     seed: settings.seed,
     seconds: Math.round(10 * seconds) / 10,
@@ -86,12 +90,11 @@ function resultRecord(
   };
 }
 
-/** Weights that are not masked away. */
-function remaining(mask: Float32Array | undefined, { session, parameters }: TrainResult['network']): number {
-  if (mask === undefined) return 0;
-  return parameters
-    .filter(({ buffer }) => !buffer)
-    .reduce((sum, { key }) => sum + session.stateOf('mask', key).reduce((a, b) => a + b, 0), 0);
+/** The share of a weight that is not masked away; undefined where nothing is masked. */
+function densityOf({ session }: TrainResult['network'], key: string): number | undefined {
+  if (session.state('mask') === undefined) return undefined;
+  const mask = session.stateOf('mask', key);
+  return mask.reduce((a, b) => a + b, 0) / mask.length;
 }
 
 function modelFile(
