@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../core/errors.ts';
 import type { RunGroup } from '../../train/run-groups.ts';
-import { curvePanel } from './curves.ts';
-import { WIDTH, drawFigure } from './figure.ts';
+import { accuracyPanel } from './accuracy.ts';
+import { drawFigure } from './figure.ts';
 import type { FigureText } from './figure.ts';
 
 /**
@@ -20,9 +20,7 @@ export function plotRuns(groups: readonly RunGroup[], text: FigureText): string 
   if (curves.length === 0)
     throw invalidArgument('There is nothing to draw: no run has been evaluated on images held back.');
   const end = Math.max(...curves.flatMap(({ points }) => points.map(([epochs]) => epochs)));
-  const x = { label: 'epochs', domain: [0, end] } as const;
-  const y = { label: '% of images', format: String };
   return drawFigure(text, [
-    [curvePanel(curves, { width: WIDTH, height: 380, heading: 'Accuracy on images held back', x, y })],
+    [accuracyPanel(curves, { end, height: 380, heading: 'Accuracy on images held back' })],
   ]);
 }

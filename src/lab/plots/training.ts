@@ -1,9 +1,11 @@
 import type { EpochLine, StepLine, TrainLog } from '../../train/log.ts';
+import { accuracyPanel } from './accuracy.ts';
 import { curvePanel } from './curves.ts';
 import type { Curve } from './curves.ts';
 import { WIDTH, drawFigure } from './figure.ts';
 import type { FigureText, Panel } from './figure.ts';
 
+const HEIGHT = 250;
 /** Points of a curve: more cannot be told apart. */
 const POINTS = 240;
 
@@ -38,20 +40,19 @@ export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): str
   ): Panel => {
     const drawn = curves.filter(({ points }) => points.length > 0);
     const x = { label: 'epochs', domain: [0, end] } as const;
-    return curvePanel(drawn, { width: WIDTH, height: 250, heading, x, y: { label, format } });
+    return curvePanel(drawn, { width: WIDTH, height: HEIGHT, heading, x, y: { label, format } });
   };
   return drawFigure(text, [
     [panel('Loss', 'cross-entropy', [training(({ loss }) => loss), validation(({ loss }) => loss)])],
     [
-      panel('Accuracy', '% of images', [
-        training(({ accuracy }) => 100 * accuracy),
-        validation(({ top1 }) => 100 * top1),
-      ]),
+      accuracyPanel([training(({ accuracy }) => 100 * accuracy), validation(({ top1 }) => 100 * top1)], {
+        ...{ end, height: HEIGHT, heading: 'Accuracy' },
+      }),
     ],
     [
       panel(
         'Learning rate',
-        'rate',
+        '',
         [{ name: 'rate', points: thinned(steps).map(({ step, rate }) => [step / perEpoch, rate]) }],
         (value) => (value === 0 ? '0' : value.toExponential()),
       ),
