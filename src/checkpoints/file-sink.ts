@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
@@ -8,7 +9,8 @@ import { explain } from './file-source.ts';
 
 /**
  * Writes a file under a temporary name beside `path` and renames it when it is closed, so that nobody ever sees half
- * of it and a failure leaves what was there before. Throws `io` if it cannot be written.
+ * of it and a failure leaves what was there before. A process that exits meanwhile takes the temporary file with it.
+ * Throws `io` if it cannot be written.
  */
 export async function openFileSink(path: string): Promise<ByteSink> {
   const temporary = `${path}.${randomUUID()}.tmp`;
@@ -20,6 +22,10 @@ export async function openFileSink(path: string): Promise<ByteSink> {
     }
   };
   const file = await attempt(() => open(temporary, 'wx'));
+  const onExit = (): void => {
+    rmSync(temporary, { force: true });
+  };
+  process.once('exit', onExit);
   return {
     write: (bytes) => attempt(() => writeAll(file, bytes)),
     async close() {
@@ -28,11 +34,13 @@ export async function openFileSink(path: string): Promise<ByteSink> {
         await file.datasync();
         await file.close();
         await rename(temporary, path);
+        process.off('exit', onExit);
       });
     },
     async abort() {
       await file.close().catch(() => undefined);
       await rm(temporary, { force: true });
+      process.off('exit', onExit);
     },
   };
 }

@@ -25,7 +25,7 @@ import type { DeviceOptions } from './network.ts';
 import { defaultThreads, parseCount, parseModel, parseThreads } from './options.ts';
 import { openProgress } from './progress.ts';
 import type { Progress } from './progress.ts';
-import { right } from './table.ts';
+import { formatNumber, right } from './table.ts';
 
 interface ErfOptions extends WeightOptions, DeviceOptions, OutputOptions {
   readonly images: string;
@@ -219,7 +219,10 @@ async function measure(
 }
 
 function describeMemory(title: string, resolution: number, { arenaBytes, recomputed }: ErfMemory): string {
-  const size = `${(arenaBytes / 2 ** 30).toFixed(2)} GiB`;
+  const size =
+    arenaBytes < 2 ** 30
+      ? `${formatNumber(arenaBytes / 2 ** 20)} MiB`
+      : `${(arenaBytes / 2 ** 30).toFixed(2)} GiB`;
   const how = recomputed ? ', parts of the forward pass being computed twice' : '';
   return `${title} at ${resolution}×${resolution} takes ${size} of memory for activations and gradients${how}.`;
 }

@@ -1,7 +1,8 @@
 import { invalidArgument } from '../core/errors.ts';
 import { nodesOf } from '../graph/graph.ts';
 import type { Node } from '../graph/graph.ts';
-import { buildModel } from '../models/zoo.ts';
+import type { ModelVariant } from '../models/model.ts';
+import { findModel } from '../models/zoo.ts';
 import { kernelCosts } from './costs.ts';
 import type { KernelCost } from './costs.ts';
 import { peakOf } from './devices.ts';
@@ -61,12 +62,13 @@ const ESTIMATES = [
  * Throws `invalid-argument` for other networks.
  */
 export function projectLatency(
-  model: string,
+  model: string | ModelVariant,
   device: DeviceRecord,
   options: ProjectOptions = {},
 ): Projection {
   const { batch = 128, dtype = 'f16', resolution, efficiencies } = options;
-  const graph = buildModel(model, { batch, ...(resolution !== undefined && { resolution }) });
+  const variant = typeof model === 'string' ? findModel(model) : model;
+  const graph = variant.build({ batch, ...(resolution !== undefined && { resolution }) });
   const kernels = kernelCosts(graph, { dtype, fused: true }).filter(({ ops }) => ops > 0);
   const isHead = ({ name }: KernelCost): boolean => /^(head|classifier)\b/.test(name);
   const body = kernels.filter((kernel) => !isHead(kernel));
@@ -75,12 +77,12 @@ export function projectLatency(
     !kernels.some(({ name }) => name === 'head.conv')
   ) {
     throw invalidArgument(
-      `The speed projection knows the blocks of ConvFirst networks only: use convfirst-pico, not ${model}.`,
+      `The speed projection knows the blocks of ConvFirst networks only: use convfirst-pico, not ${variant.name}.`,
     );
   }
   if (efficiencies !== undefined && efficiencies.length !== body.length) {
     throw invalidArgument(
-      `${model} has ${body.length} layers before its head, but ${efficiencies.length} efficiencies are given.`,
+      `${variant.name} has ${body.length} layers before its head, but ${efficiencies.length} efficiencies are given.`,
     );
   }
   const rate = peakOf(device, dtype);

@@ -8,6 +8,8 @@ import { modelFromFile } from './model-file.ts';
 /** A network whose weights come with the package. */
 export interface PackagedModel {
   readonly model: ModelVariant;
+  /** Path of the `model.json` that describes it. */
+  readonly file: string;
   /** Path of its weights. */
   readonly weights: string;
 }
@@ -26,6 +28,7 @@ export function packagedModel(): PackagedModel {
   const file = (name: string): string => packageFile(path.join('pretrained', PACKAGED_MODEL, name));
   return {
     model: modelFromFile(JSON.parse(readFileSync(file('model.json'), 'utf8'))),
+    file: file('model.json'),
     weights: file('model.safetensors'),
   };
 }

@@ -10,15 +10,18 @@ import type { TrainingNetwork } from './network.ts';
 import type { CompleteSettings } from './settings.ts';
 import { SparsityController } from './sparsity/index.ts';
 import type { SparsityRecord } from './sparsity/controller.ts';
+import type { SumsRecord } from './sums.ts';
 import type { State } from './training-session.ts';
 
 /** How far a run has come, beside the numbers in the network. Random numbers need no state: they follow from these. */
 export interface Progress {
   readonly epoch: number;
-  /** Batches of the epoch that are done. */
+  /** Batches of the epoch that are done; all of them where its evaluation is still to come. */
   readonly batch: number;
   /** Updates that are done. */
   readonly step: number;
+  /** Of the epoch so far. Files of older versions lack it. */
+  readonly sums?: SumsRecord;
 }
 
 /** What a checkpoint says of its run. */
@@ -116,6 +119,7 @@ function isRecord(value: unknown): value is RunRecord {
     Record<keyof RunRecord, unknown>
   >;
   const counts = (progress ?? {}) as Partial<Record<keyof Progress, unknown>>;
+  const sums = Object.values((counts.sums ?? {}));
   return (
     format === 'widefield training' &&
     version === 1 &&
@@ -126,7 +130,9 @@ function isRecord(value: unknown): value is RunRecord {
     typeof settings === 'object' &&
     [counts.epoch, counts.batch, counts.step].every(
       (count) => Number.isSafeInteger(count) && Number(count) >= 0,
-    )
+    ) &&
+    [0, 3].includes(sums.length) &&
+    sums.every((sum) => Number.isFinite(sum))
   );
 }
 

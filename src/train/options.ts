@@ -31,6 +31,8 @@ export interface StepReport {
 export interface EpochReport {
   readonly epoch: number;
   readonly epochs: number;
+  /** Updates done. */
+  readonly step: number;
   /** Means over the epoch. */
   readonly loss: number;
   readonly accuracy: number;

@@ -44,6 +44,8 @@ export class Run {
   /** The last one that was written or read. */
   #checkpoint: string | undefined;
   #progress: Progress = { epoch: 0, batch: 0, step: 0 };
+  /** Of the epoch so far. */
+  #sums = new Sums();
 
   constructor(
     readonly model: ModelVariant,
@@ -100,8 +102,6 @@ export class Run {
         validation = report.validation;
         options.onEpoch?.(report);
       }
-      // A finished run that is resumed has no epoch left.
-      validation ??= await this.#finish(network);
     } catch (error) {
       // Between two updates everything is whole, so a run that is told to stop loses nothing.
       if (options.signal?.aborted && this.#progress.batch % settings.accumulate === 0)
@@ -157,6 +157,7 @@ export class Run {
       }
       this.#sparsity = await saved.restore(network);
       this.#progress = saved.record.progress;
+      this.#sums = new Sums(this.#progress.sums);
       this.#checkpoint = file;
     } finally {
       await saved.close();
@@ -172,7 +173,7 @@ export class Run {
       classes: this.data.training.classes,
       images: this.data.training.length,
       settings: this.settings,
-      progress: this.#progress,
+      progress: { ...this.#progress, sums: this.#sums.toJSON() },
       sparsity: this.#sparsity?.toJSON(),
     };
   }
@@ -204,7 +205,6 @@ export class Run {
     const { settings, options } = this;
     const { epoch, batch: start } = this.#progress;
     const begin = performance.now();
-    const total = new Sums();
     const update = new Sums();
     const last = this.#stepsPerEpoch * settings.accumulate;
     let updateBegin = begin;
@@ -224,24 +224,27 @@ export class Run {
           ...{ epoch, step, steps: this.#steps, rate, gradientNorm, seconds, adaptation },
           ...update.means(),
         });
-        total.take(update);
+        this.#sums.take(update);
         if (options.saveEvery !== undefined && step % options.saveEvery === 0) await this.#save(network);
         if (batch + 1 >= last) break;
       }
     }
-    this.#progress = { ...this.#progress, epoch: epoch + 1, batch: 0 };
     const isLast = epoch + 1 === settings.epochs;
+    // All batches are done, but not the epoch: a run that ends here goes on with the evaluation.
     if (options.saveEvery === undefined || isLast) await this.#save(network);
     const seconds = (performance.now() - begin) / 1000;
-    const { loss, accuracy } = total.means();
+    const { loss, accuracy } = this.#sums.means();
     const evaluates = (epoch + 1) % (options.evaluateEvery ?? 1) === 0;
     const validation = isLast
       ? await this.#finish(network)
       : evaluates
         ? await this.#validate(network)
         : undefined;
+    this.#progress = { ...this.#progress, epoch: epoch + 1, batch: 0 };
+    this.#sums = new Sums();
     const density = this.#sparsity?.densities(network.session).overall;
-    return { epoch, epochs: settings.epochs, loss, accuracy, seconds, validation, density };
+    const { step } = this.#progress;
+    return { epoch, epochs: settings.epochs, step, loss, accuracy, seconds, validation, density };
   }
 
   async #forwardBackward(network: TrainingNetwork, batch: Batch, index: number, sums: Sums): Promise<void> {

@@ -1,8 +1,25 @@
+/** What {@link Sums} has summed. */
+export interface SumsRecord {
+  readonly loss: number;
+  readonly correct: number;
+  readonly images: number;
+}
+
 /** Sums over images. */
 export class Sums {
-  #loss = 0;
-  #correct = 0;
-  #images = 0;
+  #loss: number;
+  #correct: number;
+  #images: number;
+
+  constructor({ loss, correct, images }: SumsRecord = { loss: 0, correct: 0, images: 0 }) {
+    this.#loss = loss;
+    this.#correct = correct;
+    this.#images = images;
+  }
+
+  toJSON(): SumsRecord {
+    return { loss: this.#loss, correct: this.#correct, images: this.#images };
+  }
 
   add(loss: number, right: number, images: number): void {
     this.#loss += loss * images;

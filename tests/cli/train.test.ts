@@ -230,6 +230,21 @@ describe('going on', () => {
     expect(steps).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
   });
 
+  it('while it is evaluated still gives what an epoch came to', async () => {
+    await train('evaluated');
+    const before = await logOf('evaluated');
+    const last = before.findLastIndex(({ type }) => type === 'epoch');
+    // The checkpoint is written before the evaluation, so this is what a run leaves that is stopped there.
+    const lines = before.slice(0, last).map((line) => JSON.stringify(line));
+    await writeFile(at('evaluated', 'log.jsonl'), `${lines.join('\n')}\n`);
+    const resumed = await widefield('train', '--resume', at('evaluated'));
+    expect(resumed.code).toBe(0);
+    const times = { seconds: expect.any(Number) as number, elapsed: expect.any(Number) as number };
+    const after = (await logOf('evaluated')).filter(({ type }) => type === 'epoch');
+    expect(after.at(-1)).toEqual({ ...before[last], ...times });
+    expect(after).toHaveLength(2);
+  });
+
   it('in the middle of accumulated batches stops at the last whole update', async () => {
     const long = ['--accumulate', '3', '--epochs', '40'];
     const [stopped] = await Promise.all([train('sums', ...long), interruptAfter('sums', 1)]);

@@ -4,6 +4,7 @@ import { projectLatency } from '../../lab/project.ts';
 import type { Projection } from '../../lab/project.ts';
 import { projections } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
+import { modelOf } from '../model-file.ts';
 import { parseModel } from '../options.ts';
 import { formatNumber, right } from '../table.ts';
 import {
@@ -45,7 +46,7 @@ export function projectCommand(context: CommandContext): Command {
           model,
           batch,
           device,
-          ...projectLatency(model, device, { batch, dtype }),
+          ...projectLatency(modelOf(model), device, { batch, dtype }),
           ...(published && {
             published: { latencyMs: published.latencyMs, percentOfPeak: published.percentOfPeak },
           }),

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { invalidArgument } from '../../core/errors.ts';
 import type { ModelVariant } from '../../models/model.ts';
 import { buildModelOf } from '../../runtime/model-file.ts';
+import { PACKAGED_MODEL, packagedModel } from '../../runtime/packaged-model.ts';
 import type { TrainData } from '../../train/options.ts';
 import { RUN_FILE } from '../../train/run.ts';
 import { completeSettings } from '../../train/settings.ts';
@@ -96,11 +97,12 @@ function readOptions(file: string): RawConfig {
   throw invalidArgument(`${file} must hold an object, such as { "model": "slak-tiny", "data": "photos" }.`);
 }
 
-/** The network that a `model.json` names instead of the file, which may be gone when the run is resumed. */
+/** The network that a `model.json` or the packaged one names, instead of the file, which may be gone when the run is resumed. */
 function withModelOfFile(raw: RawConfig): RawConfig {
   const { model } = raw;
-  if (typeof model !== 'string' || !isModelFile(model)) return raw;
-  const content = readOptions(model);
+  const file = model === PACKAGED_MODEL ? packagedModel().file : model;
+  if (typeof file !== 'string' || !isModelFile(file)) return raw;
+  const content = readOptions(file);
   return { ...raw, model: content.model, resolution: raw.resolution ?? content.resolution };
 }
 

@@ -33,7 +33,6 @@ export class Reporter {
   readonly #start = performance.now();
   readonly #row: (cells: readonly string[]) => void;
   #waiting: StepReport[] = [];
-  #step = 0;
   #secondsPerStep: number | undefined;
   #damaged = 0;
   #drawing: Promise<void> = Promise.resolve();
@@ -62,7 +61,6 @@ export class Reporter {
   }
 
   onStep(report: StepReport): void {
-    this.#step = report.step;
     this.#waiting.push(report);
     const { seconds, step, steps } = report;
     this.#secondsPerStep =
@@ -81,9 +79,9 @@ export class Reporter {
 
   onEpoch(report: EpochReport): void {
     this.#flush();
-    const { epoch, epochs, loss, accuracy, seconds, validation, density } = report;
+    const { epoch, epochs, step, loss, accuracy, seconds, validation, density } = report;
     const line: EpochLine = {
-      ...{ type: 'epoch', epoch, step: this.#step, loss, accuracy },
+      ...{ type: 'epoch', epoch, step, loss, accuracy },
       ...(validation && {
         validation: {
           images: validation.images,
