@@ -4,7 +4,7 @@ import type { DeviceCaps } from '../core/caps.ts';
 import { applyEpilogue, epilogueLayout, loadEpilogue, packEpilogue } from './epilogue.ts';
 import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
-import { axisPlans, depthwiseAxes, planAxis, realFrequencies, twiddleTable } from './fft/axis.ts';
+import { axisPlans, depthwiseAxes, planAxis, planSizes, realFrequencies, twiddleTable } from './fft/axis.ts';
 import type { AxisPlan } from './fft/axis.ts';
 import { outgrowsCaches, planCycles } from './fft/cost.ts';
 import { emitSpectra } from './fft/spectra.ts';
@@ -66,12 +66,7 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
       for (const h of horizontalPlans) {
         const config = {
           lanes,
-          heightP: v.p,
-          heightQ: v.q,
-          heightTile: v.tiles === 1 ? 0 : v.tile,
-          widthP: h.p,
-          widthQ: h.q,
-          widthTile: h.tiles === 1 ? 0 : h.tile,
+          ...planSizes(v, h),
           ahead,
         };
         ranked.push({ config, cost: planCycles(problem, lanes, v, h, caps) });

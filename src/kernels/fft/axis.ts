@@ -84,6 +84,15 @@ export function axisPlans(axis: AxisProblem): AxisPlan[] {
   return [...new Set([...shortest(untiled), ...shortest(tiled), ...shortest(small)])];
 }
 
+/** Two plans as a configuration has them: lengths, and tiles where there are several. */
+export function planSizes(vertical: AxisPlan, horizontal: AxisPlan) {
+  const tileOf = ({ tiles, tile }: AxisPlan): number => (tiles === 1 ? 0 : tile);
+  return {
+    ...{ heightP: vertical.p, heightQ: vertical.q, heightTile: tileOf(vertical) },
+    ...{ widthP: horizontal.p, widthQ: horizontal.q, widthTile: tileOf(horizontal) },
+  };
+}
+
 /** Plans of the two or so smallest total lengths, odd p first because real transforms are simplest then. */
 function shortest(plans: readonly AxisPlan[]): AxisPlan[] {
   const total = (plan: AxisPlan): number => plan.n * plan.tiles;

@@ -1,6 +1,6 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import type { Config, KernelFamily } from '../family.ts';
-import { axisPlans, depthwiseAxes, planAxis } from '../fft/axis.ts';
+import { axisPlans, depthwiseAxes, planAxis, planSizes } from '../fft/axis.ts';
 import type { AxisPlan } from '../fft/axis.ts';
 import { correlationCycles, outgrowsCaches } from '../fft/cost.ts';
 import { emitCorrelation } from '../fft/correlation.ts';
@@ -60,12 +60,7 @@ function configs(
       for (const h of horizontalPlans) {
         const whole = {
           lanes,
-          heightP: v.p,
-          heightQ: v.q,
-          heightTile: v.tiles === 1 ? 0 : v.tile,
-          widthP: h.p,
-          widthQ: h.q,
-          widthTile: h.tiles === 1 ? 0 : h.tile,
+          ...planSizes(v, h),
           ahead: outgrowsCaches(problem, lanes) ? caps.threads : 0,
         };
         const [best] = splitsOf(problem, lanes, v, h, caps)
