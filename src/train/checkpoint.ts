@@ -119,7 +119,7 @@ function isRecord(value: unknown): value is RunRecord {
     Record<keyof RunRecord, unknown>
   >;
   const counts = (progress ?? {}) as Partial<Record<keyof Progress, unknown>>;
-  const sums = Object.values((counts.sums ?? {}));
+  const sums = Object.values(counts.sums ?? {});
   return (
     format === 'widefield training' &&
     version === 1 &&
