@@ -4,7 +4,6 @@ import path from 'node:path';
 import { Command } from 'commander';
 
 import { invalidArgument } from '../core/errors.ts';
-import { plotRuns } from '../lab/plots/runs.ts';
 import { LOG_FILE, readLog } from '../train/log.ts';
 import { groupRuns } from '../train/run-groups.ts';
 import type { RunGroup, RunRecord, RunResult, Spread } from '../train/run-groups.ts';
@@ -39,7 +38,10 @@ Example:
       await present(context, options, {
         json: groups.map(groupFacts),
         tables: [tableOf(groups)],
-        plot: () => Promise.resolve(plotRuns(groups, { title: 'Training runs', subtitle: subtitle(groups) })),
+        plot: async () => {
+          const { plotRuns } = await import('../lab/plots/runs.ts');
+          return plotRuns(groups, { title: 'Training runs', subtitle: subtitle(groups) });
+        },
       });
     });
 }
