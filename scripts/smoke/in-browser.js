@@ -1,5 +1,5 @@
 // Bundles the page among the examples for a browser, which must take nothing that only Node has, and opens it.
-import { accessSync, readFileSync, readdirSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
 import { chromium } from 'playwright-core';
@@ -36,15 +36,21 @@ export async function openPage(root, outDir) {
   }
 }
 
+/** As the tests look for it: `CHROMIUM`, or the first on the PATH. */
 function findChromium() {
   const folders = (process.env.PATH ?? '').split(path.delimiter);
-  const paths = [process.env.CHROMIUM, ...folders.map((folder) => path.join(folder, 'chromium'))];
-  return paths.find((file) => {
+  const names = ['chromium', 'chromium-browser', 'google-chrome'];
+  const paths = names.flatMap((name) => folders.map((folder) => path.join(folder, name)));
+  const found = [process.env.CHROMIUM, ...paths].find((file) => {
     try {
-      accessSync(file);
+      accessSync(file, constants.X_OK);
       return true;
     } catch {
       return false;
     }
   });
+  if (found === undefined && process.env.WIDEFIELD_REQUIRE_BROWSER === '1') {
+    throw new Error('There is no Chromium on the PATH, but WIDEFIELD_REQUIRE_BROWSER=1: install it.');
+  }
+  return found;
 }

@@ -10,7 +10,7 @@ import { ISOLATED, buildPage } from '../support/browser-page.ts';
 import type { BuiltPage } from '../support/browser-page.ts';
 import { findChromium } from '../support/chromium.ts';
 
-/** The project's bound for logits, relative to the largest (DESIGN: numerics). */
+/** The project's bound for logits, relative to the largest (docs/ARCHITECTURE.md, Numerics). */
 const PARITY = 1e-4;
 const MODEL = 'mobilenet-v2';
 const THREADS = 2;

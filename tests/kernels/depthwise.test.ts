@@ -68,7 +68,7 @@ describeKernels(
     depthwise('batch', { map: [9, 7], channels: 20, kernel: [5, 5], batch: 3, epilogue: FULL_EPILOGUE }),
     depthwise('stride 2', { map: [15, 18], channels: 8, kernel: [7, 7], stride: 2, epilogue: FULL_EPILOGUE }),
     depthwise('stride 3', { map: [16, 17], channels: 8, kernel: [5, 7], stride: 3 }),
-    depthwise('dilation 3, as in PAPERS Table 13', {
+    depthwise('dilation 3, as in Table 13 of SLaK', {
       map: [20, 20],
       channels: 8,
       kernel: [7, 7],

@@ -33,7 +33,7 @@ interface Golden {
   readonly stages: readonly Stage[];
 }
 
-/** The project's bound for logits, relative to the largest (DESIGN: numerics). */
+/** The project's bound for logits, relative to the largest (docs/ARCHITECTURE.md, Numerics). */
 const PARITY = 1e-4;
 /** Networks that are too large to be run more than once in a test. */
 const LARGE = ['replknet-xl', 'slak-base'];
