@@ -36,8 +36,9 @@ export function nameOf(node: ProtoNode, weight?: Parameter, call?: OnnxCall): st
 /** An input that is a result. */
 export function dataInput({ node, inputs }: OnnxCall, index: number): Data {
   const value = inputs[index];
-  if (value?.kind === 'data') return value;
-  throw hasNoCost(node, `its input ${index + 1} is ${value === undefined ? 'missing' : 'a constant'}`);
+  if (value?.kind === 'data' && value.expanded === undefined) return value;
+  const what = value === undefined ? 'missing' : value.kind === 'data' ? 'expanded' : 'a constant';
+  throw hasNoCost(node, `its input ${index + 1} is ${what}`);
 }
 
 /** An input that must be known. */

@@ -10,6 +10,16 @@ import type { Constant, Data } from './import-values.ts';
 
 /** Add, Sub, Mul and Div of two results, of a result and a number, or of a result and a vector over channels. */
 export function combine(call: OnnxCall): Data {
+  const result = combined(call);
+  const shape = shapeOf(result).join();
+  for (const input of call.inputs) {
+    if (input?.kind === 'data' && input.expanded !== undefined && input.expanded.join() !== shape)
+      throw hasNoCost(call.node, `an input is expanded to [${input.expanded.join(', ')}]`);
+  }
+  return result;
+}
+
+function combined(call: OnnxCall): Data {
   const { node, inputs } = call;
   const [a, b, ...others] = inputs;
   if (node.operator === 'Sum' && inputs.length === 1 && a?.kind === 'data') return a;

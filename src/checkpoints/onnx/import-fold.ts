@@ -2,7 +2,7 @@ import { elements } from '../../graph/graph.ts';
 import type { OnnxIndex } from './import-index.ts';
 import { hasNoCost, intAttribute, intsAttribute } from './import-index.ts';
 import type { ProtoNode } from './import-proto.ts';
-import { inlineNumbers } from './import-tensor.ts';
+import { inlineNumbers, isFloat } from './import-tensor.ts';
 import { computed, positive, reshaped, shapeOf, transposed } from './import-values.ts';
 import type { Constant, Value } from './import-values.ts';
 
@@ -34,6 +34,7 @@ export function fold(node: ProtoNode, inputs: readonly Value[]): Constant | unde
       return isPermutation(permutation, x.shape.length) ? transposed(x, permutation) : undefined;
     }
     case 'Concat':
+      if (constants.some(({ shape }) => shape.length !== 1)) return undefined;
       return vector(
         node,
         constants.flatMap((part) => small(node, part)),
@@ -47,7 +48,8 @@ export function fold(node: ProtoNode, inputs: readonly Value[]): Constant | unde
       const shape = small(node, x);
       const value = node.attributes.get('value')?.tensor;
       const filler = value === undefined ? 0 : inlineNumbers(value)?.[0];
-      if (elements(shape) > MAX_FOLDED || filler === undefined) return undefined;
+      const isShape = shape.every((size) => Number.isInteger(size) && size >= 0);
+      if (!isShape || elements(shape) > MAX_FOLDED || filler === undefined) return undefined;
       return computed(nameOf(node), shape, new Array<number>(elements(shape)).fill(filler));
     }
     default:
@@ -154,8 +156,7 @@ function constantAttribute(node: ProtoNode): Constant | undefined {
 
 /** Cuts fractions off where integers are wanted; other types are all numbers here. */
 function castTo(node: ProtoNode, x: Constant): Constant {
-  const to = intAttribute(node, 'to', 1);
-  const toFloat = to === 1 || to === 10 || to === 11 || to === 16;
+  const toFloat = isFloat(intAttribute(node, 'to', 1));
   if (toFloat || !x.isFloat) return { ...x, isFloat: toFloat };
   return computed(nameOf(node), x.shape, small(node, x).map(Math.trunc));
 }
@@ -188,7 +189,7 @@ function slice(node: ProtoNode, [x, ...operands]: readonly Constant[]): Constant
   const numbers = small(node, x);
   const offsets = kept.reduce<number[]>(
     (outer, range, axis) => outer.flatMap((offset) => range.map((i) => offset * (x.shape[axis] ?? 1) + i)),
-    [0],
+    numbers.length === 0 ? [] : [0],
   );
   const shape = kept.map(({ length }) => length);
   return computed(
@@ -207,27 +208,28 @@ function backwards(range: readonly number[], start: number, end: number): number
   return range.filter((i) => i <= from && i > to).toReversed();
 }
 
-const OPERATIONS: Readonly<Record<string, ((a: number, b: number) => number) | undefined>> = {
-  Add: (a, b) => a + b,
-  Sub: (a, b) => a - b,
-  Mul: (a, b) => a * b,
-  Div: (a, b) => a / b,
-  Floor: Math.floor,
-  Ceil: Math.ceil,
-  Neg: (a) => -a,
-  Sqrt: Math.sqrt,
-};
+type Operation = (a: number, b: number) => number;
+
+const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
+  ['Add', (a, b) => a + b],
+  ['Sub', (a, b) => a - b],
+  ['Mul', (a, b) => a * b],
+  ['Div', (a, b) => a / b],
+  ['Floor', Math.floor],
+  ['Ceil', Math.ceil],
+  ['Neg', (a) => -a],
+  ['Sqrt', Math.sqrt],
+]);
 
 /** Element by element, of one shape or with a single number. */
-function arithmetic(node: ProtoNode, [a, b]: readonly Constant[]): Constant | undefined {
-  const operation = OPERATIONS[node.operator];
-  if (operation === undefined || a === undefined) return undefined;
-  const left = small(node, a);
-  const right = b === undefined ? left : small(node, b);
-  const [longer, shape] = left.length >= right.length ? [left, a.shape] : [right, b?.shape ?? []];
-  if (![left, right].every(({ length }) => length === longer.length || length === 1)) return undefined;
-  const float = a.isFloat || b?.isFloat === true;
-  const numbers = longer.map((_, i) => {
+function arithmetic(node: ProtoNode, [a, b = a]: readonly Constant[]): Constant | undefined {
+  const operation = OPERATIONS.get(node.operator);
+  if (operation === undefined || a === undefined || b === undefined) return undefined;
+  const [left, right] = [small(node, a), small(node, b)];
+  const shape = sameShape(a.shape, b.shape);
+  if (shape === undefined) return undefined;
+  const float = a.isFloat || b.isFloat;
+  const numbers = Array.from({ length: elements(shape) }, (_, i) => {
     const result = operation(
       left[left.length === 1 ? 0 : i] ?? NaN,
       right[right.length === 1 ? 0 : i] ?? NaN,
@@ -235,6 +237,14 @@ function arithmetic(node: ProtoNode, [a, b]: readonly Constant[]): Constant | un
     return float ? result : Math.trunc(result);
   });
   return computed(nameOf(node), shape, numbers, float);
+}
+
+/** The shape of both, or that of the one beside a single number. */
+function sameShape(a: readonly number[], b: readonly number[]): readonly number[] | undefined {
+  const isSingle = (one: readonly number[], other: readonly number[]): boolean =>
+    elements(one) === 1 && one.length <= other.length;
+  if (isSingle(b, a) || a.join() === b.join()) return a;
+  return isSingle(a, b) ? b : undefined;
 }
 
 function vector(node: ProtoNode, numbers: readonly number[], float: boolean): Constant {

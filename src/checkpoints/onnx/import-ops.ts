@@ -8,6 +8,7 @@ import { combine } from './import-elementwise.ts';
 import { isPermutation, targetShape } from './import-fold.ts';
 import { floatAttribute, hasNoCost, intAttribute, intsAttribute, textAttribute } from './import-index.ts';
 import { gemm, matMul } from './import-linear.ts';
+import { isFloat } from './import-tensor.ts';
 import { NCHW, axisSize, data, dataIn, holds, positive, regroup, shapeOf } from './import-values.ts';
 import type { Constant, Data } from './import-values.ts';
 import { conv, pool } from './import-window.ts';
@@ -16,46 +17,48 @@ import { conv, pool } from './import-window.ts';
 export function translateCall(call: OnnxCall): Data {
   const { node } = call;
   if (node.domain !== '') throw hasNoCost(node);
-  const translate = OPERATORS[node.operator];
+  const translate = OPERATORS.get(node.operator);
   if (translate === undefined) throw hasNoCost(node);
   return translate(call);
 }
 
-const OPERATORS: Readonly<Record<string, ((call: OnnxCall) => Data) | undefined>> = {
-  Conv: conv,
-  Gemm: gemm,
-  MatMul: matMul,
-  BatchNormalization: batchNorm,
-  LayerNormalization: layerNorm,
-  Relu: (call) => activation(call, 'relu'),
-  Sigmoid: (call) => activation(call, 'sigmoid'),
-  Tanh: (call) => activation(call, 'tanh'),
-  Gelu: gelu,
-  Clip: clip,
-  HardSigmoid: hardSigmoid,
-  HardSwish: hardSwish,
-  Add: combine,
-  Sub: combine,
-  Mul: combine,
-  Div: combine,
-  Sum: combine,
-  GlobalAveragePool: globalPool,
-  ReduceMean: reduceMean,
-  MaxPool: pool,
-  AveragePool: pool,
-  Softmax: softmax,
-  Concat: concat,
-  Resize: resize,
-  Transpose: transpose,
-  Flatten: reshape,
-  Reshape: reshape,
-  Squeeze: reshape,
-  Unsqueeze: reshape,
-  Expand: expand,
-  Identity: (call) => dataInput(call, 0),
-  Dropout: (call) => dataInput(call, 0),
-  Cast: (call) => dataInput(call, 0),
-};
+type Translate = (call: OnnxCall) => Data;
+
+const OPERATORS: ReadonlyMap<string, Translate> = new Map<string, Translate>([
+  ['Conv', conv],
+  ['Gemm', gemm],
+  ['MatMul', matMul],
+  ['BatchNormalization', batchNorm],
+  ['LayerNormalization', layerNorm],
+  ['Relu', (call) => activation(call, 'relu')],
+  ['Sigmoid', (call) => activation(call, 'sigmoid')],
+  ['Tanh', (call) => activation(call, 'tanh')],
+  ['Gelu', gelu],
+  ['Clip', clip],
+  ['HardSigmoid', hardSigmoid],
+  ['HardSwish', hardSwish],
+  ['Add', combine],
+  ['Sub', combine],
+  ['Mul', combine],
+  ['Div', combine],
+  ['Sum', combine],
+  ['GlobalAveragePool', globalPool],
+  ['ReduceMean', reduceMean],
+  ['MaxPool', pool],
+  ['AveragePool', pool],
+  ['Softmax', softmax],
+  ['Concat', concat],
+  ['Resize', resize],
+  ['Transpose', transpose],
+  ['Flatten', reshape],
+  ['Reshape', reshape],
+  ['Squeeze', reshape],
+  ['Unsqueeze', reshape],
+  ['Expand', expand],
+  ['Identity', (call) => dataInput(call, 0)],
+  ['Dropout', dropout],
+  ['Cast', cast],
+]);
 
 function batchNorm(call: OnnxCall): Data {
   const { node, parameters } = call;
@@ -122,7 +125,9 @@ function gelu(call: OnnxCall): Data {
 }
 
 function clip(call: OnnxCall): Data {
-  const { node } = call;
+  const { node, inputs } = call;
+  if (inputs.slice(1).some((limit) => limit?.kind === 'data'))
+    throw hasNoCost(node, 'its limits are computed from the input');
   const least = numbersInput(call, 1)?.[0] ?? floatAttribute(node, 'min', -Infinity);
   const most = numbersInput(call, 2)?.[0] ?? floatAttribute(node, 'max', Infinity);
   if (least === 0 && most === 6) return activation(call, 'relu6');
@@ -213,6 +218,9 @@ function concat(call: OnnxCall): Data {
   );
 }
 
+/** How far, relative to a size, a scale may be from giving it. */
+const MAX_ROUNDED = 1e-4;
+
 function resize(call: OnnxCall): Data {
   const { node } = call;
   const x = mapInput(call);
@@ -220,16 +228,27 @@ function resize(call: OnnxCall): Data {
   const isBilinear =
     textAttribute(node, 'mode', 'nearest') === 'linear' &&
     ['half_pixel', 'pytorch_half_pixel', 'align_corners'].includes(mode) &&
+    textAttribute(node, 'keep_aspect_ratio_policy', 'stretch') === 'stretch' &&
+    intsAttribute(node, 'axes') === undefined &&
     intAttribute(node, 'antialias', 0) === 0;
   if (!isBilinear) throw hasNoCost(node, 'only bilinear interpolation has');
   const scales = numbersInput(call, 2);
   const sizes = numbersInput(call, 3);
-  const wanted = sizes?.length ? sizes : shapeOf(x).map((size, i) => Math.floor(size * (scales?.[i] ?? NaN)));
+  // In float32, as runtimes do: 3 pixels times 7/3 are 7, not a little less.
+  const exact = shapeOf(x).map((size, i) => Math.fround(size * (scales?.[i] ?? NaN)));
+  const wanted = sizes?.length ? sizes : exact.map(Math.floor);
   const [n, c, height = NaN, width = NaN] = wanted;
-  const [batch, channels] = shapeOf(x);
+  const [batch, channels, fromHeight, fromWidth] = shapeOf(x);
   if (n !== batch || c !== channels || !(height >= 1) || !(width >= 1))
     throw hasNoCost(node, 'its sizes cannot be told');
-  const op: Op = { type: 'resize', height, width, alignCorners: mode === 'align_corners' };
+  const alignCorners = mode === 'align_corners';
+  // ONNX finds a pixel's source by the scale that is given, Widefield by that of the sizes.
+  const isRounded = wanted.some((size, i) => Math.abs((exact[i] ?? NaN) - size) > MAX_ROUNDED * size);
+  if (!alignCorners && isRounded) throw hasNoCost(node, 'its scales give no whole pixels');
+  const becomesOne = (height === 1 && fromHeight !== 1) || (width === 1 && fromWidth !== 1);
+  if (mode === 'pytorch_half_pixel' && becomesOne)
+    throw hasNoCost(node, 'it takes the first pixel, not the middle');
+  const op: Op = { type: 'resize', height, width, alignCorners };
   return dataIn(NCHW, makeNode(nameOf(node), op, [x.node]));
 }
 
@@ -258,7 +277,32 @@ function reshape(call: OnnxCall): Data {
 
 /** Products broadcast by themselves; other operators would have to be told that pixels repeat. */
 function expand(call: OnnxCall): Data {
+  const { node } = call;
+  const x = dataInput(call, 0);
+  const target = numbersInput(call, 1);
+  if (target === undefined) throw hasNoCost(node, 'its shape cannot be told');
+  const expanded = broadcast(shapeOf(x), target);
+  if (expanded.join() === shapeOf(x).join()) return x;
   if (!call.readers.every((operator) => operator === 'Mul'))
-    throw hasNoCost(call.node, 'only in front of a Mul it has');
+    throw hasNoCost(node, 'only in front of a Mul it has');
+  return { ...x, expanded };
+}
+
+/** The shape of both together, if it is one: sizes are counted from the last, and 1 goes with any. */
+function broadcast(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => Math.max(a.at(i - rank) ?? 1, b.at(i - rank) ?? 1));
+}
+
+function dropout(call: OnnxCall): Data {
+  const { node, inputs } = call;
+  if (inputs[2] !== undefined && numbersInput(call, 2)?.[0] !== 0)
+    throw hasNoCost(node, 'it is in training mode: export the model after eval()');
+  return dataInput(call, 0);
+}
+
+/** Between numbers of any precision: all are float32 here. */
+function cast(call: OnnxCall): Data {
+  if (!isFloat(intAttribute(call.node, 'to', 1))) throw hasNoCost(call.node, 'it rounds');
   return dataInput(call, 0);
 }

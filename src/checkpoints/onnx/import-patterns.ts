@@ -1,6 +1,6 @@
 import type { Activation } from '../../kernels/problem.ts';
 import { foldedConstant } from './import-fold.ts';
-import { intsAttribute, textAttribute } from './import-index.ts';
+import { intAttribute, intsAttribute, textAttribute } from './import-index.ts';
 import type { OnnxIndex } from './import-index.ts';
 import type { ProtoNode } from './import-proto.ts';
 
@@ -23,17 +23,21 @@ export interface NormPattern {
   readonly epsilon: number;
 }
 
-/** A reflected border of one pixel in front of the triangle filter: anti-aliased subsampling. */
+/** Pixels around a map. */
+export type Pads = readonly [top: number, left: number, bottom: number, right: number];
+
+/** Borders in front of the triangle filter: anti-aliased subsampling. */
 export interface BlurPattern {
   readonly input: string;
   readonly stride: number;
+  /** Pixels that are reflected, and those that repeat the outermost ones. */
+  readonly borders: Readonly<Record<'reflect' | 'edge', Pads>>;
 }
 
 /** A constant border of zeros in front of a convolution. */
 export interface PadPattern {
   readonly input: string;
-  /** Pixels: top, left, bottom, right. */
-  readonly pads: readonly [number, number, number, number];
+  readonly pads: Pads;
 }
 
 /** Exporters round constants to float32, PyTorch's first ones even √2 to four digits. */
@@ -126,30 +130,34 @@ function onlyAxis(index: OnnxIndex, node: ProtoNode | undefined): number | undef
 }
 
 const TRIANGLE = [1, 2, 1, 2, 4, 2, 1, 2, 1];
+const NO_PADS: Pads = [0, 0, 0, 0];
 
-/** A depthwise convolution with the triangle filter behind borders that are reflected (or repeated, on one pixel). */
+/** A depthwise convolution with the triangle filter behind a Pad of either kind, or one of each. */
 export function matchBlurPool(index: OnnxIndex, node: ProtoNode): BlurPattern | undefined {
   if (node.operator !== 'Conv' || node.domain !== '' || node.inputs.length > 2) return undefined;
   const weight = index.constant(node.inputs[1]);
   const [outputs = 0, inputs, height, width] = weight?.shape ?? [];
   const [stride = 1, strideWidth = stride] = intsAttribute(node, 'strides') ?? [];
-  const isDepthwise = inputs === 1 && node.attributes.get('group')?.int === outputs;
-  if (weight?.isKnown !== true || !isDepthwise || height !== 3 || width !== 3 || stride !== strideWidth)
-    return undefined;
-  if ((intsAttribute(node, 'pads') ?? []).some((pad) => pad !== 0)) return undefined;
+  const isDepthwise = inputs === 1 && intAttribute(node, 'group', 1) === outputs;
+  if (weight?.isKnown !== true || !isDepthwise || height !== 3 || width !== 3) return undefined;
+  const isDense = (intsAttribute(node, 'dilations') ?? []).every((dilation) => dilation === 1);
+  if (stride !== strideWidth || stride < 1 || !isDense) return undefined;
+  const pads = intsAttribute(node, 'pads') ?? [];
+  const isPadded = !['NOTSET', 'VALID'].includes(textAttribute(node, 'auto_pad', 'NOTSET'));
+  if (isPadded || pads.some((pad) => pad !== 0)) return undefined;
+  const borders: Record<string, Pads> = {};
   let input = node.inputs[0] ?? '';
-  let borders = [0, 0, 0, 0];
   for (let pad = index.producerOf(input, 'Pad'); pad !== undefined; pad = index.producerOf(input, 'Pad')) {
-    if (!['reflect', 'edge'].includes(textAttribute(pad, 'mode', 'constant'))) return undefined;
+    const mode = textAttribute(pad, 'mode', 'constant');
     const sides = spatialPads(index, pad);
-    if (sides === undefined) return undefined;
-    borders = borders.map((border, i) => border + (sides[i] ?? 0));
+    if (!['reflect', 'edge'].includes(mode) || Object.hasOwn(borders, mode) || sides === undefined)
+      return undefined;
+    borders[mode] = sides;
     input = pad.inputs[0] ?? '';
   }
-  if (borders.some((border) => border !== 1)) return undefined;
-  const numbers = weight.numbers();
-  const isTriangle = Array.from(numbers).every((tap, i) => isNear(tap * 16, TRIANGLE[i % 9] ?? NaN));
-  return isTriangle ? { input, stride } : undefined;
+  const isTriangle = Array.from(weight.numbers()).every((tap, i) => isNear(tap * 16, TRIANGLE[i % 9] ?? NaN));
+  const { reflect = NO_PADS, edge = NO_PADS } = borders;
+  return isTriangle && input !== node.inputs[0] ? { input, stride, borders: { reflect, edge } } : undefined;
 }
 
 /** A border of zeros that a convolution or an average that counts it can take over. */
@@ -163,11 +171,12 @@ export function matchZeroPad(index: OnnxIndex, name: string | undefined): PadPat
   return pads === undefined || input === undefined ? undefined : { input, pads };
 }
 
-/** Rows and columns that a Pad of [N, C, H, W] adds: top, left, bottom, right; undefined if it adds others too. */
-function spatialPads(index: OnnxIndex, pad: ProtoNode): [number, number, number, number] | undefined {
+/** Rows and columns that a Pad of [N, C, H, W] adds; undefined if it adds others too, or takes some away. */
+function spatialPads(index: OnnxIndex, pad: ProtoNode): Pads | undefined {
   const constant = foldedConstant(index, pad.inputs[1]);
   const all = constant ? Array.from(constant.numbers()) : intsAttribute(pad, 'pads');
   if (all?.length !== 8 || (pad.inputs[3] ?? '') !== '') return undefined;
+  if (!all.every((size) => Number.isInteger(size) && size >= 0)) return undefined;
   const [n0, c0, top = 0, left = 0, n1, c1, bottom = 0, right = 0] = all;
   return n0 === 0 && c0 === 0 && n1 === 0 && c1 === 0 ? [top, left, bottom, right] : undefined;
 }

@@ -124,7 +124,10 @@ function nodeOf(bytes: Uint8Array): ProtoNode {
     if (field === 2) push(outputs, value.text(), LIMITS.tensors);
     if (field === 3) name = value.text();
     if (field === 4) operator = value.text();
-    if (field === 5 && attributes.size < LIMITS.attributes) attributes.set(...attributeOf(value.bytes()));
+    if (field === 5) {
+      attributes.set(...attributeOf(value.bytes()));
+      if (attributes.size > LIMITS.attributes) throw tooMany(LIMITS.attributes);
+    }
     if (field === 7) domain = value.text();
   });
   return { name, operator, domain, inputs, outputs, attributes };
@@ -222,8 +225,12 @@ function sizeOf(bytes: Uint8Array): number | undefined {
 }
 
 function push<T>(list: T[], item: T, limit: number): void {
-  if (list.length >= limit) throw invalidArgument(`The ONNX file has more than ${limit} parts of a kind.`);
+  if (list.length >= limit) throw tooMany(limit);
   list.push(item);
+}
+
+function tooMany(limit: number): WidefieldError {
+  return invalidArgument(`The ONNX file has more than ${limit} parts of a kind.`);
 }
 
 /** The value of a field, of a type that is checked. */

@@ -17,6 +17,8 @@ export interface Data {
   readonly kind: 'data';
   readonly node: Node;
   readonly dimensions: readonly Dimension[];
+  /** The shape that an Expand gives it; who reads it must broadcast to no less. */
+  readonly expanded?: readonly number[];
 }
 
 /** Numbers that are known without an input: a weight, or what shapes are computed with. */

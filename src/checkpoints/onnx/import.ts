@@ -4,17 +4,18 @@ import { rewriteGraph } from '../../graph/graph.ts';
 import type { Graph, Node, Shape } from '../../graph/graph.ts';
 import { printable } from '../text.ts';
 import type { WeightSource } from '../source.ts';
-import { dataInput, nameOf } from './import-call.ts';
+import { dataInput, mapInput, nameOf } from './import-call.ts';
 import type { OnnxCall } from './import-call.ts';
 import { fold } from './import-fold.ts';
 import { OnnxIndex, hasNoCost } from './import-index.ts';
 import { activation, normalized, translateCall } from './import-ops.ts';
 import { ImportedParameters } from './import-parameters.ts';
 import { matchActivation, matchBlurPool, matchLayerNorm, matchZeroPad } from './import-patterns.ts';
+import type { BlurPattern } from './import-patterns.ts';
 import { readModel } from './import-proto.ts';
 import type { ProtoNode, ProtoValue } from './import-proto.ts';
 import type { ReadExternal } from './import-tensor.ts';
-import { NCHW, dataIn, isLaidOut } from './import-values.ts';
+import { NCHW, dataIn } from './import-values.ts';
 import type { Axis, Value } from './import-values.ts';
 
 export interface ImportOnnxOptions {
@@ -208,7 +209,7 @@ class Translation {
     const norm = matchLayerNorm(index, node);
     if (norm) return on(norm.input, (call) => normalized(call, dataInput(call, 0), norm.axis, norm.epsilon));
     const blur = matchBlurPool(index, node);
-    if (blur) return on(blur.input, (call) => blurPool(call, blur.stride));
+    if (blur) return on(blur.input, (call) => blurPool(call, blur));
     const pad =
       node.operator === 'Conv' || node.operator === 'AveragePool'
         ? matchZeroPad(index, node.inputs[0])
@@ -243,8 +244,14 @@ class Translation {
   }
 }
 
-function blurPool(call: OnnxCall, stride: number): Value {
-  const x = dataInput(call, 0);
-  if (!isLaidOut(x, NCHW)) throw hasNoCost(call.node, 'it reads no map [N, C, H, W]');
+/** Ours reflects borders, and repeats a single row or column, which has nothing to reflect. */
+function blurPool(call: OnnxCall, { stride, borders }: BlurPattern): Value {
+  const x = mapInput(call);
+  const [, height, width] = x.node.shape;
+  const fits = [height, width, height, width].every((size, side) => {
+    const [own, other] = size === 1 ? [borders.edge, borders.reflect] : [borders.reflect, borders.edge];
+    return own[side] === 1 && other[side] === 0;
+  });
+  if (!fits) throw hasNoCost(call.node, 'only borders of one pixel that are reflected have');
   return dataIn(NCHW, makeNode(nameOf(call.node), { type: 'blur-pool', stride }, [x.node]));
 }

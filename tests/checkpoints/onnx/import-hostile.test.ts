@@ -20,6 +20,13 @@ afterAll(() => rm(folder, { recursive: true }));
 
 const CONV: OnnxNode = { name: 'first', operator: 'Conv', inputs: ['x', 'w'], outputs: ['a'] };
 
+/** A border of one pixel around a map. */
+const AROUND = [0n, 0n, 1n, 1n, 0n, 0n, 1n, 1n];
+
+function triangle(_: unknown, i: number): number {
+  return ([1, 2, 1, 2, 4, 2, 1, 2, 1][i % 9] ?? 0) / 16;
+}
+
 function model(nodes: readonly OnnxNode[], changes: Partial<OnnxModel<OnnxNumbers>> = {}): Uint8Array {
   return encodeModel({
     nodes,
@@ -29,6 +36,18 @@ function model(nodes: readonly OnnxNode[], changes: Partial<OnnxModel<OnnxNumber
       { name: 'w', shape: [4, 3, 1, 1], values: new Float32Array(12).fill(1) },
       { name: 'k', shape: [4], values: new BigInt64Array([0n, 2n, -1n, 8n]), type: 'int64' },
       { name: 'v', shape: [8], values: new Float32Array(8) },
+      { name: 'one', shape: [1], values: new BigInt64Array([1n]), type: 'int64' },
+      { name: 'negative', shape: [1], values: new BigInt64Array([-1n]), type: 'int64' },
+      { name: 'half', shape: [1], values: new Float32Array([1.5]) },
+      { name: 'uneven', shape: [4], values: new Float32Array([1, 1, 1.3, 1.3]) },
+      { name: 'first', shape: [4], values: new Float32Array([1, 1, 0.125, 0.125]) },
+      { name: 'empty', shape: [4096, 4096, 4096, 0], values: new Float32Array() },
+      { name: 'wide', shape: [4], values: new BigInt64Array([1n, 4n, 8n, 8n]), type: 'int64' },
+      { name: 'column', shape: [3, 1], values: new BigInt64Array([1n, 4n, 8n]), type: 'int64' },
+      { name: 'row', shape: [1, 3], values: new BigInt64Array([1n, 4n, 8n]), type: 'int64' },
+      { name: 'around', shape: [8], values: BigInt64Array.from(AROUND), type: 'int64' },
+      { name: 'less', shape: [8], values: BigInt64Array.from(AROUND, (size) => -size), type: 'int64' },
+      { name: 'blur', shape: [4, 1, 3, 3], values: Float32Array.from({ length: 36 }, triangle) },
     ],
     ...changes,
   });
@@ -43,7 +62,73 @@ function after(
   return model([CONV, { name: 'second', operator, inputs: ['a', ...inputs], outputs: ['y'], attributes }]);
 }
 
+/** Borders around that output, and a convolution on them. */
+function padded(pads: string, mode: string, attributes: OnnxNode['attributes'] = {}): Uint8Array {
+  return model([
+    CONV,
+    { operator: 'Pad', inputs: ['a', pads], outputs: ['b'], attributes: { mode } },
+    {
+      ...{ name: 'second', operator: 'Conv', inputs: ['b', 'blur'], outputs: ['y'] },
+      attributes: { group: 4, strides: [2, 2], ...attributes },
+    },
+  ]);
+}
+
+/** A reshape to what a node computes from constants. */
+function shaped(operator: string, inputs: readonly string[], attributes: OnnxNode['attributes'] = {}) {
+  return model([
+    CONV,
+    { name: 'shape', operator, inputs, outputs: ['s'], attributes },
+    { name: 'second', operator: 'Reshape', inputs: ['a', 's'], outputs: ['y'] },
+  ]);
+}
+
+/** A product of a pooled map that is expanded and something else. */
+function expanded(other: string): Uint8Array {
+  return model([
+    CONV,
+    { operator: 'GlobalAveragePool', inputs: ['a'], outputs: ['g'] },
+    { operator: 'Expand', inputs: ['g', 'wide'], outputs: ['e'] },
+    { name: 'second', operator: 'Mul', inputs: [other, 'e'], outputs: ['y'] },
+  ]);
+}
+
 test.each([
+  [padded('around', 'edge'), 'only borders of one pixel that are reflected have'],
+  [padded('around', 'reflect', { dilations: [2, 2] }), '(Pad) has no cost'],
+  [padded('around', 'reflect', { auto_pad: 'SAME_UPPER' }), '(Pad) has no cost'],
+  [padded('less', 'constant'), '(Pad) has no cost'],
+  [
+    model([
+      { operator: 'Pad', inputs: ['y', 'around'], outputs: ['b'], attributes: { mode: 'reflect' } },
+      { operator: 'Conv', inputs: ['b', 'blur'], outputs: ['y'], attributes: { group: 4 } },
+    ]),
+    'from itself',
+  ],
+  [after('Resize', ['', 'uneven'], { mode: 'linear' }), 'its scales give no whole pixels'],
+  [
+    after('Resize', ['', 'first'], {
+      ...{ mode: 'linear', coordinate_transformation_mode: 'pytorch_half_pixel' },
+    }),
+    'it takes the first pixel, not the middle',
+  ],
+  [after('Cast', [], { to: 7 }), 'it rounds'],
+  [after('Cast', [], { to: 9 }), 'it rounds'],
+  [after('Dropout', ['', 'one']), 'it is in training mode'],
+  [after('Clip', ['', 'a']), 'its limits are computed from the input'],
+  [expanded('g'), 'an input is expanded to [1, 4, 8, 8]'],
+  [after('constructor'), 'The node second (constructor) has no cost in Widefield.'],
+  [after('__proto__'), 'The node second (__proto__) has no cost in Widefield.'],
+  [shaped('toString', ['wide']), '(toString) has no cost'],
+  [shaped('ConstantOfShape', ['negative']), '(ConstantOfShape) has no cost'],
+  [shaped('ConstantOfShape', ['half']), '(ConstantOfShape) has no cost'],
+  [shaped('Concat', ['column', 'row'], { axis: 0 }), '(Concat) has no cost'],
+  [shaped('Add', ['column', 'row']), '(Add) has no cost'],
+  [shaped('Slice', ['empty', 'one', 'one']), 'a shape that cannot be told'],
+  [
+    after('Relu', [], Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`a${i}`, i]))),
+    'more than 64 parts of a kind',
+  ],
   [after('LSTM'), 'The node second (LSTM) has no cost in Widefield.'],
   [after('If'), 'The node second (If) has no cost in Widefield.'],
   [
@@ -87,6 +172,28 @@ test('a fixed size is not another, and open ones are what is asked for', () => {
   expect(() => importOnnx(model([CONV, relu]), { resolution: 16 })).toThrow('is for 8×8 pixels, not 16×16');
   const open = model([CONV, relu], { inputs: [{ name: 'x', shape: ['N', 3, 'H', 'W'] }] });
   expect(importOnnx(open, { resolution: [16, 24], batch: 3 }).graph.input.shape).toEqual([3, 16, 24, 3]);
+});
+
+test.each([
+  ['reflected borders of a blur', padded('around', 'reflect')],
+  ['zeros around a convolution', padded('around', 'constant')],
+  ['an expanded factor', expanded('a')],
+  ['a cast to another precision', after('Cast', [], { to: 10 })],
+  ['dropout that does nothing', after('Dropout', [])],
+  ['sums of numbers and a shape', shaped('Mul', ['one', 'wide'])],
+])('what stands beside the refused cases is imported: %s', (_, bytes) => {
+  expect(importOnnx(bytes).graph.outputs.size).toBe(1);
+});
+
+test('scales of a resize are multiplied in float32, as runtimes do', () => {
+  for (const size of [7, 11, 13, 29]) {
+    const scales = { name: 's', shape: [4], values: new Float32Array([1, 1, size / 3, size / 3]) };
+    const bytes = model(
+      [{ operator: 'Resize', inputs: ['x', '', 's'], outputs: ['y'], attributes: { mode: 'linear' } }],
+      { inputs: [{ name: 'x', shape: ['N', 3, 3, 3] }], initializers: [scales] },
+    );
+    expect(importOnnx(bytes).graph.outputs.get('y')?.shape).toEqual([1, size, size, 3]);
+  }
 });
 
 test('deep networks need no deep call stack', () => {
