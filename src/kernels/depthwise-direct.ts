@@ -7,6 +7,7 @@ import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
+import { evenly } from './divide.ts';
 
 /** Outputs of a register tile, and the order of loops around and inside it. */
 export interface DepthwiseDirectConfig extends Config {
@@ -57,8 +58,7 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseDirectCo
 /** The widest tile whose accumulators, weights and a pixel fit the registers, with little waste at the row's end. */
 function tileWidth(width: number, registers: number, weights: number): number {
   const room = Math.max(4, Math.min(registers - weights - 2, 16));
-  const tiles = Math.ceil(width / room);
-  return Math.ceil(width / tiles);
+  return evenly(width, room);
 }
 
 function estimate(problem: DepthwiseProblem, config: DepthwiseDirectConfig, caps: DeviceCaps): number {

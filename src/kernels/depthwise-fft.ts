@@ -9,7 +9,7 @@ import type { AxisPlan } from './fft/axis.ts';
 import { outgrowsCaches, planCycles } from './fft/cost.ts';
 import { emitSpectra } from './fft/spectra.ts';
 import { TileTransforms, columnSteps } from './fft/transforms.ts';
-import { clearRow, loadWindow } from './fft/windows.ts';
+import { clearRow, hintPixels, loadWindow } from './fft/windows.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 
@@ -247,10 +247,7 @@ function locateTask(
   };
 }
 
-/**
- * Spreads hints for the pixels of a later task over the steps of all columns: a core waits for few cache lines
- * at a time (24 or so), and drops hints beyond those.
- */
+/** Spreads hints for the pixels of a later task over the steps of all columns. */
 function fetchAhead(
   b: KernelBuilder,
   x: Buffer,
@@ -261,25 +258,17 @@ function fetchAhead(
   const { vertical: v, horizontal: h } = tilePlan;
   const { height, width, pitch, batch } = problem;
   const stepsOfColumn = columnSteps(v);
-  const steps = realFrequencies(h).length * stepsOfColumn;
-  const pixelsOfStep = Math.ceil((v.loads * h.loads) / steps);
-  const stepsOfRow = Math.ceil(h.loads / pixelsOfStep);
   const task = b.add(b.task, config.ahead);
   const { tileX, tileY, image, block } = locateTask(b, task, tilePlan, batch);
   const top = v.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileY, v.tile), v.padding);
   const left = h.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileX, h.tile), h.padding);
-  const firstRow = b.max(top, 0);
   const lastTask = (problem.pitch / config.lanes) * batch * v.tiles * h.tiles - 1;
   const end = b.select(b.lt(lastTask, task), 0, b.min(b.add(top, v.loads), height));
-  return (column, step) => {
-    const at = b.add(b.mul(column, stepsOfColumn), step);
-    const row = b.add(firstRow, b.div(at, stepsOfRow));
-    b.if(b.lt(row, end), () => {
-      const first = b.add(left, b.mul(b.rem(at, stepsOfRow), pixelsOfStep));
-      const inside = b.max(b.min(first, width - pixelsOfStep), 0);
-      const line = b.add(b.mul(b.add(b.mul(image, height), row), width), inside);
-      const from = b.add(b.mul(line, pitch), b.mul(block, config.lanes));
-      for (let i = 0; i < pixelsOfStep; i++) b.prefetch(x, from, i * pitch);
-    });
+  const area = {
+    ...{ buffer: x, height, width, pitch, image },
+    ...{ rows: v.loads, columns: h.loads, firstRow: b.max(top, 0), endRow: end, firstColumn: left },
+    channel: b.mul(block, config.lanes),
   };
+  const hint = hintPixels(b, area, realFrequencies(h).length * stepsOfColumn);
+  return (column, step) => hint(b.add(b.mul(column, stepsOfColumn), step));
 }

@@ -170,7 +170,8 @@ class SparseEmitter {
       if (full < along.size) tile(line, b.add(from, full * along.inputStride), full, along.size - full);
     };
     b.for(0, margin, 1, clearLine);
-    const count = b.min(b.sub(lines.size, inputLine), inputLines);
+    // A band may lie wholly in the padding behind the map.
+    const count = b.max(b.min(b.sub(lines.size, inputLine), inputLines), 0);
     b.for(0, count, 1, (line) => fill(b.add(line, margin), b.add(line, inputLine)));
     b.for(b.add(count, margin), b.add(count, 2 * margin), 1, clearLine);
   }

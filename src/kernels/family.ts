@@ -18,9 +18,9 @@ export interface Cost {
 /**
  * Generated code for one problem.
  *
- * Buffers are bound by name. In `main`: `x` (then `x1`, `x2`, …, `gate`, `residual`) are inputs, `y` the
- * output, `packed` the prepared weights, `temp` intermediate memory. In `prepare`, run once: `weight`,
- * `bias`, … are the weights in PyTorch's order, `packed` is written. `packed` starts zeroed.
+ * Buffers are bound by name. In `main`: inputs and the output `y` as the signature names them, `packed` the prepared
+ * weights, `temp` intermediate memory. In `prepare`, which runs once, or in training before every run: `weight`,
+ * `bias`, … are the weights in PyTorch's order, `packed` is written. `packed` is zero before it runs first.
  */
 export interface Emission {
   readonly main: readonly Kernel[];

@@ -170,6 +170,9 @@ function roundedLog2(b: KernelBuilder, x: Value): Value {
   return b.sub(b.fma(x, LOG2_E, ROUNDING), ROUNDING);
 }
 
+/** The smallest finite float32: what maxima start from. */
+export const LOWEST = -3.4028234663852886e38;
+
 const LOG2_E = Math.LOG2E;
 const ROUNDING = 1.5 * 2 ** 23;
 /** The leading 9 bits of ln 2, and the rest. */

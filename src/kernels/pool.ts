@@ -7,6 +7,7 @@ import { outputMap } from './problem.ts';
 import type { PoolProblem } from './problem.ts';
 import { estimateTraffic, fillSpan, forSpans, loadSpan, spanFor } from './spans.ts';
 import type { Span } from './spans.ts';
+import { LOWEST } from './math.ts';
 
 /** `unrolled`: windows that lie wholly on the map take straight-line code. */
 export type PoolConfig = Span & { readonly unrolled: boolean };
@@ -151,8 +152,7 @@ function emitClipped(
 }
 
 function combine(b: KernelBuilder, kind: PoolProblem['kind'], a: Value, value: Value): Value {
-  return kind === 'max' ? b.max(a, value) : b.add(a, value);
+  if (kind === 'average') return b.add(a, value);
+  // A NaN is the maximum, as in PyTorch: it would be lost between numbers otherwise.
+  return b.select(b.ne(value, value), value, b.max(a, value));
 }
-
-/** The smallest finite float32. */
-const LOWEST = -3.4028234663852886e38;

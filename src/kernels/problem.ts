@@ -2,13 +2,15 @@
  * Problems: what is to be computed, with every size fixed, and nothing about how.
  *
  * Activations are NHWC: a tensor [N, H, W, C] lies in memory as N·H·W pixels of `pitch` ≥ C floats. The
- * floats between C and `pitch` are padding: every kernel writes zeros there, and may rely on them.
+ * floats between C and `pitch` are padding: every kernel writes zeros there, and may rely on them. Convolutions, products
+ * and fused blocks move whole vectors: their pitches are multiples of some lane count of the device ({@link channelPitch}).
  * Weights come in PyTorch's order (out, in/groups, kernelHeight, kernelWidth).
  */
 
 import type { TrainingProblem } from './training/problems.ts';
 
-export type Activation = 'none' | 'relu' | 'relu6' | 'gelu' | 'silu' | 'sigmoid' | 'tanh';
+export const ACTIVATIONS = ['none', 'relu', 'relu6', 'gelu', 'silu', 'sigmoid', 'tanh'] as const;
+export type Activation = (typeof ACTIVATIONS)[number];
 
 /**
  * What happens to an accumulator before it is stored:

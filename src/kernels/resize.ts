@@ -1,6 +1,7 @@
 import { KernelBuilder } from '../codegen/builder.ts';
 import type { Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
+import { gcd } from './divide.ts';
 import { kernelName } from './family.ts';
 import type { Emission, KernelFamily } from './family.ts';
 import type { ResizeProblem } from './problem.ts';
@@ -85,7 +86,8 @@ export interface Between {
 
 /**
  * The source coordinate is the fraction (2i + 1) · size − outSize over 2 · outSize, or i · (size − 1) over
- * outSize − 1 with aligned corners: whole numbers, so that its integer part is exact and its rest is rounded once.
+ * outSize − 1 with aligned corners: whole numbers, so that its integer part is exact and its rest is rounded once. They
+ * are reduced, so that they fit an i32 as long as {@link largestNumerator} does.
  */
 export function between(
   b: KernelBuilder,
@@ -94,13 +96,25 @@ export function between(
   outSize: number,
   alignCorners: boolean,
 ): Between {
-  const denominator = alignCorners ? Math.max(outSize - 1, 1) : 2 * outSize;
-  const numerator = alignCorners
-    ? b.mul(i, size - 1)
-    : b.max(b.sub(b.mul(b.add(b.mul(i, 2), 1), size), outSize), 0);
+  const [from, to] = reducedSizes(size, outSize, alignCorners);
+  const denominator = alignCorners ? to : 2 * to;
+  const numerator = alignCorners ? b.mul(i, from) : b.max(b.sub(b.mul(b.add(b.mul(i, 2), 1), from), to), 0);
   const low = b.div(numerator, denominator);
   const rest = b.sub(numerator, b.mul(low, denominator));
   return { low, high: b.min(b.add(low, 1), size - 1), fraction: b.div(b.toF32(rest), denominator) };
+}
+
+/** What an axis grows by, in lowest terms. */
+function reducedSizes(size: number, outSize: number, alignCorners: boolean): readonly [number, number] {
+  const [from, to] = alignCorners ? [size - 1, Math.max(outSize - 1, 1)] : [size, outSize];
+  const common = gcd(from, to);
+  return [from / common, to / common];
+}
+
+/** The largest numerator on the way to a source coordinate. */
+export function largestNumerator(size: number, outSize: number, alignCorners: boolean): number {
+  const [from] = reducedSizes(size, outSize, alignCorners);
+  return (alignCorners ? outSize - 1 : 2 * outSize - 1) * from;
 }
 
 /** a + (b − a) · fraction. */

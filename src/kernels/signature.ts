@@ -15,7 +15,7 @@ export interface TensorSpec {
 
 /** The tensors and weights of a problem, and what it costs by definition. */
 export interface Signature {
-  /** Readable and unique: the key of measurements. */
+  /** Readable, and the key of measurements: {@link encode}. */
   readonly key: string;
   readonly inputs: readonly TensorSpec[];
   readonly output: TensorSpec;
@@ -28,13 +28,21 @@ export interface Signature {
 export function signature(problem: Problem): Signature {
   validate(problem);
   const { inputs, output, weights, macs, depth } = tensors(problem);
+  for (const { name, shape } of weights) {
+    if (product(shape) > MAX_FLOATS) {
+      throw invalidArgument(`The ${name} would have ${shape.join(' × ')} floats; the most is 2^31 − 1.`);
+    }
+  }
   const elements =
     [...inputs, output].reduce((sum, tensor) => sum + tensor.rows * tensor.channels, 0) +
     weights.reduce((sum, weight) => sum + product(weight.shape), 0);
   return { key: encode(problem), inputs, output, weights, cost: { macs, bytes: 4 * elements, depth } };
 }
 
-/** A problem as one line: op, then `field=value` in order of declaration. */
+/**
+ * A problem as one line: op, then `field=value` for each field that is not undefined, in the order in which the object
+ * has them. So problems have one key if they are made in one place, as those of graphs are.
+ */
 export function encode(problem: Problem): string {
   const { op, ...fields } = problem;
   return `${op} ${encodeFields(fields)}`;
@@ -302,6 +310,11 @@ function tensors(problem: Problem): Parts {
 const MAX_FLOATS = 2 ** 31 - 1;
 
 function tensor(name: string, rows: number, channels: number, pitch: number): TensorSpec {
+  for (const [what, size] of Object.entries({ rows, channels, pitch })) {
+    if (!Number.isSafeInteger(size) || size < 1) {
+      throw invalidArgument(`The ${what} of ${name} must be a positive integer, got ${String(size)}.`);
+    }
+  }
   if (rows * pitch > MAX_FLOATS) {
     throw invalidArgument(`The tensor ${name} would have ${rows} × ${pitch} floats; the most is 2^31 − 1.`);
   }
@@ -329,6 +342,7 @@ function product(shape: readonly number[]): number {
 
 function encodeFields(fields: object): string {
   return Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${encodeValue(value)}`)
     .join(' ');
 }

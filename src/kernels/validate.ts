@@ -1,6 +1,7 @@
 import { invalidArgument } from '../core/errors.ts';
-import { outputMap } from './problem.ts';
-import type { MBConvProblem, Problem } from './problem.ts';
+import { ACTIVATIONS, outputMap } from './problem.ts';
+import type { MBConvProblem, Padding, Problem } from './problem.ts';
+import { largestNumerator } from './resize.ts';
 
 /** Fields that are no sizes. */
 const REAL_FIELDS: ReadonlySet<string> = new Set(['epsilon', 'factor', 'density']);
@@ -13,10 +14,13 @@ export function validate(problem: Problem): void {
       throw invalidArgument(`The ${field} of a ${problem.op} must be a positive integer, got ${value}.`);
     }
   }
-  if ('padding' in problem) {
-    for (const [side, value] of Object.entries(problem.padding)) {
-      if (!Number.isSafeInteger(value) || value < 0) {
-        throw invalidArgument(`The ${side} padding of a ${problem.op} must be 0 or more, got ${value}.`);
+  if ('kernelHeight' in problem && problem.op !== 'convfirst' && problem.op !== 'convfirst-chain') {
+    for (const side of ['top', 'bottom', 'left', 'right'] as const) {
+      const value: unknown = (problem.padding as Partial<Padding> | undefined)?.[side];
+      if (!(Number.isSafeInteger(value) && Number(value) >= 0)) {
+        throw invalidArgument(
+          `The ${side} padding of a ${problem.op} must be 0 or more, got ${String(value)}.`,
+        );
       }
     }
     const out = outputMap(problem);
@@ -24,6 +28,43 @@ export function validate(problem: Problem): void {
       throw invalidArgument(
         `A ${problem.kernelHeight}×${problem.kernelWidth} ${problem.op} with this padding has no output on a ` +
           `${problem.height}×${problem.width} map: pad more or use a smaller kernel.`,
+      );
+    }
+  }
+  if ('epsilon' in problem && !(problem.epsilon >= 0 && problem.epsilon < Infinity)) {
+    throw invalidArgument(`The epsilon of a ${problem.op} must be 0 or more, got ${problem.epsilon}.`);
+  }
+  if ('epilogue' in problem) {
+    for (const name of ['activation', 'finalActivation'] as const) {
+      const value: string = problem.epilogue[name];
+      if (!ACTIVATIONS.some((known) => known === value)) {
+        throw invalidArgument(`There is no activation ${value}: use one of ${ACTIVATIONS.join(', ')}.`);
+      }
+    }
+  }
+  if (problem.op === 'channel-slice') {
+    const [from, to] = problem.range;
+    if (!(
+      Number.isSafeInteger(from) &&
+      Number.isSafeInteger(to) &&
+      0 <= from &&
+      from < to &&
+      to <= problem.inputs
+    )) {
+      throw invalidArgument(
+        `The range of a channel-slice must lie within its ${problem.inputs} channels, got ${from} to ${to}.`,
+      );
+    }
+  }
+  if (problem.op === 'resize' || problem.op === 'resize-gradient') {
+    const { height, width, outHeight, outWidth, alignCorners } = problem;
+    const largest = Math.max(
+      largestNumerator(height, outHeight, alignCorners),
+      largestNumerator(width, outWidth, alignCorners),
+    );
+    if (largest >= 2 ** 31) {
+      throw invalidArgument(
+        `A ${problem.op} from ${height}×${width} to ${outHeight}×${outWidth} needs larger whole numbers than kernels have: use other sizes.`,
       );
     }
   }
@@ -64,8 +105,11 @@ export function validate(problem: Problem): void {
     }
   }
   if (problem.op === 'mbconv') validateMBConv(problem);
-  if (problem.op === 'concat' && problem.channels.length !== problem.pitches.length) {
-    throw invalidArgument('A concat needs one pitch for each input.');
+  if (
+    problem.op === 'concat' &&
+    (problem.channels.length === 0 || problem.channels.length !== problem.pitches.length)
+  ) {
+    throw invalidArgument('A concat needs at least one input, and one pitch for each.');
   }
 }
 

@@ -71,6 +71,12 @@ describeKernels('sparse depthwise', [
     epilogue: { bias: true, activation: 'sigmoid' },
   }),
   sparse('more padding than kernel', UNUSUAL_PADDINGS['more padding than kernel']),
+  sparse('bands behind the map', {
+    map: [4, 4],
+    channels: 4,
+    kernel: [3, 3],
+    padding: { top: 0, bottom: 20, left: 0, right: 0 },
+  }),
   sparse('bands', { map: [70, 20], channels: 4, kernel: [9, 3] }),
 ]);
 

@@ -81,6 +81,8 @@ describeKernels(
     withoutGate(mbConv(small, 6, { expand: relu6, spatial: relu6, ...residual })),
     withoutGate(mbConv({ batch: 1, height: 8, width: 33, channels: 24 }, 3, { epilogue: whole, stride: 2 })),
     mbConv({ batch: 1, height: 1, width: 1, channels: 8 }, 2),
+    // Chunks of channels that do not divide evenly among tasks.
+    mbConv({ batch: 1, height: 5, width: 4, channels: 24 }, 11),
     mbConv(small, 4, { groups: 4, squeeze: { channels: 2, activation: 'relu' }, ...residual }),
     mbConv({ ...small, channels: 24 }, 2, { groups: 6, expand: { bias: false, activation: 'sigmoid' } }),
     mbConv(small, 2, {

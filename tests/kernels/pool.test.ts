@@ -1,4 +1,9 @@
+import { expect, test } from 'vitest';
+
+import { openWasmDevice } from '../../src/devices/wasm.ts';
+import { candidates } from '../../src/kernels/index.ts';
 import type { PoolProblem } from '../../src/kernels/problem.ts';
+import { createOp } from '../../src/runtime/op.ts';
 import { describeKernels } from '../support/kernel-harness.ts';
 import type { KernelCase } from '../support/kernel-harness.ts';
 
@@ -77,3 +82,18 @@ describeKernels('pool', [
   pool('one pixel', { height: 1, width: 1 }),
   pool('an image', { channels: 3, pitch: 3, kind: 'average', countPadding: true }),
 ]);
+
+test('a NaN is the maximum of its window, as in PyTorch', async () => {
+  await using device = await openWasmDevice({ threads: 1 });
+  const problem = pool('', { height: 6, width: 6, channels: 4 }).problem((channels) => channels);
+  for (const candidate of candidates(problem, device.caps)) {
+    const op = await createOp(device, problem, {}, { candidate });
+    op.input('x').fill(1);
+    op.input('x')[4 * (2 * 6 + 3)] = NaN;
+    await op.run();
+    // Of the 3×3 windows with stride 2, those of rows 0 and 1 (to pixel row 3) and columns 1 and 2 meet pixel (2, 3).
+    const found = [...op.output].flatMap((value, i) => (Number.isNaN(value) ? [i] : []));
+    expect(found).toEqual([4 * (1 * 3 + 1), 4 * (1 * 3 + 2)]);
+    await op.dispose();
+  }
+});

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 
-import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
-import { signature } from '../../src/kernels/signature.ts';
+import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
+import type { Problem } from '../../src/kernels/problem.ts';
+import { encode, signature } from '../../src/kernels/signature.ts';
 
 const product = {
   op: 'pointwise',
@@ -27,4 +28,42 @@ test('tensors beyond 32-bit indices are refused by name', () => {
 test('fields that are no positive integers are named', () => {
   expect(() => signature({ ...product, inputs: 0 })).toThrow(/inputs of a pointwise .* got 0/);
   expect(() => signature({ ...product, rows: 1.5 })).toThrow(/rows of a pointwise .* got 1.5/);
+});
+
+test('weights beyond 32-bit indices are refused by name', () => {
+  const wide = { ...product, inputs: 65536, outputs: 65536, inputPitch: 65536, outputPitch: 65536 };
+  expect(() => signature(wide)).toThrow(/weight would have 65536 × 65536 floats/);
+});
+
+const map = { batch: 1, height: 4, width: 4, channels: 8, pitch: 8 };
+const window = { kernelHeight: 3, kernelWidth: 3, stride: 1, dilation: 1, padding: samePadding(3, 3) };
+const depthwise = { op: 'depthwise', ...map, ...window, epilogue: NO_EPILOGUE };
+
+// What TypeScript would not let pass.
+test.each([
+  [{ ...product, inputPitch: undefined }, /pitch of x must be a positive integer, got undefined/],
+  [{ ...product, rows: '8' }, /rows of y must be a positive integer, got 8/],
+  [{ ...product, epilogue: { ...NO_EPILOGUE, activation: 'swish' } }, /no activation swish: use one of none/],
+  [{ ...depthwise, padding: undefined }, /top padding of a depthwise must be 0 or more, got undefined/],
+  [{ op: 'softmax', rows: 2 }, /channels of x must be a positive integer, got undefined/],
+  [{ op: 'layer-norm', rows: 2, channels: 8, pitch: 8, affine: true, epsilon: NaN }, /epsilon .* got NaN/],
+  [
+    { op: 'channel-slice', rows: 2, inputs: 6, inputPitch: 8, outputPitch: 8, range: [0, 12] },
+    /within its 6 channels, got 0 to 12/,
+  ],
+  [{ op: 'concat', rows: 2, channels: [], pitches: [], outputPitch: 8 }, /at least one input/],
+  [
+    {
+      ...{ op: 'resize', ...map, height: 1, width: 65521 },
+      ...{ outHeight: 1, outWidth: 65519, alignCorners: false },
+    },
+    /larger whole numbers than kernels have/,
+  ],
+  [{ op: 'conv2d' }, /There is no op conv2d/],
+] as const)('%j is refused', (problem, message) => {
+  expect(() => signature(problem as unknown as Problem)).toThrow(message);
+});
+
+test('fields that are undefined are no part of the key', () => {
+  expect(encode({ ...product, adjoint: undefined } as unknown as Problem)).toBe(encode(product));
 });

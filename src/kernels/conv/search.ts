@@ -7,6 +7,8 @@ import { outputMap } from '../problem.ts';
 import type { ConvProblem } from '../problem.ts';
 import { greatestCommonDivisor, mergeGroups, planConv, windowSpan } from './plan.ts';
 import type { ConvConfig, ConvPlan } from './plan.ts';
+import { evenly, tileParts } from '../divide.ts';
+import { END_SKEW } from '../gemm/partition.ts';
 
 /** Candidates beyond the best few of each lane count are never measured, nor those that are clearly worse. */
 const MAX_CONFIGS_PER_LANES = 6;
@@ -16,9 +18,6 @@ const CLEARLY_WORSE = 1.5;
 const FAR_BYTES_PER_CYCLE = 12;
 const TASK_CYCLES = 1000;
 const RUN_CYCLES = 6;
-
-/** The part of a task for which threads wait for the last one even where tasks divide evenly. */
-const END_SKEW = 0.15;
 
 /** The most promising configurations, best first: for each register tile the cut with the lowest estimate. */
 export function convConfigs(problem: ConvProblem, caps: DeviceCaps): ConvConfig[] {
@@ -62,9 +61,8 @@ function coverMap(
   height: number,
   width: number,
 ): Pick<RegisterTile, 'tileHeight' | 'tileWidth'> {
-  const even = (size: number, most: number): number => Math.ceil(size / Math.ceil(size / most));
-  if (width > rows) return { tileHeight: 1, tileWidth: even(width, rows) };
-  return { tileHeight: even(height, Math.max(1, Math.floor(rows / width))), tileWidth: width };
+  if (width > rows) return { tileHeight: 1, tileWidth: evenly(width, rows) };
+  return { tileHeight: evenly(height, Math.max(1, Math.floor(rows / width))), tileWidth: width };
 }
 
 /** Panels must not straddle groups. */
@@ -160,22 +158,16 @@ function productCycles(problem: ConvProblem, config: ConvConfig, plan: ConvPlan,
       conflictFactor(height * width, pixelBytes) +
     runs * RUN_CYCLES;
   const map = (vectors: number): number =>
-    parts(plan.outHeight, tileHeight).reduce(
+    tileParts(plan.outHeight, tileHeight).reduce(
       (sum, [rows, height]) =>
         sum +
-        parts(plan.outWidth, tileWidth).reduce(
+        tileParts(plan.outWidth, tileWidth).reduce(
           (inRow, [columns, width]) => inRow + rows * columns * tile(height, width, vectors),
           0,
         ),
       0,
     );
   return panels.fullPanels * map(panels.vectors) + (panels.lastVectors > 0 ? map(panels.lastVectors) : 0);
-}
-
-/** How often each tile length occurs along an axis. */
-function parts(size: number, tile: number): readonly (readonly [count: number, length: number])[] {
-  const rest = size % tile;
-  return [[Math.floor(size / tile), tile] as const, ...(rest > 0 ? [[1, rest] as const] : [])];
 }
 
 /** Cycles to fetch weights from beyond the second-level cache: once a task, or, if a pass does not fit it, once a tile. */

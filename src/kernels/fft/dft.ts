@@ -1,5 +1,6 @@
 import { ZERO } from './complex.ts';
 import type { Complex, ComplexAlgebra } from './complex.ts';
+import { gcd } from '../divide.ts';
 
 /** Lengths that are worth one codelet: their data nearly fit the registers. */
 export const CODELET_LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16] as const;
@@ -123,10 +124,6 @@ function split(n: number): readonly [number, number] | undefined {
     .map((a) => [a, n / a] as const);
   const balanced = [...pairs].sort(([a, b], [c, d]) => Math.abs(a - b) - Math.abs(c - d));
   return balanced.find(([a, b]) => gcd(a, b) === 1) ?? balanced[0];
-}
-
-function gcd(a: number, b: number): number {
-  return b === 0 ? a : gcd(b, a % b);
 }
 
 function range(n: number): number[] {

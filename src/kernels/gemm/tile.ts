@@ -1,5 +1,6 @@
 import type { KernelBuilder, Variable } from '../../codegen/builder.ts';
 import type { Buffer, Value } from '../../codegen/ir.ts';
+import { largestDivisor } from '../divide.ts';
 
 /** The left-hand side: element (row, k) is at `base + rowOffset(row) + k`. */
 export interface LeftOperand {
@@ -62,9 +63,4 @@ export function accumulate(
   b.for(0, depth, unroll, (k) => {
     for (let ahead = 0; ahead < unroll; ahead++) step(k, ahead);
   });
-}
-
-function largestDivisor(n: number, atMost: number): number {
-  for (let d = Math.min(n, atMost); d > 1; d--) if (n % d === 0) return d;
-  return 1;
 }

@@ -14,7 +14,7 @@ export interface HiddenStage {
   /** Pixel p of the result is at `mapAt + p · mapStride`. */
   readonly map: Buffer;
   readonly mapAt: Value;
-  /** Sums over pixels go to `meansAt`; absent if nobody needs them. */
+  /** Where sums over pixels go; absent if nobody needs them. */
   readonly sums: { readonly buffer: Buffer; readonly at: Value } | undefined;
 }
 

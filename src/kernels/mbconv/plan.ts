@@ -20,15 +20,16 @@ export interface MBConvConfig extends Config {
   /** Register tiles of the projection: pixels × vectors. */
   readonly downRows: number;
   readonly downVectors: number;
-  /** Row tiles of the projection that meet each panel of weights while it is near. */
-  readonly rowTiles: number;
   /** Rows of the spatial convolution's output between which its input is made. */
   readonly bandRows: number;
   /** Neighbouring outputs of the spatial convolution in registers. */
   readonly pixels: number;
   /** Steps of the innermost loops' bodies. */
   readonly unroll: number;
-  /** Tasks of an image before its means are known, and after; 0 and 0: one task computes an image from end to end. */
+  /**
+   * Tasks of an image before its means are known, and after; 0 and 0: one task computes an image from end to end.
+   * None is without work.
+   */
   readonly chunkTasks: number;
   readonly rowTasks: number;
 }

@@ -27,20 +27,16 @@ export function emitProject(
   stage: ProjectStage,
   tiles: { readonly first: Value; readonly end: Value },
 ): void {
-  const { downRows, rowTiles } = config;
-  const { outPixels } = plan;
-  const fullTiles = Math.floor(outPixels / downRows);
-  const lastRows = outPixels % downRows;
-  b.for(tiles.first, tiles.end, rowTiles, (first) => {
-    const end = b.min(b.add(first, rowTiles), tiles.end);
-    if (stage.gate)
-      emitGating(b, plan, stage, stage.gate, b.mul(first, downRows), b.min(b.mul(end, downRows), outPixels));
-    const forEachTile = (body: (tile: Value, rows: number) => void): void => {
-      b.for(first, b.min(end, fullTiles), 1, (tile) => body(tile, downRows));
-      if (lastRows > 0) b.if(b.lt(fullTiles, end), () => body(b.i32(fullTiles), lastRows));
-    };
-    emitPanels(b, problem, config, plan, stage, forEachTile);
-  });
+  const { downRows } = config;
+  const fullTiles = Math.floor(plan.outPixels / downRows);
+  const lastRows = plan.outPixels % downRows;
+  const emit = (tile: Value, rows: number): void => {
+    const pixel = b.mul(tile, downRows);
+    if (stage.gate) emitGating(b, plan, stage, stage.gate, pixel, rows);
+    emitPanels(b, problem, config, plan, stage, pixel, rows);
+  };
+  b.for(tiles.first, b.min(tiles.end, fullTiles), 1, (tile) => emit(tile, downRows));
+  if (lastRows > 0) b.if(b.lt(fullTiles, tiles.end), () => emit(b.i32(fullTiles), lastRows));
 }
 
 function emitGating(
@@ -49,9 +45,9 @@ function emitGating(
   { map, mapAt }: ProjectStage,
   gate: Buffer,
   first: Value,
-  end: Value,
+  rows: number,
 ): void {
-  b.for(first, end, 1, (pixel) => {
+  b.for(first, b.add(first, rows), 1, (pixel) => {
     const at = b.add(mapAt, b.mul(pixel, mapStride));
     b.for(0, hiddenFloats, b.lanes, (c) => {
       b.store(map, b.add(at, c), b.mul(b.loadVec(map, b.add(at, c)), b.loadVec(gate, c)));
@@ -62,33 +58,31 @@ function emitGating(
 function emitPanels(
   b: KernelBuilder,
   { outputPitch, epilogue }: MBConvProblem,
-  { downRows, unroll }: MBConvConfig,
+  { unroll }: MBConvConfig,
   { layout, mapStride, outPixels }: MBConvPlan,
   { packed, image, map, mapAt, residual, y }: ProjectStage,
-  forEachTile: (body: (tile: Value, rows: number) => void) => void,
+  pixel: Value,
+  rows: number,
 ): void {
   const { panels, offset } = layout.down;
   const { vectors, fullPanels, lastVectors, depth, lanes } = panels;
   const emitPanel = (panel: Value, count: number): void => {
     const weights = { buffer: packed, base: b.add(b.mul(panel, panelStride(panels)), offset) };
     const channel = b.mul(panel, vectors * lanes);
-    forEachTile((tile, rows) => {
-      const pixel = b.mul(tile, downRows);
-      const left = {
-        buffer: map,
-        base: b.add(mapAt, b.mul(pixel, mapStride)),
-        rowOffset: (r: number) => r * mapStride,
-      };
-      const accumulators = newTile(b, rows, count, () => b.vec(0));
-      accumulate(b, accumulators, left, weights, depth, unroll);
-      const to = b.add(b.mul(b.add(b.mul(image, outPixels), pixel), outputPitch), channel);
-      accumulators.forEach((row, r) => {
-        row.forEach((sum, v) => {
-          const at = r * outputPitch + v * lanes;
-          const vectorsOf = loadEpilogue(b, layout.epilogue, packed, b.add(channel, v * lanes));
-          const added = residual && b.loadVec(residual, to, at);
-          b.store(y, to, applyEpilogue(b, epilogue, vectorsOf, sum.get(), added), at);
-        });
+    const left = {
+      buffer: map,
+      base: b.add(mapAt, b.mul(pixel, mapStride)),
+      rowOffset: (r: number) => r * mapStride,
+    };
+    const accumulators = newTile(b, rows, count, () => b.vec(0));
+    accumulate(b, accumulators, left, weights, depth, unroll);
+    const to = b.add(b.mul(b.add(b.mul(image, outPixels), pixel), outputPitch), channel);
+    accumulators.forEach((row, r) => {
+      row.forEach((sum, v) => {
+        const at = r * outputPitch + v * lanes;
+        const vectorsOf = loadEpilogue(b, layout.epilogue, packed, b.add(channel, v * lanes));
+        const added = residual && b.loadVec(residual, to, at);
+        b.store(y, to, applyEpilogue(b, epilogue, vectorsOf, sum.get(), added), at);
       });
     });
   };

@@ -9,6 +9,7 @@ import { outputMap } from '../problem.ts';
 import type { MBConvProblem } from '../problem.ts';
 import { planMBConv } from './plan.ts';
 import type { MBConvConfig, MBConvPlan } from './plan.ts';
+import { evenly } from '../divide.ts';
 
 /** Candidates for each pair of lane counts. */
 const OFFERED = 4;
@@ -75,7 +76,6 @@ function tilings(problem: MBConvProblem, { lanes, downLanes }: LanePair, caps: D
       downVectors: down.vectors,
       pixels,
       unroll: unrollFor(caps),
-      rowTiles: 1,
     };
     for (const bandRows of bandSizes(out.height)) {
       const bandBytes = 4 * (bandRows * stride + kernelHeight) * (width + kernelWidth) * upVectors * lanes;
@@ -83,16 +83,11 @@ function tilings(problem: MBConvProblem, { lanes, downLanes }: LanePair, caps: D
       if (lanes === downLanes) found.push({ ...common, bandRows, chunkTasks: 0, rowTasks: 0 });
       const chunks = Math.ceil(hiddenVectors / upVectors);
       const perImage = Math.max(1, Math.ceil((4 * caps.threads) / batch));
-      const chunkTasks = Math.min(chunks, perImage);
-      found.push({ ...common, bandRows, chunkTasks, rowTasks: Math.min(rowTileCount, perImage) });
+      const [chunkTasks, rowTasks] = [evenly(chunks, perImage), evenly(rowTileCount, perImage)];
+      found.push({ ...common, bandRows, chunkTasks, rowTasks });
     }
   }
   return found;
-}
-
-/** The largest of about equal parts, each of at most `most`. */
-function evenly(size: number, most: number): number {
-  return Math.ceil(size / Math.ceil(size / most));
 }
 
 /**

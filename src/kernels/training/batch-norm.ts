@@ -109,6 +109,9 @@ export const batchNormGradient: KernelFamily<BatchNormGradientProblem, Span> = {
   },
 };
 
+/** Its inverse is finite in float32. */
+const LEAST_DEVIATION = 1e-19;
+
 interface Place {
   readonly c: Value;
   readonly offset: number;
@@ -116,7 +119,7 @@ interface Place {
   readonly epsilon: number;
 }
 
-/** Mean and 1 / √(variance + ε) of a span of channels. */
+/** Mean and 1 / √(variance + ε) of a span of channels; finite in padding, whose variance is 0, for ε = 0 as well. */
 function momentsAt(
   b: KernelBuilder,
   span: Span,
@@ -126,7 +129,7 @@ function momentsAt(
   const variance = loadSpan(b, span, statistics, c, pitch + offset);
   return {
     mean: loadSpan(b, span, statistics, c, offset),
-    inverse: b.div(fillSpan(b, span, 1), b.sqrt(b.add(variance, epsilon))),
+    inverse: b.div(fillSpan(b, span, 1), b.max(b.sqrt(b.add(variance, epsilon)), LEAST_DEVIATION)),
   };
 }
 

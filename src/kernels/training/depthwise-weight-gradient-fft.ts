@@ -7,6 +7,7 @@ import { emitCorrelation } from '../fft/correlation.ts';
 import type { CorrelationPlan } from '../fft/correlation.ts';
 import { meetingTaps } from '../fft/tap-range.ts';
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
+import { evenly } from '../divide.ts';
 
 /** Codelet lengths p·q of each axis' transforms, outputs of a tile (0: the whole axis), and parts of the batch. */
 export interface DepthwiseWeightGradientFftConfig extends Config {
@@ -90,8 +91,7 @@ function splitsOf(
     Math.ceil((8 * caps.threads * lanes) / problem.pitch),
     Math.floor(MAX_PARTIAL_BYTES / (4 * problem.gradientPitch)),
   );
-  const even = (n: number): number => Math.ceil(units / Math.ceil(units / n));
-  return [...new Set(SPLITS.filter((n) => n === 1 || n <= most).map(even))];
+  return [...new Set(SPLITS.filter((n) => n === 1 || n <= most).map((n) => evenly(units, n)))];
 }
 
 function estimate(

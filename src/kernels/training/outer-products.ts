@@ -8,6 +8,7 @@ import type { ConvWeightGradientProblem } from './problems.ts';
 import { planOuter } from './outer-plan.ts';
 import type { OuterConfig, OuterPlan } from './outer-plan.ts';
 import { emitPartialSums } from './partial-sums.ts';
+import { largestDivisor } from '../divide.ts';
 
 /** Steps of the innermost loop's body, at most. */
 const MAX_UNROLL = 8;
@@ -366,9 +367,4 @@ function forFloats(
     for (let offset = 0; offset < unroll; offset += b.lanes) vector(i, offset);
   });
   for (let offset = whole; offset < count; offset++) scalar(offset);
-}
-
-function largestDivisor(n: number, atMost: number): number {
-  for (let d = Math.min(n, atMost); d > 1; d--) if (n % d === 0) return d;
-  return 1;
 }

@@ -4,6 +4,8 @@ import { outputMap } from '../problem.ts';
 import type { ConvWeightGradientProblem } from './problems.ts';
 import { planOuter } from './outer-plan.ts';
 import type { OuterConfig, OuterPlan } from './outer-plan.ts';
+import { evenly, tileParts } from '../divide.ts';
+import { END_SKEW } from '../gemm/partition.ts';
 
 /** Candidates beyond the best few of each lane count are never measured, nor those that are clearly worse. */
 const MAX_CONFIGS_PER_LANES = 4;
@@ -23,8 +25,6 @@ const TILE_CYCLES = 30;
 const ROW_CYCLES = 8;
 const PIXEL_CYCLES = 4;
 const FAR_BYTES_PER_CYCLE = 12;
-/** The part of a task for which threads wait for the last one even where tasks divide evenly. */
-const END_SKEW = 0.15;
 
 interface Ranked {
   readonly config: OuterConfig;
@@ -102,11 +102,10 @@ function blocks(channels: number, unit: number): number[] {
 /** Bands of about so many pixels: parts of a row, or whole rows. */
 function bandsOf(problem: ConvWeightGradientProblem): Pick<OuterConfig, 'bandRows' | 'bandColumns'>[] {
   const out = outputMap(problem);
-  const even = (size: number, most: number): number => Math.ceil(size / Math.ceil(size / most));
   const bands = new Map<string, Pick<OuterConfig, 'bandRows' | 'bandColumns'>>();
   for (const pixels of BAND_PIXELS) {
-    const bandColumns = even(out.width, pixels);
-    const bandRows = even(out.height, Math.max(1, Math.round(pixels / bandColumns)));
+    const bandColumns = evenly(out.width, pixels);
+    const bandRows = evenly(out.height, Math.max(1, Math.round(pixels / bandColumns)));
     bands.set(`${bandRows} ${bandColumns}`, { bandRows, bandColumns });
   }
   return [...bands.values()];
@@ -164,10 +163,10 @@ function bandCycles(config: OuterConfig, plan: OuterPlan, filled: number, caps: 
     filled * bandRows * (bandColumns * tileCycles(outputs, vectors, lanes, caps) + ROW_CYCLES) +
     TILE_CYCLES +
     3 * outputs * vectors;
-  return parts(blockOutputs, tileOutputs).reduce(
+  return tileParts(blockOutputs, tileOutputs).reduce(
     (sum, [rows, outputs]) =>
       sum +
-      parts(plan.runVectors, tileVectors).reduce(
+      tileParts(plan.runVectors, tileVectors).reduce(
         (inRow, [columns, vectors]) => inRow + plan.runs * rows * columns * tile(outputs, vectors),
         0,
       ),
@@ -178,10 +177,4 @@ function bandCycles(config: OuterConfig, plan: OuterPlan, filled: number, caps: 
 /** Moves of so many floats. */
 function moves(floats: number, lanes: number): number {
   return Math.floor(floats / lanes) + (floats % lanes);
-}
-
-/** How often each tile length occurs along an axis. */
-function parts(size: number, tile: number): readonly (readonly [count: number, length: number])[] {
-  const rest = size % tile;
-  return [[Math.floor(size / tile), tile] as const, ...(rest > 0 ? [[1, rest] as const] : [])];
 }

@@ -10,6 +10,7 @@ import type { Scatter, ScatterPixel } from './scatter.ts';
 import { fillSpan, loadSpan, spanFor } from '../spans.ts';
 import type { Span } from '../spans.ts';
 import type { PoolGradientProblem } from './problems.ts';
+import { LOWEST } from '../math.ts';
 
 /** Gives each output's gradient to the largest pixel of its window, or to all of them alike. */
 export const poolGradient: KernelFamily<PoolGradientProblem, Span> = {
@@ -127,6 +128,3 @@ function addMaximum(
     kernelWidth,
   );
 }
-
-/** The smallest finite float32. */
-const LOWEST = -3.4028234663852886e38;

@@ -2,7 +2,7 @@ import { KernelBuilder } from '../../codegen/builder.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
 import type { Emission, KernelFamily } from '../family.ts';
-import { walkChannels } from './row-walk.ts';
+import { walkChannels } from '../row-walk.ts';
 import { estimateTraffic, forTaskRows, rowsPerTask, spanFor, storeZeros } from '../spans.ts';
 import type { Span } from '../spans.ts';
 import type { SoftmaxGradientProblem } from './problems.ts';

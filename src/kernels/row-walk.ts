@@ -1,7 +1,8 @@
-import type { KernelBuilder } from '../../codegen/builder.ts';
-import type { Buffer, Value } from '../../codegen/ir.ts';
-import { fillSpan, forSpans, loadSpan, spanFloats, sumSpan } from '../spans.ts';
-import type { Span } from '../spans.ts';
+import type { KernelBuilder } from '../codegen/builder.ts';
+import type { Buffer, Value } from '../codegen/ir.ts';
+import { fillSpan, forSpans, loadSpan, spanFloats, sumSpan } from './spans.ts';
+import type { Span } from './spans.ts';
+import { LOWEST } from './math.ts';
 
 /** Some neighbouring channels of a row: a span, or one channel where the last ones fill none. */
 export interface Lanes {
@@ -23,8 +24,6 @@ export interface ChannelWalk {
 
 /** Spans of a loop body. */
 const UNROLL = 4;
-/** The smallest finite float32. */
-const LOWEST = -3.4028234663852886e38;
 
 export function walkChannels(b: KernelBuilder, span: Span, channels: number): ChannelWalk {
   const whole = Math.floor(channels / spanFloats(span)) * spanFloats(span);
