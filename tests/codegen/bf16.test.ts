@@ -7,11 +7,11 @@ import { describe, expect, test } from 'vitest';
 import { KernelBuilder } from '../../src/codegen/builder.ts';
 import { interpret } from '../../src/codegen/interpret.ts';
 import type { Kernel } from '../../src/codegen/ir.ts';
-import { WidefieldError } from '../../src/core/errors.ts';
 import { Random } from '../../src/core/random.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
 import { asSteps } from '../support/random-steps.ts';
 import { runAsWasm } from '../support/run-kernel.ts';
+import { NO_COMPILER, openIfHere } from '../support/devices.ts';
 
 const COUNT = 256;
 
@@ -137,13 +137,8 @@ describe('the dot product of pairs', () => {
     ['without instructions for it', ['-U__AVX512BF16__']],
   ])('is the same as C, %s', async ([, compilerFlags], context) => {
     const cacheDirectory = await mkdtemp(path.join(tmpdir(), 'widefield-bf16-'));
-    const device = await openNativeDevice({ threads: 1, cacheDirectory, compilerFlags }).catch(
-      (error: unknown) => {
-        if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
-        throw error;
-      },
-    );
-    if (device === undefined) return context.skip('this machine has no C compiler');
+    const device = await openIfHere(() => openNativeDevice({ threads: 1, cacheDirectory, compilerFlags }));
+    if (device === undefined) return context.skip(NO_COMPILER);
     try {
       if (compilerFlags.length > 0) expect(device.caps.bf16).toBe(false);
       const lanes = [4, 8, 16];

@@ -6,10 +6,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { interpret } from '../../src/codegen/interpret.ts';
-import { WidefieldError } from '../../src/core/errors.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
 import { asSteps } from '../support/random-steps.ts';
 import { randomBuffers, randomProgram } from '../support/random-program.ts';
+import { NO_COMPILER, openIfHere } from '../support/devices.ts';
 
 /** Programs of one native compilation each; the sample is the same every time. */
 const PROGRAMS_PER_LANES = 14;
@@ -19,16 +19,10 @@ describe('random programs compiled as C', () => {
   test.for([4, 8, 16])('give the same bits as interpreted, %i lanes', async (lanes, context) => {
     const cacheDirectory = await mkdtemp(path.join(tmpdir(), 'widefield-c-'));
     // Products are not fused, so that bits agree; i32 wraps, as the language says.
-    const device = await openNativeDevice({
-      threads: 2,
-      cacheDirectory,
-      // The instruction for pairs of bfloat16 takes subnormals for zeros; bf16.test.ts tests it.
-      compilerFlags: ['-ffp-contract=off', '-fwrapv', '-U__AVX512BF16__'],
-    }).catch((error: unknown) => {
-      if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
-      throw error;
-    });
-    if (device === undefined) return context.skip('this machine has no C compiler');
+    // The instruction for pairs of bfloat16 takes subnormals for zeros; bf16.test.ts tests it.
+    const compilerFlags = ['-ffp-contract=off', '-fwrapv', '-U__AVX512BF16__'];
+    const device = await openIfHere(() => openNativeDevice({ threads: 2, cacheDirectory, compilerFlags }));
+    if (device === undefined) return context.skip(NO_COMPILER);
     try {
       const choices = fc.array(fc.nat(), { minLength: 60, maxLength: 400, size: 'max' });
       const programs = fc

@@ -12,6 +12,7 @@ import type { KeySet } from '../../src/models/model.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 import { openDevice } from '../../src/runtime/open.ts';
 import { createSession } from '../../src/runtime/session.ts';
+import { NO_COMPILER, openIfHere } from '../support/devices.ts';
 
 interface Stage {
   readonly tap: string;
@@ -48,7 +49,8 @@ const goldens = readdirSync(folder)
 const devices = new Map<string, Device>();
 
 beforeAll(async () => {
-  devices.set('native', await openDevice('native'));
+  const native = await openIfHere(() => openDevice('native'));
+  if (native) devices.set('native', native);
   devices.set('wasm', await openDevice('wasm'));
 });
 
@@ -64,13 +66,15 @@ describe.each(goldens)('$golden at $resolution', (golden) => {
     ? syntheticWeights(parametersOf(graph))
     : cached(syntheticWeights(parametersOf(graph)));
 
-  test('native: logits of the merged network', async () => {
+  test('native: logits of the merged network', async (context) => {
+    if (!devices.has('native')) return context.skip(NO_COMPILER);
     const logits = selectOutputs(graph, ['logits']);
     const outputs = await run('native', optimize(logits), weights, input);
     compareLogits(outputs.get('logits'), golden);
   });
 
-  test.skipIf(LARGE.includes(model))('native: logits and stages of the training form', async () => {
+  test.skipIf(LARGE.includes(model))('native: logits and stages of the training form', async (context) => {
+    if (!devices.has('native')) return context.skip(NO_COMPILER);
     const taps = golden.stages.map(({ tap }) => tap);
     const all = selectOutputs(graph, [...taps, 'logits']);
     expect([...all.outputs.keys()], 'the model names all of its stages').toEqual([...taps, 'logits']);

@@ -5,12 +5,12 @@ import { describe, expect, test } from 'vitest';
 
 import { openCheckpoint } from '../../src/checkpoints/open.ts';
 import { slug } from '../../src/cli/save-samples.ts';
-import { WidefieldError } from '../../src/core/errors.ts';
 import { findFashionMnist, openFashionMnist } from '../../src/data/fashion-mnist.ts';
 import { createModel } from '../../src/runtime/model.ts';
 import { openDevice } from '../../src/runtime/open.ts';
 import { packageFile, packagedModel } from '../../src/runtime/packaged-model.ts';
 import { evaluate } from '../../src/train/evaluate.ts';
+import { NO_COMPILER, openIfHere } from '../support/devices.ts';
 
 const clothes = packageFile('examples/fashion');
 
@@ -48,15 +48,11 @@ test('has at most 3 MB, and as many weights that are not zero as its result says
 });
 
 describe.each(['wasm', 'native'] as const)('on %s', (name) => {
-  const open = () =>
-    openDevice(name).catch((error: unknown) => {
-      if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
-      throw error;
-    });
+  const open = () => openIfHere(() => openDevice(name));
 
   test('tells the bundled test images apart', async (context) => {
     await using device = await open();
-    if (device === undefined) return context.skip(`the device ${name} is not available here`);
+    if (device === undefined) return context.skip(NO_COMPILER);
     const { model, weights } = packagedModel();
     const network = await createModel(model, { weights, device });
     try {
@@ -79,7 +75,7 @@ describe.each(['wasm', 'native'] as const)('on %s', (name) => {
     'has the accuracy that its result says (skipped without the package dataset-fashion-mnist)',
     async (context) => {
       await using device = await open();
-      if (device === undefined) return context.skip(`the device ${name} is not available here`);
+      if (device === undefined) return context.skip(NO_COMPILER);
       const { model, weights } = packagedModel();
       const source = await openCheckpoint(weights);
       const dataset = await openFashionMnist('test');

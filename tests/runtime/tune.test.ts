@@ -1,23 +1,19 @@
 import { describe, expect, test } from 'vitest';
 
-import { WidefieldError } from '../../src/core/errors.ts';
 import { candidates } from '../../src/kernels/index.ts';
 import { encode } from '../../src/kernels/signature.ts';
 import { openDevice } from '../../src/runtime/open.ts';
 import { tune } from '../../src/runtime/tune.ts';
 import type { TuneProgress } from '../../src/runtime/tune.ts';
 import { product } from '../support/small-problems.ts';
+import { NO_COMPILER, openIfHere } from '../support/devices.ts';
 
 describe.each(['wasm', 'native'] as const)('tuning on %s', (name) => {
-  const open = () =>
-    openDevice(name, { threads: 1 }).catch((error: unknown) => {
-      if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
-      throw error;
-    });
+  const open = () => openIfHere(() => openDevice(name, { threads: 1 }));
 
   test('measures every candidate and returns one of them', async (context) => {
     await using device = await open();
-    if (device === undefined) return context.skip(`the device ${name} is not available here`);
+    if (device === undefined) return context.skip(NO_COMPILER);
     const all = candidates(product, device.caps);
     const steps: TuneProgress[] = [];
     const winner = await tune(device, product, { budgetMs: 1, onProgress: (step) => steps.push(step) });
@@ -33,7 +29,7 @@ describe.each(['wasm', 'native'] as const)('tuning on %s', (name) => {
 
   test('stops when it is told to', async (context) => {
     await using device = await open();
-    if (device === undefined) return context.skip(`the device ${name} is not available here`);
+    if (device === undefined) return context.skip(NO_COMPILER);
     const abort = new AbortController();
     let steps = 0;
     const tuning = tune(device, product, {

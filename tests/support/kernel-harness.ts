@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { interpret } from '../../src/codegen/interpret.ts';
 import type { DeviceCaps } from '../../src/core/caps.ts';
-import { WidefieldError } from '../../src/core/errors.ts';
 import { Random } from '../../src/core/random.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
@@ -15,6 +14,7 @@ import { signature } from '../../src/kernels/signature.ts';
 import { createOp, describeConfig } from '../../src/runtime/op.ts';
 import { tolerance } from './tolerance.ts';
 import { kernelWork } from './work.ts';
+import { NO_COMPILER, openIfHere } from './devices.ts';
 
 /** The best candidate of each family and lane count: a few that differ much, for problems that take long. */
 export function bestOfEach(all: readonly Candidate[]): readonly Candidate[] {
@@ -91,15 +91,12 @@ function describeDevice(
   describe(`on ${name}`, () => {
     let device: Device | undefined;
     beforeAll(async () => {
-      device = await open().catch((error: unknown) => {
-        if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
-        throw error;
-      });
+      device = await openIfHere(open);
     });
     afterAll(() => device?.dispose());
 
     it.for(cases)('$name', async (test, context) => {
-      if (device === undefined) return context.skip(`no ${name} device: this machine has no C compiler`);
+      if (device === undefined) return context.skip(NO_COMPILER);
       const opened = device;
       const data = dataFor(test, opened.caps);
       const all = candidatesFor(data.problem, opened.caps);

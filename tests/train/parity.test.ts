@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
-import { WidefieldError } from '../../src/core/errors.ts';
 import { Random, RandomStream } from '../../src/core/random.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
@@ -11,6 +10,7 @@ import { slak } from '../../src/models/slak.ts';
 import { targetsOf } from '../../src/train/mix.ts';
 import { createTrainingNetwork } from '../../src/train/network.ts';
 import { createOptimizer } from '../../src/train/optimizer.ts';
+import { NO_COMPILER, openIfHere } from '../support/devices.ts';
 
 const fixture = JSON.parse(
   await readFile(new URL('../fixtures/training-parity.json', import.meta.url), 'utf8'),
@@ -49,11 +49,8 @@ describe.each(devices)('20 training steps on %s', (_name, open) => {
   afterAll(() => Promise.all(opened.map((device) => device.dispose())));
 
   it.for([false, true])('have the losses of PyTorch, recomputing: %s', async (recompute, context) => {
-    const device = await open().catch((error: unknown) => {
-      if (error instanceof WidefieldError && error.code === 'unsupported') return undefined;
-      throw error;
-    });
-    if (device === undefined) return context.skip('no native device: this machine has no C compiler');
+    const device = await openIfHere(open);
+    if (device === undefined) return context.skip(NO_COMPILER);
     opened.push(device);
     const graph = selectOutputs(model.build({ batch: BATCH, classes: CLASSES }), ['logits']);
     const optimizer = createOptimizer({ weightDecay: 0.05 }, () => ({ layer: 0, layers: 1 }));
