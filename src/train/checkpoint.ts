@@ -5,9 +5,11 @@ import type { TensorToWrite } from '../checkpoints/safetensors-writer.ts';
 import type { Checkpoint } from '../checkpoints/source.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { WidefieldError } from '../core/errors.ts';
+import { choice, count, list, needed, number, object, text } from '../core/schema.ts';
 import { elements } from '../graph/graph.ts';
 import type { TrainingNetwork } from './network.ts';
 import type { CompleteSettings } from './settings.ts';
+import { OPTIMIZER_RULES, settingsFields, settingsSchema } from './settings-schema.ts';
 import { SparsityController } from './sparsity/index.ts';
 import type { SparsityRecord } from './sparsity/controller.ts';
 import type { SumsRecord } from './sums.ts';
@@ -99,41 +101,55 @@ export async function openRun(path: string): Promise<SavedRun> {
   }
 }
 
-async function readRecord(path: string, file: Checkpoint): Promise<RunRecord> {
-  const refuse = (): WidefieldError =>
-    invalidArgument(`${path} is no checkpoint of a training run: give a file that widefield train wrote.`);
-  if (!file.entries.has(RECORD) || file.readBytes === undefined) throw refuse();
-  let record: unknown;
-  try {
-    record = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(await file.readBytes(RECORD)));
-  } catch {
-    throw refuse();
-  }
-  if (!isRecord(record)) throw refuse();
-  return record;
-}
+const recordSchema = object('', {
+  format: needed(choice('', ['widefield training'])),
+  version: needed(choice('', [1])),
+  model: needed(text('')),
+  parameters: needed(number('')),
+  classes: needed(list('', text(''))),
+  images: needed(count('')),
+  settings: needed(settingsSchema),
+  progress: needed(
+    object('', {
+      epoch: needed(count('', 0)),
+      batch: needed(count('', 0)),
+      step: needed(count('', 0)),
+      sums: object('', {
+        loss: needed(number('')),
+        correct: needed(count('', 0)),
+        images: needed(count('', 0)),
+      }),
+    }),
+  ),
+  sparsity: object('', {
+    options: needed(settingsFields.sparsity),
+    run: needed(
+      object('', {
+        seed: needed(count('', 0)),
+        steps: needed(count('')),
+        rule: needed(choice('', OPTIMIZER_RULES)),
+      }),
+    ),
+    dense: needed(list('', text(''), { least: 0 })),
+  }),
+});
 
-function isRecord(value: unknown): value is RunRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  const { format, version, model, parameters, classes, images, settings, progress } = value as Partial<
-    Record<keyof RunRecord, unknown>
-  >;
-  const counts = (progress ?? {}) as Partial<Record<keyof Progress, unknown>>;
-  const sums = Object.values(counts.sums ?? {});
-  return (
-    format === 'widefield training' &&
-    version === 1 &&
-    typeof model === 'string' &&
-    typeof parameters === 'number' &&
-    typeof images === 'number' &&
-    Array.isArray(classes) &&
-    typeof settings === 'object' &&
-    [counts.epoch, counts.batch, counts.step].every(
-      (count) => Number.isSafeInteger(count) && Number(count) >= 0,
-    ) &&
-    [0, 3].includes(sums.length) &&
-    sums.every((sum) => Number.isFinite(sum))
-  );
+async function readRecord(path: string, file: Checkpoint): Promise<RunRecord> {
+  const refuse = (reason: string): WidefieldError =>
+    invalidArgument(`${path} is no checkpoint of a training run: ${reason}`);
+  if (!file.entries.has(RECORD) || file.readBytes === undefined) {
+    throw refuse('give a file that widefield train wrote.');
+  }
+  const bytes = await file.readBytes(RECORD);
+  try {
+    const raw: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    const { settings: _, sparsity, ...record } = recordSchema.read(raw, '');
+    // As they were written, not as they would be now: they are compared as texts.
+    const { settings } = raw as Pick<RunRecord, 'settings'>;
+    return { ...record, settings, sparsity };
+  } catch (error) {
+    throw refuse(error instanceof Error ? error.message : String(error));
+  }
 }
 
 async function restore(

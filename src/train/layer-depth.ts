@@ -16,9 +16,7 @@ export function layerOf(graph: Graph): (key: string) => LayerDepth {
   return (key) => ({ layer: Math.max(blocks.indexOf(blockOf(key)), 0), layers: blocks.length });
 }
 
-/** The name up to its second number, or without the parameter's own name if it has fewer. */
+/** The name up to the numbers that follow its first part, and RepLKNet's `blocks.5` behind them; else without the parameter's own name. */
 function blockOf(key: string): string {
-  const parts = key.split('.');
-  const numbers = parts.flatMap((part, i) => (/^\d+$/.test(part) ? [i] : []));
-  return parts.slice(0, (numbers[1] ?? parts.length - 2) + 1).join('.');
+  return /^\w+(\.\d+)+(\.blocks\.\d+)?/.exec(key)?.[0] ?? key.slice(0, key.lastIndexOf('.'));
 }

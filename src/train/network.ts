@@ -70,7 +70,7 @@ export interface TrainingNetwork {
     options?: RunOptions,
   ): Promise<StepResult>;
   /** Which layer or parameter first gave NaN or an infinity in the last step; undefined if none did. */
-  findNonFinite(): Promise<string | undefined>;
+  findNonFinite(signal?: AbortSignal): Promise<string | undefined>;
   /** Follows the running statistics with their averages. */
   averageBuffers(decay: number): void;
   /** The current weights, or their averages, by official key. */
@@ -87,6 +87,20 @@ export async function createTrainingNetwork(
   graph: Graph,
   options: TrainingNetworkOptions,
 ): Promise<TrainingNetwork> {
+  const { form, step } = stepGraph(graph, options);
+  const session = await createTrainingSession(device, step, {
+    ...options,
+    optimizer: options.optimizer.rule,
+    groupOf: (parameter) => options.optimizer.groupOf(parameter),
+  });
+  return new GraphTrainingNetwork(device, graph, form, session, options.averaged === true);
+}
+
+/** The graph of one step of training, forward and backward, and the form of the network that it differentiates. */
+export function stepGraph(
+  graph: Graph,
+  options: Omit<TrainingNetworkOptions, 'optimizer'>,
+): { readonly form: TrainingGraph; readonly step: Graph } {
   const form = trainingForm(graph, {
     dropPath: options.dropPath ?? 0,
     dropout: options.dropout ?? 0,
@@ -96,12 +110,7 @@ export async function createTrainingNetwork(
     outputs: ['loss'],
     input: options.inputGradient === true,
   });
-  const session = await createTrainingSession(device, options.recompute ? recompute(both) : both, {
-    ...options,
-    optimizer: options.optimizer.rule,
-    groupOf: (parameter) => options.optimizer.groupOf(parameter),
-  });
-  return new GraphTrainingNetwork(device, graph, form, session, options.averaged === true);
+  return { form, step: options.recompute ? recompute(both) : both };
 }
 
 class GraphTrainingNetwork implements TrainingNetwork {
@@ -184,8 +193,8 @@ class GraphTrainingNetwork implements TrainingNetwork {
     return { loss, logits: outputs.get('logits') ?? new Float32Array() };
   }
 
-  findNonFinite(): Promise<string | undefined> {
-    return findNonFinite(this.#device, this.#form.graph, this.weights('values'), this.#lastInputs);
+  findNonFinite(signal?: AbortSignal): Promise<string | undefined> {
+    return findNonFinite(this.#device, this.#form.graph, this.weights('values'), this.#lastInputs, signal);
   }
 
   averageBuffers(decay: number): void {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
-import type { TrainData } from './options.ts';
+import { count } from '../core/schema.ts';
+import type { TrainData, TrainOptions } from './options.ts';
 
 /** Throws `invalid-argument` unless there are classes to tell apart, the same ones for training and validation. */
 export function checkData({ training, validation }: TrainData): void {
@@ -14,6 +15,12 @@ export function checkData({ training, validation }: TrainData): void {
       `${validation.name} has other classes than ${training.name}: both must have the same, in the same order.`,
     );
   }
+}
+
+/** Throws `invalid-argument` for intervals that are no positive integers. */
+export function checkIntervals({ saveEvery = 1, evaluateEvery = 1 }: TrainOptions): void {
+  count('').read(saveEvery, 'saveEvery');
+  count('').read(evaluateEvery, 'evaluateEvery');
 }
 
 /** Makes a folder for checkpoints if it is missing. Throws `io` if it cannot be made. */

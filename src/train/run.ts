@@ -14,12 +14,13 @@ import type { Evaluation } from './evaluate.ts';
 import { layerOf } from './layer-depth.ts';
 import { drawMix, mixImages, targetsOf } from './mix.ts';
 import { createTrainingNetwork } from './network.ts';
+import { allFinite, nonFiniteKey } from './non-finite.ts';
 import type { TrainingNetwork } from './network.ts';
 import { createOptimizer } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { EpochReport, TrainData, TrainOptions, TrainResult } from './options.ts';
 import { reestimateStatistics } from './reestimate.ts';
-import { checkData, makeFolder } from './preconditions.ts';
+import { checkData, checkIntervals, makeFolder } from './preconditions.ts';
 import { scheduleOf } from './schedule.ts';
 import type { CompleteSettings } from './settings.ts';
 import { SparsityController } from './sparsity/index.ts';
@@ -46,6 +47,8 @@ export class Run {
   #progress: Progress = { epoch: 0, batch: 0, step: 0 };
   /** Of the epoch so far. */
   #sums = new Sums();
+  /** Whether no update is under way, so that what the network holds is what the progress says. */
+  #whole = true;
 
   constructor(
     readonly model: ModelVariant,
@@ -55,6 +58,7 @@ export class Run {
   ) {
     const { batchSize, resolution, accumulate, rate: base, epochs, warmupEpochs } = settings;
     checkData(data);
+    checkIntervals(options);
     this.#graph = model.build({ batch: batchSize, resolution, classes: data.training.classes.length });
     const batches = countBatches(data.training.length, { ...this.#sharding(), batchSize, dropLast: true });
     this.#stepsPerEpoch = Math.floor(batches / accumulate);
@@ -103,9 +107,8 @@ export class Run {
         options.onEpoch?.(report);
       }
     } catch (error) {
-      // Between two updates everything is whole, so a run that is told to stop loses nothing.
-      if (options.signal?.aborted && this.#progress.batch % settings.accumulate === 0)
-        await this.#save(network);
+      // Between two updates a run that is told to stop loses nothing.
+      if (options.signal?.aborted && this.#whole) await this.#save(network);
       throw error;
     }
     return {
@@ -135,7 +138,7 @@ export class Run {
     this.#sparsity.initialise(network.session);
   }
 
-  /** The gradients of one batch, of the plain cross-entropy. Running statistics stay as they are. */
+  /** The gradients of one batch of each process, of the plain cross-entropy. Running statistics stay as they are. */
   async #takeGradients(network: TrainingNetwork): Promise<void> {
     const { classes } = network;
     const before = [...network.buffers].map(([key, values]) => [key, values.slice()] as const);
@@ -144,6 +147,11 @@ export class Run {
       break;
     }
     for (const [key, values] of before) network.buffers.get(key)?.set(values);
+    await this.#reduce(network.session.state('gradients'));
+  }
+
+  async #reduce(gradients: Float32Array | undefined): Promise<void> {
+    if (gradients) await this.options.reduceGradients?.(gradients);
   }
 
   async #resume(network: TrainingNetwork, file: string): Promise<void> {
@@ -204,29 +212,33 @@ export class Run {
   async #epoch(network: TrainingNetwork): Promise<EpochReport> {
     const { settings, options } = this;
     const { epoch, batch: start } = this.#progress;
+    let batch = start;
     const begin = performance.now();
     const update = new Sums();
     const last = this.#stepsPerEpoch * settings.accumulate;
     let updateBegin = begin;
     if (start < last) {
       for await (const loaded of this.#batches(epoch, start)) {
-        const batch = this.#progress.batch;
         // Not between the batches of an update, whose sum of gradients no checkpoint holds.
-        if (batch % settings.accumulate === 0) throwIfAborted(options.signal);
+        if (this.#whole) throwIfAborted(options.signal);
+        this.#whole = false;
         await this.#forwardBackward(network, loaded, batch, update);
-        this.#progress = { ...this.#progress, batch: batch + 1 };
-        if ((batch + 1) % settings.accumulate > 0) continue;
+        batch++;
+        if (batch % settings.accumulate > 0) continue;
         const { gradientNorm, adaptation, rate } = await this.#update(network);
+        const means = update.means();
+        this.#sums.take(update);
+        this.#progress = { epoch, batch, step: this.#progress.step + 1 };
+        this.#whole = true;
         const seconds = (performance.now() - updateBegin) / 1000;
         updateBegin = performance.now();
         const { step } = this.#progress;
         options.onStep?.({
           ...{ epoch, step, steps: this.#steps, rate, gradientNorm, seconds, adaptation },
-          ...update.means(),
+          ...means,
         });
-        this.#sums.take(update);
         if (options.saveEvery !== undefined && step % options.saveEvery === 0) await this.#save(network);
-        if (batch + 1 >= last) break;
+        if (batch >= last) break;
       }
     }
     const isLast = epoch + 1 === settings.epochs;
@@ -266,24 +278,33 @@ export class Run {
       : hard;
     const { loss, logits } = await network.step(images, targets, random);
     if (!Number.isFinite(loss)) {
-      throw await this.#diverged(network, `The loss is ${loss} at step ${this.#progress.step + 1}`);
+      // Looking for it may take more memory than there is, and then the loss is all that can be told.
+      const where = await network.findNonFinite(options.signal).catch(() => undefined);
+      throw this.#diverged(`The loss is ${loss} at step ${this.#progress.step + 1}`, where ?? 'the loss');
     }
     if (settings.accumulate > 1) await network.session.accumulate();
-    sums.add(loss, correct(logits, targets, network.classes), labels.length);
+    sums.add(loss, correct(logits, hard, network.classes), labels.length);
   }
 
   async #update(
     network: TrainingNetwork,
   ): Promise<{ readonly gradientNorm?: number; readonly adaptation?: Adaptation; readonly rate: number }> {
-    const { settings, options } = this;
+    const { settings } = this;
     const { session } = network;
     const { step } = this.#progress;
-    const gradients = session.state(settings.accumulate > 1 ? 'accumulated' : 'gradients');
-    if (gradients && options.reduceGradients) await options.reduceGradients(gradients);
+    const gradients = settings.accumulate > 1 ? 'accumulated' : 'gradients';
+    await this.#reduce(session.state(gradients));
     let gradientScale = 1 / settings.accumulate;
     let gradientNorm: number | undefined;
     if (settings.clip !== undefined) {
       gradientNorm = Math.sqrt(await session.squaredNorm()) * gradientScale;
+      if (!Number.isFinite(gradientNorm)) {
+        const key = nonFiniteKey(session, gradients);
+        throw this.#diverged(
+          `The norm of all gradients is ${gradientNorm} at step ${step + 1}`,
+          key === undefined ? 'their sum of squares' : `the gradient of ${key}`,
+        );
+      }
       // PyTorch's clip_grad_norm_ adds 1e-6 as well.
       gradientScale *= Math.min(1, settings.clip / (gradientNorm + 1e-6));
     }
@@ -294,7 +315,6 @@ export class Run {
     );
     if (settings.averageDecay !== undefined) network.averageBuffers(averageDecay);
     const adaptation = this.#sparsity?.afterStep(step + 1, session);
-    this.#progress = { ...this.#progress, step: step + 1 };
     return { rate, ...(gradientNorm !== undefined && { gradientNorm }), ...(adaptation && { adaptation }) };
   }
 
@@ -302,8 +322,12 @@ export class Run {
     const { folder, onCheckpoint } = this.options;
     if (folder === undefined) return;
     // The loss of the next step would tell, but by then the last good checkpoint would be gone.
-    if (!allFinite(network.session.state('values'))) {
-      throw await this.#diverged(network, `Weights are not finite after step ${this.#progress.step}`);
+    const buffers = [...network.buffers, ...network.averagedBuffers];
+    const [bad] = buffers.find(([, values]) => !allFinite(values)) ?? [
+      nonFiniteKey(network.session, 'values'),
+    ];
+    if (bad !== undefined) {
+      throw this.#diverged(`Weights are not finite after step ${this.#progress.step}`, bad);
     }
     const file = path.join(folder, RUN_FILE);
     await saveRun(file, network, this.#record(), this.#sparsity);
@@ -311,8 +335,7 @@ export class Run {
     onCheckpoint?.(file);
   }
 
-  async #diverged(network: TrainingNetwork, what: string): Promise<WidefieldError> {
-    const where = (await network.findNonFinite()) ?? 'the loss';
+  #diverged(what: string, where: string): WidefieldError {
     const kept = this.#checkpoint === undefined ? '' : `; ${this.#checkpoint} is the last good checkpoint`;
     return new WidefieldError(
       'diverged',
@@ -377,10 +400,6 @@ export class Run {
 }
 
 type Weights = ReturnType<TrainingNetwork['weights']>;
-
-function allFinite(values: Float32Array | undefined): boolean {
-  return values === undefined || values.every((value) => Number.isFinite(value));
-}
 
 /** Tells networks of one name apart: a number that follows from all names and shapes of parameters. */
 function layoutOf(graph: Graph): number {

@@ -25,8 +25,21 @@ const range = (help: string, most?: number) =>
   pair(help, number('', { above: 0, ...(most !== undefined && { most }) }));
 const interpolation = choice('how values between pixels are made', ['bicubic', 'bilinear']);
 
-const crop = tagged('how an image comes to the size that the network sees', 'kind', {
+const CROP = 'how an image comes to the size that the network sees';
+const kept = {
   none: {},
+  centre: {
+    resize: either(
+      'pixels of the shorter side before the cut; warp: both sides',
+      count(''),
+      choice('', ['warp']),
+    ),
+    interpolation: withDefault(interpolation, 'bicubic'),
+  },
+} satisfies Readonly<Record<string, Fields>>;
+
+const crop = tagged(CROP, 'kind', {
+  none: kept.none,
   pad: {
     padding: withDefault(count('pixels around the image', 0), 4),
     fill: withDefault(
@@ -40,14 +53,7 @@ const crop = tagged('how an image comes to the size that the network sees', 'kin
     interpolation: withDefault(interpolation, 'bicubic'),
     exact: withDefault(flag("the same bits as Pillow's, slower"), false),
   },
-  centre: {
-    resize: either(
-      'pixels of the shorter side before the cut; warp: both sides',
-      count(''),
-      choice('', ['warp']),
-    ),
-    interpolation: withDefault(interpolation, 'bicubic'),
-  },
+  centre: kept.centre,
 });
 
 const randAugment = either(
@@ -100,7 +106,11 @@ const transform = {
   erase,
 } satisfies Fields;
 
-const evaluation = { crop: withDefault(crop, { kind: 'centre' }), ...looks } satisfies Fields;
+// Nothing that is random or moves the image.
+const evaluation = {
+  crop: withDefault(tagged(CROP, 'kind', kept), { kind: 'centre' }),
+  ...looks,
+} satisfies Fields;
 
 const schedule = tagged('how the learning rate goes after the warm-up', 'kind', {
   cosine: { final: withDefault(number('the rate that the cosine falls towards', { least: 0 }), 1e-6) },
@@ -111,11 +121,10 @@ const schedule = tagged('how the learning rate goes after the warm-up', 'kind', 
   constant: {},
 });
 
+export const OPTIMIZER_RULES = ['adamw', 'sgd', 'nesterov', 'rmsprop'] as const;
+
 const optimizer = {
-  rule: withDefault(
-    choice('how weights follow their gradients', ['adamw', 'sgd', 'nesterov', 'rmsprop']),
-    OPTIMIZER_DEFAULTS.rule,
-  ),
+  rule: withDefault(choice('how weights follow their gradients', OPTIMIZER_RULES), OPTIMIZER_DEFAULTS.rule),
   betas: withDefault(
     pair('momentum, and decay of squares', number('', { least: 0, below: 1 })),
     OPTIMIZER_DEFAULTS.betas,

@@ -19,7 +19,7 @@ export interface TrainSettings {
   readonly resolution?: number;
   /** Determines initial weights, order, augmentation, drops and masks; default 0. */
   readonly seed?: number;
-  /** The highest learning rate; default 4e-3 · images an update / 4096, as in the papers. */
+  /** The highest learning rate; default 4e-3 · images an update, of all processes, / 4096, as in the papers. */
   readonly rate?: number;
   /** Default: a cosine. */
   readonly schedule?: ScheduleOptions;
@@ -72,9 +72,14 @@ export interface CompleteSettings extends Required<
  *
  * @param settings other members are left aside
  * @param resolution the model's own
+ * @param worldSize processes that share the work
  * Throws `invalid-argument` naming the first setting that makes no sense.
  */
-export function completeSettings(settings: TrainSettings, resolution: number): CompleteSettings {
+export function completeSettings(
+  settings: TrainSettings,
+  resolution: number,
+  worldSize = 1,
+): CompleteSettings {
   const own = Object.entries(settings).filter(([name]) => name in settingsFields);
   const complete = settingsSchema.read(Object.fromEntries(own), '');
   const { epochs, warmupEpochs, batchSize, accumulate, transform, evaluation } = complete;
@@ -85,7 +90,7 @@ export function completeSettings(settings: TrainSettings, resolution: number): C
   return {
     ...complete,
     resolution: complete.resolution ?? resolution,
-    rate: complete.rate ?? (4e-3 * batchSize * accumulate) / 4096,
+    rate: complete.rate ?? (4e-3 * batchSize * accumulate * worldSize) / 4096,
     clip: complete.clip,
     averageDecay: complete.averageDecay,
     sparsity: complete.sparsity,

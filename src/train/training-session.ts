@@ -52,12 +52,12 @@ export interface TrainingSession {
   ): Promise<ReadonlyMap<string, Float32Array>>;
   /** The same, with the time of each kernel. */
   profile(inputs: ReadonlyMap<string, Float32Array>): Promise<StepTime[]>;
-  /** Adds `gradients` to `accumulated`. */
+  /** Adds `gradients` to `accumulated`, which starts anew after each update. */
   accumulate(): Promise<void>;
   /** Σ g² over `gradients`, or over `accumulated` after {@link accumulate}. */
   squaredNorm(): Promise<number>;
   /**
-   * Updates all parameters by `gradients`, or by `accumulated` after {@link accumulate}, which is then cleared.
+   * Updates all parameters by `gradients`, or by `accumulated` after {@link accumulate}. Both stay as they are.
    *
    * @param hyper each group's hyperparameters
    */
@@ -342,6 +342,7 @@ class GraphTrainingSession implements TrainingSession {
     return this.#inTurn(async () => {
       const { summed } = this.#details;
       if (summed === undefined) throw invalidArgument('This training session does not accumulate gradients.');
+      if (!this.#hasAccumulated) this.state('accumulated')?.fill(0);
       await this.#executable.prepare(summed.accumulate);
       this.#hasAccumulated = true;
     });
@@ -364,7 +365,6 @@ class GraphTrainingSession implements TrainingSession {
         HYPERPARAMETERS.forEach((name, i) => (memory[offset + i] = values[name]));
       }
       await this.#executable.prepare(this.#groups().update);
-      if (this.#hasAccumulated) this.state('accumulated')?.fill(0);
       this.#hasAccumulated = false;
     });
   }

@@ -74,6 +74,41 @@ describe('a checkpoint', () => {
     await saved.close();
   });
 
+  it.each([
+    [{ settings: null }, /settings/],
+    [{ settings: { epochs: 'many' } }, /settings\.epochs/],
+    [{ progress: { epoch: 0, batch: 0, step: -1 } }, /progress\.step/],
+    [{ progress: { ...record.progress, sums: { loss: 1 } } }, /progress\.sums\.correct/],
+    [{ sparsity: {} }, /sparsity\.options/],
+    [{ classes: 'ab' }, /classes/],
+    [[], /must be an object/],
+  ])('with the record %j is refused', async (wrong, message) => {
+    const text = JSON.stringify(Array.isArray(wrong) ? wrong : { ...record, ...wrong });
+    const bytes = new TextEncoder().encode(text);
+    const file = at('hostile.safetensors');
+    await writeSafetensors(
+      [{ key: 'widefield.run', shape: [bytes.byteLength], dtype: 'uint8' }],
+      () => Promise.resolve(bytes),
+      await openFileSink(file),
+    );
+    await expect(openRun(file)).rejects.toThrow(/no checkpoint of a training run: /);
+    await expect(openRun(file)).rejects.toThrow(message);
+  });
+
+  it('may say of what is absent that it is null', async () => {
+    const wrong = { ...record, sparsity: null, progress: { ...record.progress, sums: null } };
+    const bytes = new TextEncoder().encode(JSON.stringify(wrong));
+    await writeSafetensors(
+      [{ key: 'widefield.run', shape: [bytes.byteLength], dtype: 'uint8' }],
+      () => Promise.resolve(bytes),
+      await openFileSink(at('null.safetensors')),
+    );
+    const saved = await openRun(at('null.safetensors'));
+    expect(saved.record.sparsity).toBeUndefined();
+    expect(saved.record.progress.sums).toBeUndefined();
+    await saved.close();
+  });
+
   it('that is none, or not whole, is refused', async () => {
     await writeSafetensors(
       [{ key: 'x', shape: [1] }],

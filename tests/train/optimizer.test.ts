@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Random } from '../../src/core/random.ts';
 import type { Device } from '../../src/devices/device.ts';
 import { openWasmDevice } from '../../src/devices/wasm.ts';
+import { parametersOf } from '../../src/graph/graph.ts';
 import { slak } from '../../src/models/slak.ts';
+import { findModel } from '../../src/models/zoo.ts';
 import { layerOf } from '../../src/train/layer-depth.ts';
 import { createTrainingNetwork } from '../../src/train/network.ts';
 import type { TrainingNetwork } from '../../src/train/network.ts';
@@ -33,7 +35,7 @@ afterAll(async () => {
 
 async function open(
   options: OptimizerOptions,
-  states: { readonly masked?: boolean; readonly averaged?: boolean } = {},
+  states: { readonly masked?: boolean; readonly averaged?: boolean; readonly accumulated?: boolean } = {},
 ): Promise<{ readonly network: TrainingNetwork; readonly optimizer: Optimizer }> {
   const optimizer = createOptimizer(options, layerOf(graph));
   const network = await createTrainingNetwork(device, graph, { optimizer, ...states });
@@ -160,4 +162,40 @@ it('layers near the input have lower rates by layer-wise decay', async () => {
     optimizer.hyperparameters(optimizer.groupOf({ key, shape, buffer: false }), update).keep < 1;
   expect(weightDecays('head.weight', [6, 8])).toBe(true);
   expect(weightDecays('norm.weight', [8])).toBe(false);
+});
+
+it.each([
+  ['slak-tiny', ['downsample_layers.1.0', 'stages.0.0', 'stages.2.8', 'norm', 'head']],
+  ['replknet-31b', ['stem.0', 'stages.0.blocks.0', 'stages.0.blocks.1', 'transitions.0.0']],
+  ['convfirst-small', ['stages.1.0', 'stages.1.1', 'classifier']],
+  ['resnet-50', ['conv1', 'layer1.0', 'layer1.1', 'layer4.2', 'fc']],
+  ['efficientnet-b0', ['features.1.0', 'features.2.0', 'features.2.1', 'classifier.1']],
+  ['mobilenet-v2', ['features.1', 'features.2', 'features.17', 'classifier.1']],
+])(
+  'the parameters of a block of %s are of one depth, those of the next block of the next',
+  (name, blocks) => {
+    const network = findModel(name).build({ batch: 1 });
+    const depthOf = layerOf(network);
+    const keys = parametersOf(network).map(({ key }) => key);
+    const depths = blocks.map((block) => {
+      const own = keys.filter((key) => key.startsWith(`${block}.`)).map((key) => depthOf(key).layer);
+      expect(new Set(own).size, block).toBe(1);
+      return own[0] ?? NaN;
+    });
+    expect(depths).toEqual([...new Set(depths)]);
+  },
+);
+
+it('a sum of gradients stays for whoever looks at it after the update, and the next one starts anew', async () => {
+  const { network, optimizer } = await open({}, { accumulated: true });
+  const { session } = network;
+  put(network, 'gradients', 'head.bias', [2]);
+  const sum = (): number | undefined => session.stateOf('accumulated', 'head.bias')[0];
+  await session.accumulate();
+  await session.accumulate();
+  const update = { step: 0, rate: 0.1, gradientScale: 0.5, averageDecay: 0 };
+  await session.update((group) => optimizer.hyperparameters(group, update));
+  expect(sum()).toBe(4);
+  await session.accumulate();
+  expect(sum()).toBe(2);
 });

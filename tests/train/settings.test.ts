@@ -21,6 +21,7 @@ describe('settings', () => {
       evaluation: { crop: { kind: 'centre' } },
     });
     expect(completeSettings({ batchSize: 32, accumulate: 4 }, 224).rate).toBe((4e-3 * 128) / 4096);
+    expect(completeSettings({ batchSize: 32, accumulate: 4 }, 224, 2).rate).toBe((4e-3 * 256) / 4096);
   });
 
   it('show a network in evaluation what it has seen in training', () => {
@@ -41,6 +42,10 @@ describe('settings', () => {
     [{ warmupEpochs: 11 }, /longer than the run of 10/],
     [{ sparsity: { sparsity: 1 } }, /sparsity\.sparsity must be a number from 0 to below 1/],
     [{ optimizer: { weightDecay: -1 } }, /optimizer\.weightDecay/],
+    [
+      { evaluation: { crop: { kind: 'random-resized', area: [0.1, 1] } } } as const,
+      /evaluation\.crop\.kind must be none or centre, got "random-resized"/,
+    ],
     [{ mix: { probability: 2 } }, /mix\.probability must be a number from 0 to 1/],
   ])('refuse %j', (settings, message) => {
     expect(() => completeSettings(settings, 224)).toThrow(message);

@@ -103,11 +103,16 @@ export class SparsityController {
 
   /**
    * Writes the first masks and multiplies values by them; averages too, if they are kept. For `snip` the session's gradients must be
-   * those of one batch.
+   * those of one batch. Throws `invalid-argument` if there is nothing to mask.
    */
   initialise(session: MaskedSession): void {
     const { density: rule, sparsity, official } = this.options;
     const layers = layersOf(session, this.options.scope);
+    if (layers.length === 0) {
+      throw invalidArgument(
+        `The network has no weights that the scope '${this.options.scope}' masks: choose another scope.`,
+      );
+    }
     const options = { rule, density: 1 - sparsity, uniformOf: (key: string) => this.#uniform(0, key) };
     if (official) this.#dense = new Set(firstMasksOfficial(layers, options));
     else firstMasks(layers, options);
@@ -122,7 +127,8 @@ export class SparsityController {
   }
 
   /**
-   * To be called after each update of the optimizer, the gradients of the step still in place.
+   * To be called after each update of the optimizer, the gradients that it took still in place: where the session keeps
+   * sums of them, those.
    *
    * @param step optimizer steps done, this one included
    * @returns what was exchanged; undefined after most steps
@@ -132,7 +138,8 @@ export class SparsityController {
     const adapts = this.adaptsAfter(step);
     const masksMomentum = official && (this.#run.rule === 'sgd' || this.#run.rule === 'nesterov');
     if (!adapts && !masksMomentum) return undefined;
-    const layers = layersOf(session, scope).filter(({ key }) => !this.#dense.has(key));
+    const taken = session.state('accumulated') === undefined ? 'gradients' : 'accumulated';
+    const layers = layersOf(session, scope, taken).filter(({ key }) => !this.#dense.has(key));
     if (masksMomentum) applyMasks(session, layers, ['moment1']);
     if (!adapts) return undefined;
     const rate = pruneRate(prune, step, this.#run.steps);
@@ -209,13 +216,17 @@ interface SessionLayer extends MaskedLayer {
   readonly offset: number;
 }
 
-function layersOf(session: MaskedSession, scope: SparsityScope): SessionLayer[] {
+function layersOf(
+  session: MaskedSession,
+  scope: SparsityScope,
+  from: 'gradients' | 'accumulated' = 'gradients',
+): SessionLayer[] {
   const state = (name: State): Float32Array => {
     const numbers = session.state(name);
     if (numbers === undefined) throw invalidArgument('Sparse training needs a session that is masked.');
     return numbers;
   };
-  const [values, mask, gradients] = [state('values'), state('mask'), state('gradients')];
+  const [values, mask, gradients] = [state('values'), state('mask'), state(from)];
   return maskedParameters(session.layout, scope).map(({ parameter: { key, shape }, offset, length }) => {
     const own = (numbers: Float32Array): Float32Array => numbers.subarray(offset, offset + length);
     return { key, shape, offset, values: own(values), mask: own(mask), gradients: own(gradients) };

@@ -111,6 +111,17 @@ describe('first masks', () => {
     expect(ones(part(of, 'mask', 'head.weight'))).toBe(80);
   });
 
+  test('none where the scope has no weights', () => {
+    const layout = layOutParameters(
+      NETWORK.filter(({ key }) => !key.includes('large_kernel')),
+      () => 'all',
+    );
+    const small: MaskedSession = { layout, state: () => new Float32Array(layout.floats) };
+    expect(() => start({ scope: 'large-kernels' }, small)).toThrow(
+      /no weights that the scope 'large-kernels'/,
+    );
+  });
+
   test('gradients that are not finite are named', () => {
     const of = session();
     part(of, 'gradients', 'head.weight')[3] = NaN;
@@ -152,6 +163,25 @@ describe('exchanges', () => {
         expect(Math.min(...grown.map(slope))).toBeGreaterThanOrEqual(Math.max(...left.map(slope)));
       }
     }
+  });
+
+  test('by gradient follow the sum of gradients where the session keeps one', () => {
+    const of = session();
+    const { layout } = of;
+    const accumulated = (of.state('gradients') ?? new Float32Array()).toReversed();
+    const summed: MaskedSession = {
+      layout,
+      state: (name) => (name === 'accumulated' ? accumulated : of.state(name)),
+    };
+    const controller = start({ density: 'uniform', growth: 'gradient', every: 1 }, summed);
+    const before = part(of, 'mask', 'head.weight').slice();
+    controller.afterStep(1, summed);
+    const after = part(of, 'mask', 'head.weight');
+    const slope = (i: number): number => Math.abs(part(summed, 'accumulated', 'head.weight')[i] ?? 0);
+    const inactive = [...before.keys()].filter((i) => before[i] === 0);
+    const grown = inactive.filter((i) => after[i] === 1);
+    const left = inactive.filter((i) => after[i] === 0);
+    expect(Math.min(...grown.map(slope))).toBeGreaterThanOrEqual(Math.max(...left.map(slope)));
   });
 
   test('second moments of rmsprop start at one', () => {
