@@ -99,6 +99,7 @@ export class Score {
   /**
    * @param logits [N, classes], of which the first `size` rows count
    * @param counts which of them do; default all
+   * Throws `invalid-argument` if one of their logits is NaN or infinite.
    */
   add(
     logits: Float32Array,
@@ -109,6 +110,10 @@ export class Score {
     for (let row = 0; row < size; row++) {
       if (!counts(row)) continue;
       const values = logits.subarray(row * this.classes, (row + 1) * this.classes);
+      // Comparisons with NaN are false, so that every class would seem to be the largest.
+      if (!values.every(Number.isFinite)) {
+        throw invalidArgument('Some logits are NaN or infinite: check the weights and the images.');
+      }
       const label = labels[row] ?? 0;
       const own = values[label] ?? -Infinity;
       let before = 0;

@@ -42,7 +42,7 @@ export interface Spread {
 /** What may differ within a group: chance, and how and where runs take place. */
 const ASIDE = new Set([
   ...['seed', 'folder', 'saveEvery', 'evaluateEvery', 'logEvery', 'corruptLimit'],
-  ...['plot', 'device', 'threads', 'workers'],
+  ...['plot', 'half', 'device', 'threads', 'workers'],
 ]);
 
 /** Puts runs together that repeat one another with another seed, in the order in which they come. */
@@ -71,7 +71,10 @@ function commonName(names: readonly string[]): string {
   for (const other of others) {
     while (!other.startsWith(first.slice(0, length))) length--;
   }
-  return first.slice(0, length).replace(/[-_. ]*(seed)?[-_. ]*$/, '') || first;
+  // `dense-10` and `dense-11` have no part of their numbers in common.
+  const isWithinNumber = names.some((name) => /^\d/.test(name.slice(length)));
+  const common = first.slice(0, length).replace(isWithinNumber ? /\d+$/ : '', '');
+  return common.replace(/[-_. ]*(seed)?[-_. ]*$/, '') || first;
 }
 
 /** Mean and deviation; undefined for no numbers. */

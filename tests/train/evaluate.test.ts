@@ -104,3 +104,17 @@ test('of equal logits the first class wins, and five classes count', () => {
   score.add(Float32Array.from([1, 1, 1, 1, 1, 1, 0]), Int32Array.of(5), 1);
   expect(score.result(1)).toMatchObject({ images: 3, top1: 1 / 3, top5: 2 / 3 });
 });
+
+test.each([NaN, Infinity])(
+  'logits of which one is %s are refused, unless they are of a damaged image',
+  (bad) => {
+    const score = new Score(3);
+    const logits = Float32Array.of(1, 0, 0, 0, bad, 0);
+    expect(() => {
+      score.add(logits, Int32Array.of(0, 1), 2);
+    }).toThrow(/logits are NaN or infinite/);
+    const other = new Score(3);
+    other.add(logits, Int32Array.of(0, 1), 2, (row) => row === 0);
+    expect(other.result(1)).toMatchObject({ images: 1, top1: 1 });
+  },
+);

@@ -41,6 +41,19 @@ test('runs that differ in their seed, folder or threads belong together; others 
   expect(groups[1]?.curve.map(([epoch]) => epoch)).toEqual([1]); // the second run was evaluated but once
 });
 
+test('numbers of runs are no part of their name, however they begin; nor is what is written of the weights', () => {
+  const groups = groupRuns([
+    run('dense-10', { seed: 1, half: true }, [0.5]),
+    run('dense-11', { seed: 2, half: false }, [0.5]),
+    run('slak-51-1', { seed: 1, model: 'slak-51' }, [0.5]),
+    run('slak-51-2', { seed: 2, model: 'slak-51' }, [0.5]),
+  ]);
+  expect(groups.map(({ name, runs }) => [name, runs.length])).toEqual([
+    ['dense', 2],
+    ['slak-51', 2],
+  ]);
+});
+
 test('a single run keeps its name and has no deviation; one that goes on has no accuracy', () => {
   const [done, going] = groupRuns([run('dense-1', { seed: 1 }, [0.5]), run('other', { rate: 2 }, [])]);
   expect(done).toMatchObject({ name: 'dense-1', top1: { mean: 0.5, deviation: undefined } });
