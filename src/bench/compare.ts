@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../core/errors.ts';
+import { RandomStream } from '../core/random.ts';
 import type { Engine } from './engine.ts';
 
 /** Times of one engine in a comparison. */
@@ -11,12 +12,14 @@ export interface Timing<E extends Engine = Engine> {
   readonly spreadMs: number;
 }
 
-export interface CompareOptions {
+export interface CompareOptions<E extends Engine = Engine> {
   /** Least time that each engine is measured for, unless its runs are very slow. */
   readonly seconds: number;
   readonly signal?: AbortSignal;
   /** Called after each turn with the part of the work that is done, 0 to 1. */
   readonly onProgress?: (done: number) => void;
+  /** Called for an engine that fails, which is then left out; default: the comparison fails. */
+  readonly onFailure?: (engine: E, error: unknown) => void;
   /** Waits until the threads of the engine that ran last have come to rest. */
   readonly settle?: () => Promise<void>;
 }
@@ -32,6 +35,8 @@ const MAX_TURN_RUNS = 100;
 const WARM_AGREEMENT = 1.2;
 const WARM_MAX_RUNS = 30;
 const WARM_MAX_MS = 2000;
+/** Of the order of turns. */
+const ORDER_SEED = 0;
 
 interface State<E extends Engine = Engine> {
   readonly engine: E;
@@ -42,31 +47,45 @@ interface State<E extends Engine = Engine> {
 }
 
 /**
- * Times engines against each other: after a warm-up they take turns, in an order that rotates from round to
- * round, so that whatever else the machine does hits all alike. Each turn starts with a run that does not
- * count, because the engine before has left caches and threads in its own state.
+ * Times engines against each other: after a warm-up they take turns, each round in a random order that is always
+ * the same, so that whatever else the machine does hits all alike, and none always follows the same one. Each turn
+ * starts with a run that does not count, because the engine before has left caches and threads in its own state.
  *
  * An engine is done after 20 runs and `seconds`; very slow ones after ten times `seconds` and 5 runs.
  */
 export async function compare<E extends Engine>(
   engines: readonly E[],
-  options: CompareOptions,
+  options: CompareOptions<E>,
 ): Promise<Timing<E>[]> {
-  const { seconds, signal, onProgress, settle = waitForIdle } = options;
-  const states: State<E>[] = [];
-  for (const engine of engines) {
+  const { seconds, signal, onProgress, onFailure, settle = waitForIdle } = options;
+  let states: State<E>[] = [];
+  const attempt = async (engine: E, work: () => Promise<void>): Promise<void> => {
     throwIfAborted(signal);
-    states.push({ engine, times: [], spentMs: 0, expectedMs: await warmUp(engine) });
-    await settle();
-  }
-  for (let round = 0; states.some((state) => !isDone(state, seconds)); round++) {
-    for (let i = 0; i < states.length; i++) {
-      const state = states[(round + i) % states.length];
-      if (state === undefined || isDone(state, seconds)) continue;
+    try {
+      await work();
+    } catch (error) {
       throwIfAborted(signal);
-      await takeTurn(state);
-      await settle();
-      onProgress?.(states.reduce((sum, each) => sum + progress(each, seconds), 0) / states.length);
+      if (onFailure === undefined) throw error;
+      states = states.filter((state) => state.engine !== engine);
+      onFailure(engine, error);
+    }
+    await settle();
+  };
+  for (const engine of engines) {
+    await attempt(engine, async () => {
+      states.push({ engine, times: [], spentMs: 0, expectedMs: await warmUp(engine) });
+    });
+  }
+  const random = new RandomStream(ORDER_SEED);
+  while (states.some((state) => !isDone(state, seconds))) {
+    const round = states;
+    for (const i of random.shuffle([...round.keys()], 0, round.length)) {
+      const state = round[i];
+      if (state === undefined || isDone(state, seconds)) continue;
+      await attempt(state.engine, () => takeTurn(state));
+      onProgress?.(
+        states.reduce((sum, each) => sum + progress(each, seconds), 0) / Math.max(states.length, 1),
+      );
     }
   }
   return states.map(summarize);
@@ -136,7 +155,8 @@ const IDLE_SLICES = 25;
 
 /**
  * Waits until this process uses little processor time, at most 0.1 s: thread pools such as onnxruntime's go
- * on spinning for some 20 ms after a run, which would slow down whoever runs next.
+ * on spinning for some 20 ms after a run, which would slow down whoever runs next. PyTorch's process does the same
+ * before it tells its times.
  */
 async function waitForIdle(): Promise<void> {
   for (let i = 0; i < IDLE_SLICES; i++) {

@@ -26,7 +26,7 @@ export interface LeakReport {
   readonly plannedBytes: number;
   /** How much more memory than before the network was made is resident once it has settled. */
   readonly residentBytes: number;
-  /** How much that grew from the first tenth of the steps to the last. */
+  /** How much that grew from the second tenth of the steps to the last. */
   readonly growthBytes: number;
 }
 

@@ -8,14 +8,17 @@ import type { BenchOptions, Opened } from './engines.ts';
 export interface TimingWork<E extends Engine, T> {
   /** Makes engines that compute the case. */
   readonly prepare: (peer: Peer) => Promise<readonly E[]>;
-  /** Called for each peer that cannot. */
+  /** Called for each peer that cannot, and for each engine that fails while it is timed. */
   readonly onSkip: (engine: string, reason: string) => void;
   /** Looks at times and outputs while the engines are still there. */
   readonly judge: (timings: readonly Timing<E>[]) => Promise<T>;
   readonly onProgress: (activity: string, part: number) => void;
 }
 
-/** Prepares engines for one case, times them in turns, has them judged, and disposes of them. */
+/**
+ * Prepares engines for one case, times them in turns, has them judged, and disposes of them. One that fails does not
+ * hinder the others.
+ */
 export async function timeEngines<E extends Engine, T>(
   opened: readonly Opened[],
   { seconds, signal }: Pick<BenchOptions, 'seconds' | 'signal'>,
@@ -30,8 +33,7 @@ export async function timeEngines<E extends Engine, T>(
         engines.push(...(await prepare(peer)));
       } catch (error) {
         throwIfAborted(signal);
-        const reason = error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
-        onSkip(name, reason);
+        onSkip(name, reasonOf(error));
       }
     }
     onProgress('warming up', 0);
@@ -40,10 +42,18 @@ export async function timeEngines<E extends Engine, T>(
       onProgress: (part) => {
         onProgress('timing', part);
       },
+      onFailure: (engine, error) => {
+        onSkip(engine.name, reasonOf(error));
+      },
       ...(signal && { signal }),
     });
     return await judge(timings);
   } finally {
-    await Promise.all(engines.map((engine) => engine.dispose()));
+    // Engines that have failed may fail once more.
+    await Promise.allSettled(engines.map((engine) => engine.dispose()));
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? (error.message.split('\n', 1)[0] ?? '') : String(error);
 }

@@ -47,7 +47,7 @@ export function judge(outputs: readonly EngineOutput[]): Verdict[] {
 }
 
 /** max |y − reference| / max |reference|; infinite if the lengths differ or any element is not a number. */
-export function relativeError(output: Float32Array, reference: Float32Array): number {
+export function relativeError<T extends Float32Array | Float64Array>(output: T, reference: T): number {
   if (output.length !== reference.length) return Infinity;
   let error = 0;
   let scale = 0;

@@ -2,6 +2,7 @@ import { Random } from '../core/random.ts';
 import { outputMap } from '../kernels/problem.ts';
 import type { DepthwiseProblem, PointwiseProblem } from '../kernels/problem.ts';
 import type { BenchCase } from './case.ts';
+import { relativeError } from './verify-model.ts';
 
 /** Beyond this relative error a result counts as wrong. */
 export const MAX_RELATIVE_ERROR = 1e-3;
@@ -26,14 +27,10 @@ export function expectation(test: BenchCase): Expectation {
 
 /** max |y − reference| / max |reference| over the sample; infinite if any element is not a number. */
 export function maxRelativeError(output: Float32Array, { indices, values }: Expectation): number {
-  let error = 0;
-  let scale = 0;
-  indices.forEach((index, i) => {
-    const difference = Math.abs((output[index] ?? NaN) - (values[i] ?? NaN));
-    error = Number.isFinite(difference) ? Math.max(error, difference) : Infinity;
-    scale = Math.max(scale, Math.abs(values[i] ?? 0));
-  });
-  return error / scale;
+  return relativeError(
+    Float64Array.from(indices, (index) => output[index] ?? NaN),
+    values,
+  );
 }
 
 function depthwise(problem: DepthwiseProblem, { input, weight }: BenchCase): Expectation {

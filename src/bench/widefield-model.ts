@@ -40,7 +40,7 @@ export async function prepareModel(
   const { deploy = true } = request;
   if (options.tune) await tuneModel(device, test, tuning, options);
   const clock = new SetupClock();
-  const model = await createModel(test.model, {
+  const model = await createModel(request.model, {
     ...request,
     weights: test.source ?? request.weights,
     device: clock.watch(device),

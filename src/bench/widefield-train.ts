@@ -2,10 +2,11 @@ import type { StepTime } from '../devices/device.ts';
 import type { Device } from '../devices/device.ts';
 import { RandomStream } from '../core/random.ts';
 import type { Problem } from '../kernels/problem.ts';
-import { createTrainingNetwork } from '../train/network.ts';
+import { createTrainingNetwork, stepGraph } from '../train/network.ts';
 import type { TrainingNetwork } from '../train/network.ts';
 import { createOptimizer } from '../train/optimizer.ts';
 import type { Optimizer } from '../train/optimizer.ts';
+import { planGraph } from '../runtime/plan.ts';
 import type { Plan } from '../runtime/plan.ts';
 import { timer } from './engine.ts';
 import type { ModelEngine } from './engine.ts';
@@ -66,9 +67,8 @@ async function tuneTraining(
   test: TrainCase,
   options: TuningOptions,
 ): Promise<void> {
-  const stepper = await TrainStepper.create(device, test, { tuning });
-  const problems = untunedProblems(stepper.network.session.plan, device.caps, tuning);
-  await stepper.dispose();
+  const { step } = stepGraph(test.graph, test);
+  const problems = untunedProblems(planGraph(step, device.caps, { tuning }), device.caps, tuning);
   for (const [i, problem] of problems.entries()) {
     await tuneProblem(device, problem, tuning, options, ` ${i + 1} of ${problems.length}: ${problem.op}`);
   }

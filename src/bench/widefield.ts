@@ -17,7 +17,8 @@ import { prepareModel } from './widefield-model.ts';
 import { prepareLayer } from './widefield-train-layer.ts';
 import { prepareTraining } from './widefield-train.ts';
 
-export type WidefieldDevice = 'native' | 'wasm';
+export const WIDEFIELD_DEVICES = ['native', 'wasm'] as const;
+export type WidefieldDevice = (typeof WIDEFIELD_DEVICES)[number];
 
 export interface WidefieldOptions extends TuningOptions {
   readonly threads: number;
@@ -30,8 +31,22 @@ export async function openWidefield(
 ): Promise<Peer & { readonly note: string }> {
   const { threads, signal } = options;
   const device = await openDevice(name, { threads, ...(signal && { signal }) });
-  const peakGflops = await measurePeak(device);
-  const tuning = await readMeasurements(options);
+  try {
+    const peakGflops = await measurePeak(device);
+    return peerOf(device, name, peakGflops, await readMeasurements(options), options);
+  } catch (error) {
+    await device.dispose();
+    throw error;
+  }
+}
+
+function peerOf(
+  device: Device,
+  name: WidefieldDevice,
+  peakGflops: number,
+  tuning: Map<string, TuningRecord>,
+  options: WidefieldOptions,
+): Peer & { readonly note: string } {
   return {
     version: device.note,
     note: device.note,

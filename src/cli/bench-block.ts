@@ -9,7 +9,13 @@ import { BLOCK_KINDS, blockGraph, blockName } from '../lab/block-case.ts';
 import type { BlockCase, BlockKind } from '../lab/block-case.ts';
 import { blockLatencies } from '../lab/published.ts';
 import { formatBlockReport } from './bench-block-table.ts';
-import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
+import {
+  parsePlotName,
+  refuseWrongResults,
+  withCommonOptions,
+  withProgress,
+  writePlot,
+} from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import type { CommandContext } from './context.ts';
 import { parseBatch, parseCount, parseCounts } from './options.ts';
@@ -54,7 +60,7 @@ export function blockCommand(context: CommandContext): Command {
         .default('planner'),
     )
     .option('--profile', "time of each of Widefield's kernels")
-    .option('--plot, --out <file.svg>', 'draw the times as bars');
+    .option('--plot, --out <file.svg>', 'draw the times as bars', parsePlotName);
   return withCommonOptions(command, MODEL_PEER_NAMES)
     .addHelpText(
       'after',

@@ -5,7 +5,13 @@ import { MODEL_PEER_NAMES } from '../bench/peers/index.ts';
 import type { KeySet } from '../models/model.ts';
 import type { Precision } from '../runtime/plan.ts';
 import { formatModelReport } from './bench-model-table.ts';
-import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
+import {
+  parsePlotName,
+  refuseWrongResults,
+  withCommonOptions,
+  withProgress,
+  writePlot,
+} from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import type { CommandContext } from './context.ts';
 import { modelOf, ownWeights } from './model-file.ts';
@@ -46,7 +52,7 @@ export function modelCommand(context: CommandContext): Command {
     .option('--deploy', 'every engine may merge parallel branches where that is faster (default)')
     .option('--no-deploy', 'every engine runs the network in its training form')
     .option('--profile', "time of each of Widefield's kernels")
-    .option('--plot <file.svg>', 'draw the times as bars');
+    .option('--plot <file.svg>', 'draw the times as bars', parsePlotName);
   return withCommonOptions(command, MODEL_PEER_NAMES)
     .addHelpText(
       'after',

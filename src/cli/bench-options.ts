@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
 import type { BenchOptions } from '../bench/engines.ts';
@@ -13,7 +13,7 @@ import { openProgress } from './progress.ts';
 
 /** Options of all benchmarks. */
 export interface CommonOptions {
-  readonly devices: WidefieldDevice[];
+  readonly devices?: WidefieldDevice[];
   readonly threads: number;
   readonly peers?: PeerName[];
   readonly python?: string;
@@ -24,11 +24,7 @@ export interface CommonOptions {
 
 export function withCommonOptions(command: Command, peers: readonly PeerName[] = PEER_NAMES): Command {
   return command
-    .addOption(
-      new Option('--devices <names>', 'native, wasm, or none')
-        .argParser(parseDevices)
-        .default(['native', 'wasm'], 'native,wasm'),
-    )
+    .option('--devices <names>', 'native, wasm, or none (default: those that work here)', parseDevices)
     .addOption(
       new Option('--threads <count>', 'for every engine').argParser(parseThreads).default(defaultThreads()),
     )
@@ -50,7 +46,7 @@ export async function withProgress<T>(
   const progress = openProgress();
   try {
     return await run({
-      devices: options.devices,
+      ...(options.devices && { devices: options.devices }),
       threads: options.threads,
       seconds: options.seconds,
       tune: options.tune === true,
@@ -76,6 +72,14 @@ export function refuseWrongResults<R extends Measured>({ rows }: BenchReport<R>)
   if (wrong.length === 0) return;
   const names = [...new Set(wrong.map((row) => row.engine))].join(', ');
   throw new WidefieldError('device-lost', `WRONG RESULTS from ${names}: their times mean nothing.`);
+}
+
+/** The name of a plot's file, refused before anything is timed. */
+export function parsePlotName(text: string): string {
+  if (!text.toLowerCase().endsWith('.svg')) {
+    throw new InvalidArgumentError(`Plots are SVG: give a name that ends in .svg, not ${text}.`);
+  }
+  return text;
 }
 
 export async function writePlot(file: string, svg: string): Promise<void> {

@@ -8,6 +8,7 @@ import { layerCase } from '../bench/train-layer-case.ts';
 import type { LayerCase } from '../bench/train-layer-case.ts';
 import type { TrainRequest } from '../bench/train-case.ts';
 import { SMALL_CONVNET, replkBlockPair, smallConvNet } from '../bench/train-networks.ts';
+import { WIDEFIELD_DEVICES } from '../bench/widefield.ts';
 import type { Graph } from '../graph/graph.ts';
 import { refuseWrongResults, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
@@ -114,7 +115,7 @@ async function runSteps(
 ): Promise<void> {
   const { recompute = false, profile = false, leakCheck } = options;
   if (leakCheck !== undefined) {
-    const { devices, threads, json } = options;
+    const { devices = WIDEFIELD_DEVICES, threads, json } = options;
     const steps = leakCheck === true ? DEFAULT_LEAK_STEPS : leakCheck;
     const reports = await withProgress(options, context, ({ signal, onProgress }) =>
       checkLeaks(

@@ -6,7 +6,13 @@ import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
 import type { BenchReport } from '../bench/report.ts';
 import { blockCommand } from './bench-block.ts';
 import { modelCommand } from './bench-model.ts';
-import { refuseWrongResults, withCommonOptions, withProgress, writePlot } from './bench-options.ts';
+import {
+  parsePlotName,
+  refuseWrongResults,
+  withCommonOptions,
+  withProgress,
+  writePlot,
+} from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatReport } from './bench-table.ts';
 import { trainCommand } from './bench-train.ts';
@@ -52,7 +58,7 @@ function depthwiseCommand(context: CommandContext): Command {
       'shares of taps that are zero, such as 0.4,0.9: times direct, sparse and FFT kernels, each for itself',
       parseShares,
     )
-    .option('--plot <file.svg>', 'draw time against kernel size');
+    .option('--plot <file.svg>', 'draw time against kernel size', parsePlotName);
   return withCommonOptions(command).action(async (options: DepthwiseOptions) => {
     const shapes = options.shape ?? [[1, 56, 56, 128] as const];
     const makers = shapes.flatMap((shape) =>

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import { runBench } from '../../src/bench/bench.ts';
 import { depthwiseCase } from '../../src/bench/case.ts';
@@ -25,6 +25,26 @@ test('peers that are missing are listed, with the reason', async () => {
     { engine: 'pytorch', reason: expect.stringContaining('/nowhere') as string },
   ]);
   expect(formatReport(report, ['pytorch'])).toContain('Not measured: pytorch: /nowhere/python');
+});
+
+test('without a compiler, what was not asked for by name is skipped', async () => {
+  const cases = (): ReturnType<typeof depthwiseCase>[] => [
+    depthwiseCase([1, 4, 4, 4], { height: 3, width: 3 }),
+  ];
+  const { devices, ...options } = OPTIONS;
+  vi.stubEnv('PATH', '/nowhere');
+  vi.stubEnv('CC', '');
+  try {
+    const report = await runBench(cases(), 1, options);
+    expect(report.rows.map(({ engine }) => engine)).toEqual(['widefield-wasm']);
+    expect(report.skipped).toEqual([
+      { engine: 'widefield-native', reason: expect.stringMatching(/compiler/) as string },
+    ]);
+    const named = { ...options, devices: ['native', ...devices] as const };
+    await expect(runBench(cases(), 1, named)).rejects.toMatchObject({ code: 'unsupported' });
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test('tuning measures once and keeps the winner in the file', async () => {

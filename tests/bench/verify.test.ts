@@ -26,6 +26,12 @@ test.each([
   expect(maxRelativeError(Float32Array.from(whole), { indices, values })).toBeLessThan(1e-7);
 });
 
+test('where zeros are expected, zeros have no error and anything else an infinite one', () => {
+  const zeros = { indices: [0, 1], values: new Float64Array(2) };
+  expect(maxRelativeError(new Float32Array(2), zeros)).toBe(0);
+  expect(maxRelativeError(Float32Array.of(0, 1e-9), zeros)).toBe(Infinity);
+});
+
 test('outputs keep the size of the map and are of order 1', () => {
   const test = depthwiseCase([1, 20, 20, 8], { height: 7, width: 7 });
   const whole = wholeReference(test);

@@ -54,6 +54,7 @@ test('bench block prints a table for people', async () => {
 test.each([
   [['convfrst'], 2, 'There is no block convfrst: did you mean convfirst?'],
   [['convfirst', '--channels', '20'], 1, 'a multiple of 8, the width of its groups, got 20'],
+  [['convfirst', '--plot', 'bars.png'], 2, 'give a name that ends in .svg, not bars.png'],
   [['convfirst', '--channels', '32', '--size', '0'], 2, 'whole number from 1'],
   [['convfirst', '--channels', '4096', '--size', '4096', '--batch', '64'], 1, 'use a smaller batch or map'],
 ])('bench block %j: one sentence', async (args, code, hint) => {

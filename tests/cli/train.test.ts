@@ -245,6 +245,19 @@ describe('going on', () => {
     expect(after).toHaveLength(2);
   });
 
+  it('is advised only where there is a checkpoint to go on from', async () => {
+    const begun = async (): Promise<void> => {
+      while (!(await readdir(at('early')).catch(() => [] as string[])).includes('config.json')) {
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      process.emit('SIGINT');
+    };
+    const [stopped] = await Promise.all([train('early'), begun()]);
+    expect(stopped.code).toBe(130);
+    const files = await readdir(at('early'));
+    expect(stopped.err.includes('go on with')).toBe(files.includes('run.safetensors'));
+  });
+
   it('in the middle of accumulated batches stops at the last whole update', async () => {
     const long = ['--accumulate', '3', '--epochs', '40'];
     const [stopped] = await Promise.all([train('sums', ...long), interruptAfter('sums', 1)]);

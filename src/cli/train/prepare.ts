@@ -70,16 +70,21 @@ export async function closeData({ training, validation }: TrainData): Promise<vo
 
 /** Throws `invalid-argument` if a folder holds a run already. */
 export async function refuseOldRun(folder: string): Promise<void> {
-  if (!(await exists(path.join(folder, RUN_FILE)))) return;
+  if (!(await hasCheckpoint(folder))) return;
   throw invalidArgument(
     `${folder} holds a run already: go on with it by --resume ${folder}, or give another --folder.`,
   );
 }
 
+/** Whether a folder holds a run that can be gone on with. */
+export function hasCheckpoint(folder: string): Promise<boolean> {
+  return exists(path.join(folder, RUN_FILE));
+}
+
 async function readSaved(folder: string): Promise<TrainConfig> {
   const file = path.join(folder, CONFIG_FILE);
   const config = readConfig(readJson(file), file);
-  if (await exists(path.join(folder, RUN_FILE))) return config;
+  if (await hasCheckpoint(folder)) return config;
   throw invalidArgument(`${folder} has no checkpoint yet: start anew with --config ${file}.`);
 }
 
