@@ -1,14 +1,15 @@
-import { throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, throwIfAborted } from '../core/errors.ts';
 import type { Peer } from './engine.ts';
 import { describeMachine } from './machine.ts';
 import { openPeer } from './peers/index.ts';
 import type { PeerName } from './peers/index.ts';
 import type { BenchReport, Skipped } from './report.ts';
-import { openWidefield } from './widefield.ts';
+import { WIDEFIELD_DEVICES, openWidefield } from './widefield.ts';
 import type { WidefieldDevice } from './widefield.ts';
 
 export interface BenchOptions {
-  readonly devices: readonly WidefieldDevice[];
+  /** Default: all; those that cannot work on this machine are listed in `skipped`. */
+  readonly devices?: readonly WidefieldDevice[];
   /** Default: all; those that are not installed are listed in `skipped`. */
   readonly peers?: readonly PeerName[];
   readonly threads: number;
@@ -60,7 +61,7 @@ export async function withEngines<T>(
     const result = await use(opened);
     return { machine: await machineFacts(options, opened), skipped, result };
   } finally {
-    await Promise.all(opened.map(({ peer }) => peer.dispose()));
+    await Promise.allSettled(opened.map(({ peer }) => peer.dispose()));
   }
 }
 
@@ -87,17 +88,24 @@ async function openEngines(
   opened: Opened[],
   skipped: Skipped[],
 ): Promise<void> {
-  const { devices, peers, threads, python, onProgress, signal } = options;
+  const { devices = WIDEFIELD_DEVICES, peers, threads, python, onProgress, signal } = options;
   for (const device of devices) {
-    const peer = await openWidefield(device, {
-      threads,
-      tune: options.tune,
-      onActivity: (activity) => onProgress?.(activity),
-      ...(options.onWarning && { onWarning: options.onWarning }),
-      ...(options.tuningFile !== undefined && { tuningFile: options.tuningFile }),
-      ...(signal && { signal }),
-    });
-    opened.push({ name: `widefield-${device}`, peer });
+    const name = `widefield-${device}`;
+    try {
+      const peer = await openWidefield(device, {
+        threads,
+        tune: options.tune,
+        onActivity: (activity) => onProgress?.(activity),
+        ...(options.onWarning && { onWarning: options.onWarning }),
+        ...(options.tuningFile !== undefined && { tuningFile: options.tuningFile }),
+        ...(signal && { signal }),
+      });
+      opened.push({ name, peer });
+    } catch (error) {
+      const isAbsent = error instanceof WidefieldError && error.code === 'unsupported';
+      if (options.devices !== undefined || !isAbsent) throw error;
+      skipped.push({ engine: name, reason: error.message });
+    }
   }
   for (const name of peers) {
     throwIfAborted(signal);
@@ -109,7 +117,7 @@ async function openEngines(
 
 /** The machine, and the versions of all engines. */
 async function machineFacts(
-  { threads, devices }: BenchOptions,
+  { threads }: BenchOptions,
   opened: readonly Opened[],
 ): Promise<BenchReport['machine']> {
   const isOurs = ({ name }: Opened): boolean => name.startsWith('widefield-');
@@ -118,7 +126,7 @@ async function machineFacts(
   return {
     ...describeMachine(),
     threads,
-    ...(devices.includes('native') && { compiler: await compilerVersion() }),
+    ...(opened.some(({ name }) => name === 'widefield-native') && { compiler: await compilerVersion() }),
     devices: describe(opened.filter(isOurs)),
     versions: describe(opened.filter((one) => !isOurs(one))),
     date: new Date().toISOString(),

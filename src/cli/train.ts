@@ -17,7 +17,7 @@ import { configSchema, withNulls } from './train/config.ts';
 import { configOfFlags, withConfigFlags } from './train/flags.ts';
 import { MODEL_FILE, json, writeOutputs } from './train/outputs.ts';
 import { checkPicture, drawCurves } from './train/plot.ts';
-import { CONFIG_FILE, closeData, prepareRun, refuseOldRun } from './train/prepare.ts';
+import { CONFIG_FILE, closeData, hasCheckpoint, prepareRun, refuseOldRun } from './train/prepare.ts';
 import type { PreparedRun } from './train/prepare.ts';
 import { Reporter, formatSeconds } from './train/report.ts';
 import { openStartingWeights, openTeacher } from './train/weights.ts';
@@ -119,7 +119,11 @@ async function trainIn(run: PreparedRun, options: OwnOptions, context: CommandCo
   } catch (error) {
     if (context.signal.aborted) {
       reporter.write({ type: 'stop', elapsed: reporter.elapsed });
-      reporter.warn(`Stopped; go on with: widefield train --resume ${folder}`);
+      const isWanted = error instanceof WidefieldError && error.code === 'aborted';
+      if (!isWanted) reporter.warn(error instanceof Error ? error.message : String(error));
+      if (await hasCheckpoint(folder)) {
+        reporter.warn(`Stopped; go on with: widefield train --resume ${folder}`);
+      }
     }
     throw error;
   } finally {

@@ -11,6 +11,7 @@ import { openPeer } from '../../src/bench/peers/index.ts';
 import { plotModels } from '../../src/bench/plot-models.ts';
 import type { ModelRow } from '../../src/bench/report.ts';
 import { openWidefield } from '../../src/bench/widefield.ts';
+import { packagedModel } from '../../src/runtime/packaged-model.ts';
 import { formatModelReport } from '../../src/cli/bench-model-table.ts';
 
 const REQUEST = { model: 'mobilenet-v2', weights: 'synthetic', resolution: 32 } as const;
@@ -114,6 +115,42 @@ test('an engine that cannot take the network is skipped, with the reason', async
     profiles: [],
     skipped: [{ engine: 'broken', model: 'mobilenet-v2', shape: '1,32,32,3', reason: 'out of memory' }],
   });
+});
+
+test('an engine that fails while it is timed, or disposed of, takes no other with it', async () => {
+  const wasm = await openWidefield('wasm', { threads: 1, tune: false });
+  const failing: Peer = {
+    ...wasm,
+    prepareModel: async (one, signal) =>
+      ((await wasm.prepareModel?.(one, signal)) ?? []).map((engine) => ({
+        ...engine,
+        name: 'failing',
+        time: () => Promise.reject(new Error('the process is gone')),
+        dispose: async () => {
+          await engine.dispose();
+          throw new Error('the process is gone');
+        },
+      })),
+  };
+  const one = await openModelCase(REQUEST);
+  try {
+    const opened = [
+      { name: 'failing', peer: failing },
+      { name: 'widefield-wasm', peer: wasm },
+    ];
+    const { rows, skipped } = await benchModel(one, opened, { seconds: 0.01 });
+    expect(rows.map(({ engine }) => engine)).toEqual(['widefield-wasm']);
+    expect(skipped).toMatchObject([{ engine: 'failing', reason: 'the process is gone' }]);
+  } finally {
+    await Promise.all([wasm.dispose(), one.dispose()]);
+  }
+});
+
+test('a network of your own is timed by its definition, not by its name', async () => {
+  const { model, weights } = packagedModel();
+  const { rows, skipped } = await runModelBench([{ model, weights }], OPTIONS);
+  expect(skipped).toEqual([]);
+  expect(rows.map(({ engine, correct }) => [engine, correct])).toEqual([['widefield-wasm', true]]);
 });
 
 test('batches count in shape and operations; alone, an engine is compared with nothing', async () => {
