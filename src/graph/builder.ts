@@ -13,7 +13,7 @@ export interface ConvOptions {
   readonly dilation?: number;
   /** Default: 1. `'depthwise'`: as many as input channels. */
   readonly groups?: number | 'depthwise';
-  /** Pixels on each side; default: ⌊kernel / 2⌋, dilated, which keeps the size at stride 1. */
+  /** Pixels on each side; default: ⌊kernel / 2⌋, dilated, which keeps the size at stride 1 if the kernel is odd. */
   readonly padding?: number;
   readonly bias?: boolean;
 }
@@ -38,8 +38,9 @@ export class GraphBuilder {
     this.#name = name;
   }
 
-  /** The network's input, [N, H, W, C]. */
+  /** The network's input, [N, H, W, C]. Throws `invalid-argument` if it has one already. */
   input(shape: Shape): Node {
+    if (this.#input !== undefined) throw invalidArgument(`The graph ${this.#name} has an input already.`);
     this.#input = { name: 'input', op: { type: 'input' }, inputs: [], parameters: {}, shape };
     return this.#input;
   }

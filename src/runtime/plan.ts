@@ -1,4 +1,5 @@
 import type { DeviceCaps } from '../core/caps.ts';
+import { invalidArgument } from '../core/errors.ts';
 import { nodesOf } from '../graph/graph.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { lower } from '../graph/lower.ts';
@@ -56,11 +57,14 @@ export interface Plan {
 
 /**
  * Chooses kernels for every node of a graph and places all activations in one arena, by lifetime.
- * Throws `unsupported` if a node has no kernel on such a device.
+ * Throws `unsupported`, naming the node, if one has no kernel on such a device, `invalid-argument` for a precision that
+ * there is not.
  */
 export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions = {}): Plan {
+  checkPrecision(options.precision);
   const all = nodesOf(graph);
-  const pitch = pitchOf(caps, all.some(isNarrow));
+  const padPhotos = all.some((node) => needsPadding(node, caps));
+  const pitch = pitchOf(caps, padPhotos);
   const choose = candidateChooser(caps, options.tuning);
   const inputs = all.filter((node) => node.op.type === 'input');
   const chosen = all
@@ -68,7 +72,7 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
     .map((node) => {
       const lowered = lower(node, pitch);
       const problem = withPrecision(lowered.problem, options.precision);
-      const candidate = choose(problem);
+      const candidate = choose(problem, node.name);
       return { ...lowered, problem, candidate, signature: signatureOf(problem) };
     });
   const floatsOf = (node: Node): number =>
@@ -113,20 +117,23 @@ export function planGraph(graph: Graph, caps: DeviceCaps, options: PlanOptions =
   };
 }
 
-/** Whether a layer writes as few channels as photos have, such as logits of two classes, or a gradient to the input. */
-function isNarrow({ op, shape }: Node): boolean {
-  return (op.type === 'conv' || op.type === 'linear') && shape[3] > 1 && shape[3] <= PHOTO_CHANNELS;
+/**
+ * Whether a node reads or writes as few channels as photos have in a way that takes whole vectors: logits of two classes,
+ * a gradient to the input, a depthwise convolution of a photo.
+ */
+function needsPadding(node: Node, caps: DeviceCaps): boolean {
+  const isNarrow = [node, ...node.inputs].some(({ shape }) => shape[3] <= PHOTO_CHANNELS);
+  if (!isNarrow || node.op.type === 'input') return false;
+  return candidates(lower(node, pitchOf(caps, false)).problem, caps).length === 0;
 }
 
 /**
- * Floats from pixel to pixel on a device. Photos stay without padding: convolutions broadcast what they read, and
- * writing the input is then one copy. Where layers write so few channels, all is padded, since they store
- * whole vectors; but for single numbers, such as losses.
+ * Floats from pixel to pixel on a device. Photos, and what else has so few channels, stay without padding where all
+ * kernels of a graph can do with that: convolutions broadcast what they read, and writing the input is then one copy.
  */
-export function pitchOf(caps: DeviceCaps, padPhotos = false): (channels: number) => number {
+function pitchOf(caps: DeviceCaps, padPhotos: boolean): (channels: number) => number {
   const widest = Math.max(...caps.lanes);
-  return (channels) =>
-    channels === 1 || (channels <= PHOTO_CHANNELS && !padPhotos) ? channels : channelPitch(channels, widest);
+  return (channels) => (channels <= PHOTO_CHANNELS && !padPhotos ? channels : channelPitch(channels, widest));
 }
 
 const PHOTO_CHANNELS = 3;
@@ -135,13 +142,13 @@ const PHOTO_CHANNELS = 3;
 function candidateChooser(
   caps: DeviceCaps,
   tuning: TuningRecords | undefined,
-): (problem: Problem) => Candidate {
+): (problem: Problem, node?: string) => Candidate {
   const chosen = new Map<string, Candidate>();
-  return (problem) => {
+  return (problem, node) => {
     const { key } = signatureOf(problem);
     const known = chosen.get(key);
     if (known !== undefined) return known;
-    const candidate = memoized(chooseCandidate(problem, caps, tuning));
+    const candidate = memoized(chooseCandidate(problem, caps, tuning, node));
     chosen.set(key, candidate);
     return candidate;
   };
@@ -151,6 +158,12 @@ function candidateChooser(
 function memoized(candidate: Candidate): Candidate {
   let emission: ReturnType<Candidate['emit']> | undefined;
   return { ...candidate, emit: () => (emission ??= candidate.emit()) };
+}
+
+/** Callers without types may misspell it. */
+function checkPrecision(precision: string | undefined): void {
+  if (precision === undefined || precision === 'float32' || precision === 'bf16') return;
+  throw invalidArgument(`The precision must be float32 or bf16, got ${precision}.`);
 }
 
 function withPrecision(problem: Problem, precision: Precision | undefined): Problem {
@@ -177,7 +190,8 @@ export function optimizeFor(
   const total = (problems: readonly Problem[]): number =>
     problems.reduce((sum, problem) => sum + cycles(problem), 0);
   return {
-    pitch: pitchOf(caps),
+    // Padded, so that every problem has a kernel: which of a graph's photos stay unpadded is known once it is fused.
+    pitch: pitchOf(caps, true),
     worthwhile: (merged, branches) => cycles(merged) <= total(branches),
     worthFusing: (fused, layers) => {
       // Networks may hold blocks that no kernel takes whole, such as those with groups narrower than a vector.

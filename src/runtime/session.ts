@@ -29,14 +29,15 @@ export interface Session {
   /**
    * Runs the network.
    *
-   * @param input [N, H, W, C] without gaps; N·H·W·C floats
+   * @param input [N, H, W, C] without gaps; N·H·W·C floats. Not to be changed until the promise settles: it is read when
+   * earlier runs are done
    * @returns each output [N, H, W, C] without gaps, by name: copies that stay valid
    * Throws `invalid-argument` for another length, `aborted` if the signal fires.
    */
   run(input: Float32Array, options?: RunOptions): Promise<ReadonlyMap<string, Float32Array>>;
   /** Runs the network on the input of the last run, or on what is there, without copying; for timing. */
   rerun(options?: RunOptions): Promise<void>;
-  /** Runs the network and tells the time of each kernel. */
+  /** Runs the network and tells the time of each kernel; the input is read as that of {@link run}. */
   profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]>;
   /** Frees code and memory, after the runs that were asked for before; safe to call twice. Later runs reject. */
   dispose(): Promise<void>;
@@ -48,7 +49,7 @@ export interface Session {
  * layers' unpacked weights are in memory at a time.
  *
  * @param weights every parameter of the graph that is not derived from others
- * Throws what planning, `Device.compile` and reading weights throw.
+ * Throws `invalid-argument` if the graph has further inputs, as in training, and what planning, `Device.compile` and reading weights throw.
  */
 export async function createSession(
   device: Device,
@@ -57,6 +58,12 @@ export async function createSession(
   options: SessionOptions = {},
 ): Promise<Session> {
   const plan = planGraph(graph, device.caps, options);
+  const further = [...plan.inputs.values()].flatMap(({ node }) => (node === graph.input ? [] : [node.name]));
+  if (further.length > 0) {
+    throw invalidArgument(
+      `The graph ${graph.name} has further inputs (${further.join(', ')}): use createTrainingSession.`,
+    );
+  }
   const builder = new ProgramBuilder();
   const arena = builder.allocate('arena', plan.arenaFloats);
   const slot = (offset: number): Slot => ({ region: 'arena', offset: arena.offset + offset });

@@ -86,6 +86,15 @@ describe('errors', () => {
       (b, x) => b.channelScale(x, b.linear(b.globalPool(x), 'l', 5)),
       'scale: A channel-scale takes [N, H, W, C] and [N, 1, 1, C], got [2, 9, 8, 6] and [2, 1, 1, 5].',
     ],
+    'sizes that are no integers': [
+      (b, x) => b.conv(x, 'stem.0', { outputs: 6, kernel: 3, groups: 1.5 }),
+      'stem.0: The groups of a conv must be a positive integer, got 1.5.',
+    ],
+    'layers without outputs': [
+      (b, x) => b.linear(x, 'head', 0),
+      'head: The outputs of a linear must be a positive integer, got 0.',
+    ],
+    'a second input': [(b) => b.input(SHAPE), 'The graph test has an input already.'],
     'graphs without an output': [(b) => b.build(), 'The graph test needs an input and an output.'],
   };
   it.each(Object.entries(cases))('%s', (_, [make, message]) => {

@@ -3,8 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { relativeError } from '../../src/bench/verify-model.ts';
 import { Random } from '../../src/core/random.ts';
 import { evaluate } from '../../src/graph/evaluate.ts';
-import { elements } from '../../src/graph/graph.ts';
+import { GraphBuilder } from '../../src/graph/builder.ts';
+import { elements, selectOutputs } from '../../src/graph/graph.ts';
+import type { Node } from '../../src/graph/graph.ts';
+import { optimize } from '../../src/graph/passes/index.ts';
+import { trainingForm } from '../../src/graph/passes/training-form.ts';
+import { squeezeExcite } from '../../src/models/layers.ts';
 import { openDevice } from '../../src/runtime/open.ts';
+import { optimizeFor } from '../../src/runtime/plan.ts';
 import { createSession } from '../../src/runtime/session.ts';
 import type { Session } from '../../src/runtime/session.ts';
 import { countingDevice } from '../support/counting-device.ts';
@@ -102,6 +108,59 @@ test('after its disposal it says so; what was asked for before is still done', a
       message: 'This network has been disposed of: create it again.',
     });
   }
+});
+
+test('graphs with further inputs are refused', async () => {
+  const training = trainingForm(selectOutputs(graph, ['logits'])).graph;
+  await expect(createSession(device, training, weights)).rejects.toThrow(
+    'has further inputs (target): use createTrainingSession.',
+  );
+});
+
+describe('layers of one channel', () => {
+  test.each<[string, (b: GraphBuilder, x: Node) => Node, number]>([
+    ['linear', (b, x) => b.linear(x, 'head', 1), 3],
+    ['conv', (b, x) => b.conv(x, 'conv', { outputs: 1, kernel: 3, stride: 2 }), 3],
+    [
+      'depthwise, on grey images',
+      (b, x) => b.conv(x, 'conv', { outputs: 1, kernel: 3, groups: 'depthwise' }),
+      1,
+    ],
+    ['depthwise, on photos', (b, x) => b.conv(x, 'conv', { outputs: 3, kernel: 3, groups: 'depthwise' }), 3],
+    ['a scale of photos', (b, x) => b.layerScale(x, 'gamma'), 3],
+    [
+      'squeeze and excitation through one channel',
+      (b, x) =>
+        squeezeExcite(b, b.conv(x, 'conv', { outputs: 8, kernel: 1 }), 'se', {
+          squeeze: 1,
+          activation: 'relu',
+        }),
+      3,
+    ],
+    [
+      'parallel depthwise convolutions of photos',
+      (b, x) =>
+        b.add(
+          ...[5, 3].map((kernel) => b.conv(x, `conv${kernel}`, { outputs: 3, kernel, groups: 'depthwise' })),
+        ),
+      3,
+    ],
+  ])('%s', async (_, layer, channels) => {
+    const b = new GraphBuilder('narrow');
+    const x = b.input([2, 9, 8, channels]);
+    b.output('y', layer(b, x));
+    const network = b.build();
+    const own = weightsFor(network);
+    const input = new Random('narrow').array(elements(x.shape));
+    const optimized = optimize(network, optimizeFor(device.caps));
+    await using session = await createSession(device, optimized, {
+      read: (key) => Promise.resolve(own(key)),
+    });
+    const y = (await session.run(input)).get('y') ?? new Float32Array();
+    const expected = evaluate(network, input, own).get('y') ?? new Float64Array();
+    expect(y).toHaveLength(expected.length);
+    expect(relativeError(y, Float32Array.from(expected))).toBeLessThan(1e-5);
+  });
 });
 
 describe('nothing stays on the device', () => {

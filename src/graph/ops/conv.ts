@@ -9,7 +9,7 @@ import { applyEpilogue } from '../epilogue.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
 import { biasGradient, plainEpilogue } from './layer-gradient.ts';
-import { onlyInput } from './shape-rules.ts';
+import { expectCounts, onlyInput } from './shape-rules.ts';
 import { forEachTap, gradientInputs, windowOf } from './window.ts';
 
 /**
@@ -49,6 +49,8 @@ export function conv(problem: ConvProblem, inputs: Tensors, weights: Tensors): F
 export const convDefinition: OpDefinition<ConvOp> = {
   shape(op, inputs) {
     const [batch, height, width, channels] = onlyInput('conv', inputs, op.epilogue.residual);
+    const { outputs, groups, kernelHeight, kernelWidth, stride, dilation } = op;
+    expectCounts('conv', { outputs, groups, kernelHeight, kernelWidth, stride, dilation });
     if (channels % op.groups !== 0 || op.outputs % op.groups !== 0) {
       throw invalidArgument(
         `The groups of a conv must divide its channels: ${op.groups} does not divide ${channels} and ${op.outputs}.`,
@@ -68,7 +70,7 @@ export const convDefinition: OpDefinition<ConvOp> = {
     const window = windowOf(op, batch, height, width);
     const rest = { epilogue: op.epilogue, ...(op.adjoint && { adjoint: op.adjoint }) };
     const names = op.epilogue.residual ? ['x', 'residual'] : ['x'];
-    if (isProduct(op)) {
+    if (isPointwise(op)) {
       return {
         problem: {
           op: 'pointwise',
@@ -117,7 +119,7 @@ export const convDefinition: OpDefinition<ConvOp> = {
 };
 
 /** A 1×1 convolution of every pixel: a matrix product. */
-function isProduct({ groups, kernelHeight, kernelWidth, stride, padding }: ConvOp): boolean {
+export function isPointwise({ groups, kernelHeight, kernelWidth, stride, padding }: ConvOp): boolean {
   const noPadding = Object.values(padding).every((side) => side === 0);
   return groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && noPadding;
 }
@@ -138,7 +140,7 @@ function inputGradient(node: NodeOf<ConvOp>, x: Node, dy: Node, g: GradientConte
   const { weight } = node.parameters;
   if (weight === undefined) throw invalidArgument(`${name} needs a weight.`);
   const [, height, width, channels] = x.shape;
-  if (isProduct({ ...op, stride: 1 }) && op.stride > 1) {
+  if (isPointwise({ ...op, stride: 1 }) && op.stride > 1) {
     // The product first, while there are fewer pixels.
     const product: ConvOp = { ...op, outputs: channels, stride: 1, epilogue: NO_EPILOGUE, adjoint: true };
     const gradient = g.make(product, [dy], { weight });
@@ -187,7 +189,7 @@ function paddedTo(x: Node, map: Node, g: GradientContext): Node {
 }
 
 function weightGradient(op: ConvOp, x: Node, dy: Node, g: GradientContext): Node {
-  if (isProduct(op)) return g.make({ type: 'pointwise-weight-gradient' }, [x, dy]);
+  if (isPointwise(op)) return g.make({ type: 'pointwise-weight-gradient' }, [x, dy]);
   const { kernelHeight, kernelWidth, stride, dilation, padding, groups } = op;
   const window = { kernelHeight, kernelWidth, stride, dilation, padding };
   const isDepthwise = groups === x.shape[3] && groups === op.outputs;

@@ -59,7 +59,7 @@ export function convFirst(problem: ConvFirstProblem, tensors: Tensors, weights: 
   return ffn({ ...products, inputPitch: inputs }, { ...tensors, x: blurred }, weights);
 }
 
-/** What `fuseBlocks` makes of a ConvFirst block. */
+/** What `fuseConvFirst` makes of a ConvFirst block. */
 export const convFirstDefinition: OpDefinition<ConvFirstOp> = {
   shape(op, inputs) {
     const [batch, height, width, channels] = onlyInput('convfirst', inputs, op.epilogue.residual);

@@ -4,24 +4,26 @@ import type { OpDefinition } from '../op.ts';
 import type { CrossEntropyGradientOp, CrossEntropyOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
-import { expectShape, expectUnpaddedValues, inputCount, pairShape, rowsOf } from './shape-rules.ts';
+import { expectShape, inputCount, pairShape, rowsOf } from './shape-rules.ts';
 
 /** y[row] = −Σ target[row, c] · log softmax(x[row])[c]. */
 export function crossEntropy(problem: CrossEntropyProblem, inputs: Tensors): Float64Array {
-  const { rows, channels, pitch } = problem;
+  const { rows, channels, pitch, lossPitch } = problem;
   const x = tensorNamed(inputs, 'x');
   const target = tensorNamed(inputs, 'target');
-  return Float64Array.from({ length: rows }, (_, row) => {
+  const y = new Float64Array(rows * lossPitch);
+  for (let row = 0; row < rows; row++) {
     const logSum = logSumExp(x, row * pitch, channels);
     let sum = 0;
     for (let i = row * pitch; i < row * pitch + channels; i++) sum -= at(target, i) * (at(x, i) - logSum);
-    return sum;
-  });
+    y[row * lossPitch] = sum;
+  }
+  return y;
 }
 
 /** dx[row, c] = dy[row] · (softmax(x[row])[c] · Σ target[row] − target[row, c]). */
 export function crossEntropyGradient(problem: CrossEntropyGradientProblem, inputs: Tensors): Float64Array {
-  const { rows, channels, pitch } = problem;
+  const { rows, channels, pitch, lossPitch } = problem;
   const x = tensorNamed(inputs, 'x');
   const target = tensorNamed(inputs, 'target');
   const dy = tensorNamed(inputs, 'dy');
@@ -31,7 +33,7 @@ export function crossEntropyGradient(problem: CrossEntropyGradientProblem, input
     let total = 0;
     for (let i = row * pitch; i < row * pitch + channels; i++) total += at(target, i);
     for (let i = row * pitch; i < row * pitch + channels; i++) {
-      dx[i] = at(dy, row) * (Math.exp(at(x, i) - logSum) * total - at(target, i));
+      dx[i] = at(dy, row * lossPitch) * (Math.exp(at(x, i) - logSum) * total - at(target, i));
     }
   }
   return dx;
@@ -52,10 +54,9 @@ export const crossEntropyDefinition: OpDefinition<CrossEntropyOp> = {
     return [batch, height, width, 1];
   },
   lower({ type }, { inputs: [x], output, pitch }) {
-    expectUnpaddedValues(type, pitch);
     const channels = (x ?? output)[3];
     return {
-      problem: { op: type, rows: rowsOf(output), channels, pitch: pitch(channels) },
+      problem: { op: type, rows: rowsOf(output), channels, pitch: pitch(channels), lossPitch: pitch(1) },
       inputs: ['x', 'target'],
     };
   },
@@ -79,9 +80,14 @@ export const crossEntropyGradientDefinition: OpDefinition<CrossEntropyGradientOp
     return shape;
   },
   lower({ type }, { output, pitch }) {
-    expectUnpaddedValues(type, pitch);
     return {
-      problem: { op: type, rows: rowsOf(output), channels: output[3], pitch: pitch(output[3]) },
+      problem: {
+        op: type,
+        rows: rowsOf(output),
+        channels: output[3],
+        pitch: pitch(output[3]),
+        lossPitch: pitch(1),
+      },
       inputs: ['x', 'target', 'dy'],
     };
   },

@@ -4,7 +4,7 @@ import type { PointwiseProblem } from '../../kernels/problem.ts';
 import type { PointwiseWeightGradientProblem } from '../../kernels/training/problems.ts';
 import type { LinearOp, OpDefinition } from '../op.ts';
 import type { PointwiseWeightGradientOp } from '../training-ops.ts';
-import { inputCount, onlyInput, rowsOf } from './shape-rules.ts';
+import { expectCounts, inputCount, onlyInput, rowsOf } from './shape-rules.ts';
 import { applyEpilogue } from '../epilogue.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
@@ -33,6 +33,7 @@ export function pointwise(problem: PointwiseProblem, inputTensors: Tensors, weig
 export const linearDefinition: OpDefinition<LinearOp> = {
   shape(op, inputs) {
     const [batch, height, width] = onlyInput('linear', inputs, op.epilogue.residual);
+    expectCounts('linear', { outputs: op.outputs });
     return [batch, height, width, op.outputs];
   },
   lower({ outputs, epilogue, adjoint }, { inputs: [input], output, pitch }) {

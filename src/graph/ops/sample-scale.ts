@@ -4,16 +4,16 @@ import type { OpDefinition } from '../op.ts';
 import type { SampleScaleOp } from '../training-ops.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
-import { commonShape, expectShape, expectUnpaddedValues, inputCount } from './shape-rules.ts';
+import { commonShape, expectShape, inputCount } from './shape-rules.ts';
 
 /** y[n, p, c] = x[n, p, c] · scale[n]. */
 export function sampleScale(problem: SampleScaleProblem, inputs: Tensors): Float64Array {
-  const { batch, pixels, channels, pitch } = problem;
+  const { batch, pixels, channels, pitch, scalePitch } = problem;
   const x = tensorNamed(inputs, 'x');
   const scale = tensorNamed(inputs, 'scale');
   const y = new Float64Array(batch * pixels * pitch);
   for (let row = 0; row < batch * pixels; row++) {
-    const factor = at(scale, Math.floor(row / pixels));
+    const factor = at(scale, Math.floor(row / pixels) * scalePitch);
     for (let c = 0; c < channels; c++) y[row * pitch + c] = at(x, row * pitch + c) * factor;
   }
   return y;
@@ -27,9 +27,15 @@ export const sampleScaleDefinition: OpDefinition<SampleScaleOp> = {
     return shape;
   },
   lower({ type }, { output: [batch, height, width, channels], pitch }) {
-    expectUnpaddedValues(type, pitch);
     return {
-      problem: { op: type, batch, pixels: height * width, channels, pitch: pitch(channels) },
+      problem: {
+        op: type,
+        batch,
+        pixels: height * width,
+        channels,
+        pitch: pitch(channels),
+        scalePitch: pitch(1),
+      },
       inputs: ['x', 'scale'],
     };
   },

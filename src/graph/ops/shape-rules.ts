@@ -24,10 +24,12 @@ export function commonShape(op: string, inputs: readonly Shape[]): Shape {
   return first;
 }
 
-/** Checks that one value a row lies without padding between rows, as losses and scales of images do. */
-export function expectUnpaddedValues(op: string, pitch: (channels: number) => number): void {
-  if (pitch(1) !== 1) {
-    throw invalidArgument(`A ${op} needs tensors of one channel without padding: give them a pitch of 1.`);
+/** Checks that sizes of an op are positive integers. */
+export function expectCounts(op: string, sizes: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(sizes)) {
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw invalidArgument(`The ${name} of a ${op} must be a positive integer, got ${value}.`);
+    }
   }
 }
 

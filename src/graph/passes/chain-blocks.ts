@@ -14,7 +14,7 @@ type Chain = NodeOf<ConvFirstChainOp>;
 /**
  * Makes one `convfirst-chain` of ConvFirst blocks of one shape that follow each other, if that is worth it: then a band of
  * the map goes through all of them while it is in the caches of a core (depth-first), and only the last one's result
- * reaches memory. Comes behind `fuseBlocks`.
+ * reaches memory. Comes behind `fuseConvFirst`, which makes the blocks.
  */
 export function chainBlocks(
   graph: Graph,

@@ -1,12 +1,20 @@
 import { NO_EPILOGUE, samePadding } from '../../kernels/problem.ts';
-import type { Epilogue, Problem } from '../../kernels/problem.ts';
+import type { Problem } from '../../kernels/problem.ts';
 import { makeNode } from '../builder.ts';
 import { rewriteGraph, usersOf } from '../graph.ts';
 import type { Graph, Node, Parameter } from '../graph.ts';
 import { lower } from '../lower.ts';
-import type { ConvFirstOp, ConvOp, FfnOp, LayerNormOp, LinearOp } from '../op.ts';
+import type { ConvFirstOp, ConvOp, FfnOp, LayerNormOp } from '../op.ts';
 import { splitChain } from './chain-blocks.ts';
-import { firstInput, isAffine, isLayer, ownInput, parameterOf } from './patterns.ts';
+import {
+  firstInput,
+  isAffine,
+  isProduct,
+  onlyActivates,
+  ownInput,
+  parameterOf,
+  productOp,
+} from './patterns.ts';
 import type { Layer, NodeOf, Users } from './patterns.ts';
 import { splitMBConv } from './split-mbconv.ts';
 
@@ -61,20 +69,6 @@ function fuseProducts(
     );
     return block?.[0] ?? node;
   });
-}
-
-/** A linear layer, or a convolution that is one. */
-function isProduct(node: Node): node is Layer {
-  if (!isLayer(node)) return false;
-  if (node.op.type === 'linear') return true;
-  const { groups, kernelHeight, kernelWidth, stride, padding } = node.op;
-  const padded = Object.values(padding).some((side) => side > 0);
-  return groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && !padded;
-}
-
-/** Whether a layer does no more than add its bias and apply an activation. */
-function onlyActivates({ op: { epilogue } }: Layer): boolean {
-  return !epilogue.scale && !epilogue.residual && epilogue.finalActivation === 'none';
 }
 
 function isPlainNorm(node: Node): node is NodeOf<LayerNormOp> {
@@ -168,22 +162,22 @@ function productParameters(up: Layer, down: Layer): Readonly<Record<string, Para
   };
 }
 
-/** The layers that a block stands for: a norm or a grouped convolution, if any (and what subsamples), then two products. */
-export function layersOfBlock(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {
+/**
+ * The layers that a block stands for: a norm or a grouped convolution, if any (and what subsamples), then two products; the
+ * last one, that is, with the others as inputs.
+ */
+function splitBlock(node: NodeOf<FfnOp | ConvFirstOp>): Node {
   const { hidden, outputs, hiddenBias, activation, epilogue } = node.op;
-  const { spatial: _, spatial_bias: __, up, up_bias: bias, down, ...vectors } = node.parameters;
-  const before = layersBefore(node);
+  const { spatial: _, spatial_bias: __, up: ___, up_bias: bias, down: ____, ...vectors } = node.parameters;
+  const up = parameterOf(node, 'up');
+  const down = parameterOf(node, 'down');
   const between = { ...NO_EPILOGUE, bias: hiddenBias, activation };
-  const first = makeNode(node.name, productOp(up, hidden, between), [before.at(-1) ?? firstInput(node)], {
-    ...(up && { weight: up }),
+  const first = makeNode(node.name, productOp(up, hidden, between), [beforeProducts(node)], {
+    weight: up,
     ...(bias && { bias }),
   });
   const inputs = [first, ...node.inputs.slice(1)];
-  const second = makeNode(node.name, productOp(down, outputs, epilogue), inputs, {
-    ...vectors,
-    ...(down && { weight: down }),
-  });
-  return [...before, first, second];
+  return makeNode(node.name, productOp(down, outputs, epilogue), inputs, { ...vectors, weight: down });
 }
 
 /** The same network with every fused block as the layers that it stands for: what other runtimes understand. */
@@ -191,21 +185,18 @@ export function splitBlocks(graph: Graph): Graph {
   return rewriteGraph(graph, (node) => {
     const { op } = node;
     if (op.type === 'mbconv') return splitMBConv({ ...node, op });
-    if (op.type === 'convfirst-chain') return splitChain({ ...node, op }, lastLayer);
-    return op.type === 'ffn' || op.type === 'convfirst' ? lastLayer({ ...node, op }) : node;
+    if (op.type === 'convfirst-chain') return splitChain({ ...node, op }, splitBlock);
+    return op.type === 'ffn' || op.type === 'convfirst' ? splitBlock({ ...node, op }) : node;
   });
 }
 
-function lastLayer(block: NodeOf<FfnOp | ConvFirstOp>): Node {
-  return layersOfBlock(block).at(-1) ?? block;
-}
-
-function layersBefore(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {
+/** What the first product of a block reads: the block's input, behind its norm or its convolution. */
+function beforeProducts(node: NodeOf<FfnOp | ConvFirstOp>): Node {
   const x = firstInput(node);
   const { name } = node;
   if (node.op.type === 'ffn') {
     const { norm } = node.op;
-    return norm ? [makeNode(name, { type: 'layer-norm', affine: false, ...norm }, [x])] : [];
+    return norm ? makeNode(name, { type: 'layer-norm', affine: false, ...norm }, [x]) : x;
   }
   const { groups, kernelHeight, kernelWidth, stride, spatialBias } = node.op;
   const window = { kernelHeight, kernelWidth, stride: 1, dilation: 1 };
@@ -220,14 +211,7 @@ function layersBefore(node: NodeOf<FfnOp | ConvFirstOp>): readonly Node[] {
       ...(spatialBias && { bias: parameterOf(node, 'spatial_bias') }),
     },
   );
-  if (stride === 1) return [spatial];
+  if (stride === 1) return spatial;
   const joined = makeNode(name, { type: 'concat' }, [spatial, x]);
-  return [spatial, joined, makeNode(name, { type: 'blur-pool', stride }, [joined])];
-}
-
-/** The layer whose weights have this shape: [outputs, inputs], or [outputs, inputs, 1, 1]. */
-function productOp(weight: Parameter | undefined, outputs: number, epilogue: Epilogue): LinearOp | ConvOp {
-  if (weight?.shape.length !== 4) return { type: 'linear', outputs, epilogue };
-  const window = { groups: 1, kernelHeight: 1, kernelWidth: 1, stride: 1, dilation: 1 };
-  return { type: 'conv', outputs, ...window, padding: samePadding(1, 1), epilogue };
+  return makeNode(name, { type: 'blur-pool', stride }, [joined]);
 }

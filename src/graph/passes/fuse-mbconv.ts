@@ -5,7 +5,7 @@ import type { Graph, Node, Parameter } from '../graph.ts';
 import { lower } from '../lower.ts';
 import type { ConvOp, MBConvOp } from '../op.ts';
 import type { FuseBlocksOptions } from './fuse-blocks.ts';
-import { firstInput, isLayer, isUsedOnce, parameterOf } from './patterns.ts';
+import { firstInput, isLayer, isProduct, isUsedOnce, onlyActivates, parameterOf } from './patterns.ts';
 import type { Layer, NodeOf, Users } from './patterns.ts';
 
 /**
@@ -87,20 +87,6 @@ function matchGate(users: Users, scale: Step): { readonly map: Step; readonly ga
   if (!first || !second || !isLayer(first) || !isLayer(second)) return undefined;
   if (second.op.epilogue.activation !== 'sigmoid') return undefined;
   return { map, gate: { pool: pool.now, squeeze: first, excite: second, scale: scale.now } };
-}
-
-/** A linear layer, or a convolution that is one. */
-function isProduct(node: Node): node is Layer {
-  if (!isLayer(node)) return false;
-  if (node.op.type === 'linear') return true;
-  const { groups, kernelHeight, kernelWidth, stride, padding } = node.op;
-  const padded = Object.values(padding).some((side) => side > 0);
-  return groups === 1 && kernelHeight === 1 && kernelWidth === 1 && stride === 1 && !padded;
-}
-
-/** Whether a layer does no more than add its bias and apply an activation. */
-function onlyActivates({ op: { epilogue } }: Layer): boolean {
-  return !epilogue.scale && !epilogue.residual && epilogue.finalActivation === 'none';
 }
 
 /** Whether nothing follows the layer's sums but scale and residual: other blocks' first products have activations. */

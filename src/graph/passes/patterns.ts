@@ -1,6 +1,8 @@
 import { invalidArgument } from '../../core/errors.ts';
+import { samePadding } from '../../kernels/problem.ts';
 import type { Epilogue } from '../../kernels/problem.ts';
 import type { Node, Parameter, usersOf } from '../graph.ts';
+import { isPointwise } from '../ops/conv.ts';
 import type { BatchNormOp, ConvOp, ElementwiseOp, LinearOp, NodeOf } from '../op.ts';
 
 export type { NodeOf } from '../op.ts';
@@ -49,6 +51,23 @@ export function ownInput(users: Users, node: Node, original: Node): Node | undef
 /** Whether an epilogue does no more than add the bias, so that the layer is affine in its input. */
 export function isAffine({ activation, scale, residual, finalActivation }: Epilogue): boolean {
   return activation === 'none' && !scale && !residual && finalActivation === 'none';
+}
+
+/** A linear layer, or a convolution that is one. */
+export function isProduct(node: Node): node is Layer {
+  return node.op.type === 'linear' || (node.op.type === 'conv' && isPointwise(node.op));
+}
+
+/** Whether a layer does no more than add its bias and apply an activation. */
+export function onlyActivates({ op: { epilogue } }: Layer): boolean {
+  return !epilogue.scale && !epilogue.residual && epilogue.finalActivation === 'none';
+}
+
+/** The layer whose weights have this shape: [outputs, inputs], or [outputs, inputs, 1, 1]. */
+export function productOp(weight: Parameter, outputs: number, epilogue: Epilogue): LinearOp | ConvOp {
+  if (weight.shape.length !== 4) return { type: 'linear', outputs, epilogue };
+  const window = { groups: 1, kernelHeight: 1, kernelWidth: 1, stride: 1, dilation: 1 };
+  return { type: 'conv', outputs, ...window, padding: samePadding(1, 1), epilogue };
 }
 
 /** A layer with parts of its epilogue changed. */

@@ -1,9 +1,9 @@
-import { NO_EPILOGUE, samePadding } from '../../kernels/problem.ts';
+import { NO_EPILOGUE } from '../../kernels/problem.ts';
 import type { Activation } from '../../kernels/problem.ts';
 import { makeNode } from '../builder.ts';
 import type { Node, Parameter } from '../graph.ts';
-import type { ConvOp, LinearOp, MBConvOp } from '../op.ts';
-import { firstInput, parameterOf } from './patterns.ts';
+import type { ConvOp, MBConvOp } from '../op.ts';
+import { firstInput, parameterOf, productOp } from './patterns.ts';
 import type { NodeOf } from './patterns.ts';
 
 /** The layers that an `mbconv` stands for; its last one, that is, with the others as inputs. */
@@ -42,11 +42,4 @@ export function splitMBConv(node: NodeOf<MBConvOp>): Node {
     ...(bias && { bias }),
     ...(scale && { scale }),
   });
-}
-
-/** The layer whose weights have this shape: [outputs, inputs], or [outputs, inputs, 1, 1]. */
-function productOp(weight: Parameter, outputs: number, epilogue: LinearOp['epilogue']): LinearOp | ConvOp {
-  if (weight.shape.length !== 4) return { type: 'linear', outputs, epilogue };
-  const window = { groups: 1, kernelHeight: 1, kernelWidth: 1, stride: 1, dilation: 1 };
-  return { type: 'conv', outputs, ...window, padding: samePadding(1, 1), epilogue };
 }

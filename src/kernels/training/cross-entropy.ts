@@ -4,8 +4,8 @@ import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
 import type { Emission, KernelFamily } from '../family.ts';
 import { exp, logFromOne } from '../math.ts';
-import { walkChannels } from './row-walk.ts';
-import type { ChannelWalk } from './row-walk.ts';
+import { walkChannels } from '../row-walk.ts';
+import type { ChannelWalk } from '../row-walk.ts';
 import { estimateTraffic, spanFor, storeZeros } from '../spans.ts';
 import type { Span } from '../spans.ts';
 import type { CrossEntropyGradientProblem, CrossEntropyProblem } from './problems.ts';
@@ -19,9 +19,9 @@ export const crossEntropy: KernelFamily<CrossEntropyProblem, Span> = {
   op: 'cross-entropy',
   configs: (problem: CrossEntropyProblem, caps: DeviceCaps) => [spanFor(caps, problem.pitch)],
   estimate: (problem: CrossEntropyProblem, span: Span, caps: DeviceCaps) => estimateRows(problem, span, caps),
-  emit({ rows, channels, pitch }: CrossEntropyProblem, span: Span): Emission {
+  emit({ rows, channels, pitch, lossPitch }: CrossEntropyProblem, span: Span): Emission {
     const b = new KernelBuilder({
-      name: kernelName('cross_entropy', rows, channels, pitch),
+      name: kernelName('cross_entropy', rows, channels, pitch, lossPitch),
       description: `cross-entropy of ${rows} rows of ${channels} classes`,
       lanes: span.lanes,
       tasks: rows,
@@ -36,7 +36,9 @@ export const crossEntropy: KernelFamily<CrossEntropyProblem, Span> = {
     const below = walk.sum((lanes) =>
       b.mul(lanes.load(target, row), b.sub(lanes.fill(largest), lanes.load(x, row))),
     );
-    b.store(y, b.task, b.fma(targets, logFromOne(b, total), below));
+    const at = b.mul(b.task, lossPitch);
+    b.store(y, at, b.fma(targets, logFromOne(b, total), below));
+    storeZeros(b, span, y, at, 1, lossPitch);
     return { main: [b.build()], prepare: [], packedFloats: 0, tempFloats: 0 };
   },
 };
@@ -48,9 +50,9 @@ export const crossEntropyGradient: KernelFamily<CrossEntropyGradientProblem, Spa
   configs: (problem: CrossEntropyGradientProblem, caps: DeviceCaps) => [spanFor(caps, problem.pitch)],
   estimate: (problem: CrossEntropyGradientProblem, span: Span, caps: DeviceCaps) =>
     estimateRows(problem, span, caps),
-  emit({ rows, channels, pitch }: CrossEntropyGradientProblem, span: Span): Emission {
+  emit({ rows, channels, pitch, lossPitch }: CrossEntropyGradientProblem, span: Span): Emission {
     const b = new KernelBuilder({
-      name: kernelName('cross_entropy_gradient', rows, channels, pitch),
+      name: kernelName('cross_entropy_gradient', rows, channels, pitch, lossPitch),
       description: `gradient of the cross-entropy of ${rows} rows of ${channels} classes`,
       lanes: span.lanes,
       tasks: rows,
@@ -63,7 +65,7 @@ export const crossEntropyGradient: KernelFamily<CrossEntropyGradientProblem, Spa
     const walk = walkChannels(b, span, channels);
     const { largest, total } = softmaxSum(b, walk, x, row);
     const targets = walk.sum((lanes) => lanes.load(target, row));
-    const slope = b.loadScalar(dy, b.task);
+    const slope = b.loadScalar(dy, b.mul(b.task, lossPitch));
     const factor = b.div(targets, total);
     walk.each((lanes) => {
       const power = exp(b, b.sub(lanes.load(x, row), lanes.fill(largest)));

@@ -139,13 +139,15 @@ export interface ActivationGradientProblem {
   readonly activation: Activation;
 }
 
-/** y[n, p, c] = x[n, p, c] · scale[n]: stochastic depth (Huang et al. 2016). Inputs `x`, `scale` [N, 1, 1, 1], of pitch 1. */
+/** y[n, p, c] = x[n, p, c] · scale[n]: stochastic depth (Huang et al. 2016). Inputs `x`, `scale` [N, 1, 1, 1]. */
 export interface SampleScaleProblem {
   readonly op: 'sample-scale';
   readonly batch: number;
   readonly pixels: number;
   readonly channels: number;
   readonly pitch: number;
+  /** Floats from scale to scale. */
+  readonly scalePitch: number;
 }
 
 /** [N, H, W, C] → [N, (H − 1)·stride + 1, (W − 1)·stride + 1, C] with zeros between pixels: the adjoint of a stride. */
@@ -238,14 +240,18 @@ export interface CrossEntropyProblem {
   readonly rows: number;
   readonly channels: number;
   readonly pitch: number;
+  /** Floats from loss to loss. */
+  readonly lossPitch: number;
 }
 
-/** dx = dy[row] · (softmax(x) · Σ target − target). Inputs `x`, `target`, and `dy` [rows, 1] of pitch 1. */
+/** dx = dy[row] · (softmax(x) · Σ target − target). Inputs `x`, `target`, and `dy` [rows, 1]. */
 export interface CrossEntropyGradientProblem {
   readonly op: 'cross-entropy-gradient';
   readonly rows: number;
   readonly channels: number;
   readonly pitch: number;
+  /** Floats from loss to loss, and so of dy. */
+  readonly lossPitch: number;
 }
 
 export type TrainingProblem =

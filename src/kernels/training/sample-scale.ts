@@ -24,11 +24,11 @@ export const sampleScale: KernelFamily<SampleScaleProblem, Span> = {
     const tasks = batch * Math.ceil(pixels / rowsPerTask(pixels, pitch));
     return estimateTraffic(span, caps, { loads: floats, stores: floats, operations: floats, tasks });
   },
-  emit({ batch, pixels, channels, pitch }: SampleScaleProblem, span: Span): Emission {
+  emit({ batch, pixels, channels, pitch, scalePitch }: SampleScaleProblem, span: Span): Emission {
     const perTask = rowsPerTask(pixels, pitch);
     const tasksPerImage = Math.ceil(pixels / perTask);
     const b = new KernelBuilder({
-      name: kernelName('sample_scale', `${batch}x${pixels}x${channels}`, pitch),
+      name: kernelName('sample_scale', `${batch}x${pixels}x${channels}`, pitch, scalePitch),
       description: `${batch} images of ${pixels} pixels of ${channels} channels, each times a number`,
       lanes: span.lanes,
       tasks: batch * tasksPerImage,
@@ -37,7 +37,7 @@ export const sampleScale: KernelFamily<SampleScaleProblem, Span> = {
     const scale = b.input('scale');
     const y = b.output('y');
     const image = b.div(b.task, tasksPerImage);
-    const factor = fillSpan(b, span, b.loadScalar(scale, image));
+    const factor = fillSpan(b, span, b.loadScalar(scale, b.mul(image, scalePitch)));
     forTaskRows(b, b.rem(b.task, tasksPerImage), pixels, perTask, (pixel) => {
       const index = b.mul(b.add(b.mul(image, pixels), pixel), pitch);
       forSpans(b, span, pitch, 4, (c, offset) => {

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../../core/errors.ts';
 import { outputMap } from '../problem.ts';
 import type { Window } from '../problem.ts';
 import type { TensorSpec } from '../signature.ts';
@@ -132,9 +133,10 @@ export function trainingParts(problem: TrainingProblem, tensor: MakeTensor): Par
       return { ...none, inputs: [x, { ...x, name: 'dy' }], output: { ...x, name: 'y' }, depth };
     }
     case 'sample-scale': {
-      const { batch, pixels, channels, pitch } = problem;
+      const { batch, pixels, channels, pitch, scalePitch } = problem;
       const x = tensor('x', batch * pixels, channels, pitch);
-      return { ...none, inputs: [x, tensor('scale', batch, 1, 1)], output: { ...x, name: 'y' }, depth: 1 };
+      const inputs = [x, tensor('scale', batch, 1, scalePitch)];
+      return { ...none, inputs, output: { ...x, name: 'y' }, depth: 1 };
     }
     case 'zero-insert': {
       const { batch, height, width, channels, pitch, stride } = problem;
@@ -172,17 +174,19 @@ export function trainingParts(problem: TrainingProblem, tensor: MakeTensor): Par
       return { ...none, inputs, output: tensor('y', batch * height * width, channels, pitch), depth };
     }
     case 'cross-entropy': {
-      const { rows, channels, pitch } = problem;
+      const { rows, channels, pitch, lossPitch } = problem;
       const x = tensor('x', rows, channels, pitch);
       const inputs = [x, { ...x, name: 'target' }];
-      return { ...none, inputs, output: tensor('y', rows, 1, 1), depth: channels };
+      return { ...none, inputs, output: tensor('y', rows, 1, lossPitch), depth: channels };
     }
     case 'cross-entropy-gradient': {
-      const { rows, channels, pitch } = problem;
+      const { rows, channels, pitch, lossPitch } = problem;
       const x = tensor('x', rows, channels, pitch);
-      const inputs = [x, { ...x, name: 'target' }, tensor('dy', rows, 1, 1)];
+      const inputs = [x, { ...x, name: 'target' }, tensor('dy', rows, 1, lossPitch)];
       return { ...none, inputs, output: { ...x, name: 'y' }, depth: channels };
     }
+    default:
+      throw invalidArgument(`There is no op ${String((problem as { op: unknown }).op)}.`);
   }
 }
 
