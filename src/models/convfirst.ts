@@ -1,6 +1,7 @@
+import { invalidArgument } from '../core/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
-import { convBatchNorm, squeezeExcite } from './layers.ts';
+import { checkSizes, convBatchNorm, squeezeExcite } from './layers.ts';
 import type { ConvBatchNormOptions } from './layers.ts';
 import { defineModel, outputFeatures } from './model.ts';
 import type { ModelVariant, Paper } from './model.ts';
@@ -42,9 +43,17 @@ export interface ConvFirstConfig {
  *
  * Convolutions of MBConv blocks have biases besides their batch norms: with them, parameters are the published
  * 5.91, 10.17, 17.24 and 28.55 million. They vanish when norms are folded.
+ *
+ * Throws `invalid-argument` for sizes that do not go together.
  */
 export function convfirst(config: ConvFirstConfig): ModelVariant {
   const { name = 'convfirst', title = 'ConvFirst', resolution = 256, channels, depths, last = 1280 } = config;
+  checkSizes(name, stages.length, { depths, last });
+  checkSizes(name, stages.length + 1, { channels });
+  const bad = channels.find((width) => width % GROUP_WIDTH > 0);
+  if (bad !== undefined) {
+    throw invalidArgument(`The channels of ${name} must be multiples of ${GROUP_WIDTH}, got ${bad}.`);
+  }
   const facts = { name, family: 'convfirst', title, paper, resolution, minimumResolution: 1, stride: 32 };
   return defineModel({ ...facts, keySets: ['official'] }, (b, image, { classes }) => {
     const stem = { outputs: channels[0] ?? 0, kernel: 3, stride: 2, activation: 'relu' } as const;

@@ -1,5 +1,6 @@
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
+import { checkOddKernels, checkSizes } from './layers.ts';
 import { FEATURES, defineModel, outputFeatures } from './model.ts';
 import type { KeySet, ModelSettings, ModelVariant, Paper } from './model.ts';
 
@@ -18,7 +19,7 @@ export interface ConvNeXtConfig {
   readonly depths: readonly number[];
   /** Channels of each stage. */
   readonly channels: readonly number[];
-  /** Kernel size of the depthwise convolutions; default 7. */
+  /** Kernel size of the depthwise convolutions, odd; default 7. */
   readonly kernel?: number;
   /** Pixels of the input, each way, that the first convolution makes one; default 4. Small images want less. */
   readonly stem?: number;
@@ -30,11 +31,16 @@ export interface ConvNeXtConfig {
 /**
  * ConvNeXt, with the names of https://github.com/facebookresearch/ConvNeXt, or timm's. Dense heads put a layer
  * norm on each feature map (`norm0` … `norm3`), which is part of the head: classifiers do not have it.
+ *
+ * Throws `invalid-argument` for sizes that do not go together.
  */
 export function convnext(config: ConvNeXtConfig): ModelVariant {
   const { name = 'convnext', title = 'ConvNeXt', resolution = 224, kernel = 7, convMlp = false } = config;
   const keySets = config.keySets ?? (['official', 'timm'] as const);
-  const stride = (config.stem ?? 4) * 2 ** (config.depths.length - 1);
+  const { depths, channels, stem = 4 } = config;
+  checkSizes(name, depths.length, { depths, channels, stem });
+  checkOddKernels(name, [kernel]);
+  const stride = stem * 2 ** (depths.length - 1);
   const facts = { name, family: 'convnext', title, paper, resolution, minimumResolution: stride, stride };
   return defineModel({ ...facts, keySets }, (b, image, settings) => {
     const spatial = (x: Node, block: string): Node =>

@@ -42,6 +42,30 @@ export function roundChannels(channels: number): number {
   return rounded < 0.9 * channels ? rounded + 8 : rounded;
 }
 
+/**
+ * Throws `invalid-argument` unless all sizes are positive integers, and lists of them have a value for each stage.
+ *
+ * @param sizes by the names that the family's configuration has for them
+ */
+export function checkSizes(
+  network: string,
+  stages: number,
+  sizes: Readonly<Record<string, number | readonly number[]>>,
+): void {
+  for (const [name, value] of Object.entries(sizes)) {
+    const values = typeof value === 'number' ? [value] : value;
+    if (typeof value !== 'number' && value.length !== Math.max(stages, 1)) {
+      throw invalidArgument(
+        `The ${name} of ${network} must be ${Math.max(stages, 1)} values, one for each stage, got ${value.length}.`,
+      );
+    }
+    const bad = values.find((each) => !Number.isSafeInteger(each) || each < 1);
+    if (bad !== undefined) {
+      throw invalidArgument(`The ${name} of ${network} must be positive integers, got ${bad}.`);
+    }
+  }
+}
+
 /** Throws `invalid-argument` unless all kernel sizes are odd: others have no centre, and would change the map's size. */
 export function checkOddKernels(network: string, kernels: readonly number[]): void {
   for (const kernel of kernels) {

@@ -1,9 +1,9 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
-import { checkOddKernels, convBatchNorm } from './layers.ts';
+import { checkOddKernels, checkSizes, convBatchNorm } from './layers.ts';
 import type { ConvBatchNormOptions } from './layers.ts';
-import { defineModel, outputFeatures } from './model.ts';
+import { FEATURES, defineModel, outputFeatures } from './model.ts';
 import type { ModelVariant, Paper } from './model.ts';
 
 const paper: Paper = {
@@ -34,10 +34,13 @@ export interface RepLKNetConfig {
 /**
  * RepLKNet: a stem, four stages of RepLK blocks and ConvFFN blocks, transitions that halve the map between them.
  * The names of parameters are those of https://github.com/DingXiaoH/RepLKNet-pytorch.
+ *
+ * Throws `invalid-argument` for sizes that do not go together.
  */
 export function replknet(config: RepLKNetConfig): ModelVariant {
   const { name = 'replknet', title = 'RepLKNet', resolution = 224, kernels, channels, smallKernel } = config;
   const { depths = [2, 2, 18, 2], depthwiseRatio = 1, ffnRatio = 4 } = config;
+  checkSizes(name, FEATURES.length, { depths, channels, kernels });
   checkOddKernels(name, smallKernel === undefined ? kernels : [...kernels, smallKernel]);
   if (smallKernel !== undefined && kernels.some((kernel) => kernel < smallKernel)) {
     throw invalidArgument(`The small kernel of ${name}, ${smallKernel}, must not exceed its large kernels.`);

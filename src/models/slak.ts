@@ -1,7 +1,8 @@
+import { invalidArgument } from '../core/errors.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Node } from '../graph/graph.ts';
 import { convnextBody } from './convnext.ts';
-import { checkOddKernels, convBatchNorm } from './layers.ts';
+import { checkOddKernels, checkSizes, convBatchNorm } from './layers.ts';
 import { defineModel } from './model.ts';
 import type { ModelVariant, Paper } from './model.ts';
 
@@ -47,15 +48,26 @@ export interface SlakConfig {
 
 /**
  * SLaK: ConvNeXt's body with decomposed large kernels, under the names of https://github.com/VITA-Group/SLaK.
- * `deploy` merges the branches of `parallel` and `full` into one M×M convolution, `lkb_reparam`.
+ * `deploy` merges the branches of `parallel`, `full` and `dilated` into one convolution, `lkb_reparam`, as
+ * `reparameterize` does.
  * Feature maps are those of ConvNeXt, for networks of four stages.
+ *
+ * Throws `invalid-argument` for sizes that do not go together.
  */
 export function slak(config: SlakConfig = {}): ModelVariant {
   const { name = 'slak', title = 'SLaK', resolution = 224, depths = [3, 3, 9, 3] } = config;
   const { channels = [96, 192, 384, 768], widthFactor = 1.3, smallKernel = 5 } = config;
   const { decomposition = 'parallel', stem = 4 } = config;
   const kernels = config.kernels ?? (decomposition === 'dilated' ? [19, 17, 17, 5] : [51, 49, 47, 13]);
+  checkSizes(name, depths.length, { depths, channels, kernels, stem });
   checkOddKernels(name, [...kernels, smallKernel]);
+  const widths = channels.map((width) => Math.trunc(width * widthFactor));
+  const empty = widths.findIndex((width) => !(width >= 1));
+  if (empty >= 0) {
+    throw invalidArgument(
+      `The widthFactor of ${name}, ${widthFactor}, leaves stage ${empty + 1} without channels: raise it.`,
+    );
+  }
   const stride = stem * 2 ** (depths.length - 1);
   const facts = { name, family: 'slak', title, paper, resolution, minimumResolution: stride, stride };
   return defineModel({ ...facts, keySets: ['official'] }, (b, image, settings) => {
@@ -63,7 +75,7 @@ export function slak(config: SlakConfig = {}): ModelVariant {
       ...settings,
       depths,
       stem,
-      channels: channels.map((width) => Math.trunc(width * widthFactor)),
+      channels: widths,
       spatial(x, block, stage) {
         const kernel = kernels[stage] ?? smallKernel;
         const { deploy } = settings;
@@ -83,9 +95,8 @@ interface LargeKernel {
 function largeKernel(b: GraphBuilder, x: Node, name: string, options: LargeKernel): Node {
   const { kernel, smallKernel, decomposition, deploy } = options;
   const depthwise = { outputs: x.shape[3], groups: 'depthwise' } as const;
-  if (deploy && (decomposition === 'parallel' || decomposition === 'full')) {
-    return b.conv(x, `${name}.lkb_reparam`, { ...depthwise, kernel, bias: true });
-  }
+  const merged = deploy ? mergedWindow(options) : undefined;
+  if (merged) return b.conv(x, `${name}.lkb_reparam`, { ...depthwise, ...merged, bias: true });
   const branch = (from: Node, part: string, size: number | readonly [number, number], dilation = 1): Node =>
     convBatchNorm(b, from, [`${name}.${part}.conv`, `${name}.${part}.bn`], {
       ...depthwise,
@@ -109,8 +120,35 @@ function largeKernel(b: GraphBuilder, x: Node, name: string, options: LargeKerne
     }
   };
   const large = parts();
-  const extent = decomposition === 'dilated' ? DILATION * (kernel - 1) + 1 : kernel;
-  return extent > smallKernel ? b.add(large, branch(x, 'small_conv', smallKernel)) : large;
+  return hasSmallBranch(options) ? b.add(large, branch(x, 'small_conv', smallKernel)) : large;
+}
+
+/** Whether there is an N×N branch: only beside a kernel that reaches further. */
+function hasSmallBranch({ kernel, smallKernel, decomposition }: LargeKernel): boolean {
+  return (decomposition === 'dilated' ? dilatedExtent(kernel) : kernel) > smallKernel;
+}
+
+/** The one kernel that the branches make; none where some come one after the other. */
+function mergedWindow(options: LargeKernel): { kernel: number; dilation?: number } | undefined {
+  const { kernel, smallKernel, decomposition } = options;
+  switch (decomposition) {
+    case 'parallel':
+      return { kernel: Math.max(kernel, smallKernel) };
+    case 'full':
+      return { kernel };
+    case 'dilated':
+      // A branch of neighbouring taps fills the gaps between dilated ones; a single tap lies on one of them.
+      return hasSmallBranch(options) && smallKernel > 1
+        ? { kernel: dilatedExtent(kernel) }
+        : { kernel, dilation: DILATION };
+    case 'sequential':
+    case 'stacked':
+      return undefined;
+  }
+}
+
+function dilatedExtent(kernel: number): number {
+  return DILATION * (kernel - 1) + 1;
 }
 
 const deep = { depths: [3, 3, 27, 3] };

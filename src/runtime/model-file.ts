@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts';
 import { choice, count, either, list, needed, number, object, text } from '../core/schema.ts';
 import type { Schema } from '../core/schema.ts';
 import type { ModelVariant, PhotoTransform } from '../models/model.ts';
@@ -22,10 +23,10 @@ const rgb = (help: string, item = number('')) => list(help, item, { length: 3 })
 const fileSchema = object('a network that somebody has trained', {
   model: needed(modelSchema),
   classes: needed(list('names, in order', text(''), { least: 2 })),
-  resolution: needed(count('pixels of the square input')),
+  resolution: needed(count('pixels of the square input', 1, 2 ** 14)),
   photos: needed(
     object('how photos are prepared', {
-      resize: needed(either('', count(''), choice('', ['warp']))),
+      resize: needed(either('', count('', 1, 2 ** 14), choice('', ['warp']))),
       interpolation: needed(choice('', ['bicubic', 'bilinear'])),
       mean: needed(rgb('of red, green and blue')),
       std: needed(rgb('', number('', { above: 0 }))),
@@ -49,7 +50,12 @@ export interface ModelFile {
 export function modelFromFile(content: unknown): ModelVariant {
   const { model, classes, resolution, photos } = fileSchema.read(content, '');
   const variant = buildModelOf(model);
-  const { mean, std } = photos;
+  const { mean, std, resize } = photos;
+  if (resize !== 'warp' && resize < resolution) {
+    throw invalidArgument(
+      `photos.resize is ${resize}, but the network sees ${resolution} pixels of each side: give at least that.`,
+    );
+  }
   return {
     ...variant,
     resolution,

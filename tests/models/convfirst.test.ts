@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { elements, nodesOf, parametersOf } from '../../src/graph/graph.ts';
 import { costOf, macsOf } from '../../src/graph/lower.ts';
+import { convfirst } from '../../src/models/convfirst.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 
 describe('ConvFirstNet', () => {
@@ -17,6 +18,12 @@ describe('ConvFirstNet', () => {
       .reduce((sum, { shape }) => sum + elements(shape), 0);
     expect(Number((parameters / 1e6).toFixed(2))).toBe(millions);
     expect(Math.abs(macsOf(graph) / 1e9 / gmacs - 1)).toBeLessThan(5e-4);
+  });
+
+  it('refuses channels that groups do not divide', () => {
+    const config = { depths: [1, 1, 1, 1, 1], channels: [16, 12, 16, 16, 16, 16] };
+    expect(() => convfirst(config)).toThrow('The channels of convfirst must be multiples of 8, got 12.');
+    expect(() => convfirst({ ...config, channels: [16] })).toThrow('must be 6 values');
   });
 
   // The paper's tables of layers: millions of operations, two for each multiply-accumulate.

@@ -33,22 +33,37 @@ it.each([
 });
 
 it.each([
-  [{ family: 'slak', depths: [1, 2], channels: [8], kernels: [7, 5] }, /channels has 1 values.*2 stages/],
+  [
+    { family: 'slak', depths: [1, 2], channels: [8], kernels: [7, 5] },
+    /channels of slak must be 2 values, one for each stage, got 1/,
+  ],
   [{ family: 'slak', depths: [1], channels: [8] }, /model\.kernels is missing/],
   [{ family: 'slak', depths: [1], channels: [8], kernels: [4] }, /odd/],
-  [{ family: 'convnext', depths: [1], channels: [8], kernel: 4 }, /model\.kernel must be odd, got 4/],
+  [{ family: 'convnext', depths: [1], channels: [8], kernel: 4 }, /must be odd, got 4/],
   [
     { family: 'replknet', depths: [1], channels: [8], kernels: [7] },
     /model\.depths must be a list of 4 values/,
   ],
   [{ family: 'convfirst', depths: [1, 1, 1, 1, 1], channels: [8, 8, 8, 8, 8, 12] }, /multiples of 8, got 12/],
+  [{ family: 'slak', depths: [1e9], channels: [8], kernels: [3] }, /model\.depths\[0\] must be/],
+  [{ family: 'slak', depths: [1], channels: [8], kernels: [3], widthFactor: 0.001 }, /widthFactor.*stage 1/],
+  [
+    {
+      family: 'replknet',
+      depths: [1, 1, 1, 1],
+      channels: [8, 8, 8, 8],
+      kernels: [3, 3, 3, 3],
+      ffnRatio: 1e6,
+    },
+    /model\.ffnRatio must be/,
+  ],
   [{ family: 'vgg' }, /model\.family must be slak, convnext, replknet or convfirst/],
 ])('%j is refused', (config, message) => {
   expect(() => build(config)).toThrow(message);
 });
 
 it('a model.json has labels, resolution and the way of photos', () => {
-  const photos = { resize: 32, interpolation: 'bilinear', mean: [0.1, 0.2, 0.3], std: [1, 1, 1] };
+  const photos = { resize: 72, interpolation: 'bilinear', mean: [0.1, 0.2, 0.3], std: [1, 1, 1] };
   const content = { model: 'convnext-tiny', classes: ['cat', 'dog'], resolution: 64, photos };
   const variant = modelFromFile(content);
   expect(variant.labels).toEqual(['cat', 'dog']);
@@ -56,6 +71,9 @@ it('a model.json has labels, resolution and the way of photos', () => {
   const graph = variant.build();
   expect(graph.input.shape).toEqual([1, 64, 64, 3]);
   expect(graph.outputs.get('logits')?.shape).toEqual([1, 1, 1, 2]);
+  expect(() => modelFromFile({ ...content, photos: { ...photos, resize: 63 } })).toThrow(
+    'photos.resize is 63, but the network sees 64 pixels of each side',
+  );
   expect(() => modelFromFile({ ...content, classes: ['cat'] })).toThrow(/classes must be a list/);
   expect(() => modelFromFile({ ...content, model: 'convnext-tin' })).toThrow(/did you mean convnext-tiny/);
 });

@@ -40,6 +40,12 @@ describe('RepLKNet', () => {
     );
   });
 
+  it('refuses lists that have not a value for each stage', () => {
+    expect(() => replknet({ ...config, kernels: [7, 5, 3] })).toThrow(
+      'The kernels of replknet must be 4 values, one for each stage, got 3.',
+    );
+  });
+
   it('refuses even kernels, and a small kernel that is larger than the large ones', () => {
     expect(() => replknet({ ...config, kernels: [8, 7, 5, 3] })).toThrow('must be odd, got 8');
     expect(() => replknet({ ...config, kernels: [3, 3, 3, 3], smallKernel: 5 })).toThrow('must not exceed');

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { elements, parametersOf } from '../../src/graph/graph.ts';
+import type { Graph } from '../../src/graph/graph.ts';
 import { macsOf } from '../../src/graph/lower.ts';
+import { reparameterize } from '../../src/graph/passes/reparameterize.ts';
 import { slak } from '../../src/models/slak.ts';
 import type { Decomposition, SlakConfig } from '../../src/models/slak.ts';
 import { buildModel } from '../../src/models/zoo.ts';
@@ -100,6 +102,24 @@ describe('SLaK', () => {
       .filter(({ buffer }) => !buffer)
       .reduce((sum, { shape }) => sum + elements(shape), 0);
     expect(count).toBe(60_577_702);
+  });
+
+  const decompositions = ['parallel', 'sequential', 'stacked', 'dilated', 'full'] as const;
+  it.each(decompositions)('%s: the deployed form is what reparameterize makes', (decomposition) => {
+    for (const smallKernel of [1, 3, 5, 9]) {
+      const sizes = { depths: [1, 1, 1], channels: [8, 8, 8], kernels: [7, 3, 1], widthFactor: 1 };
+      const variant = slak({ ...sizes, smallKernel, decomposition });
+      const shapes = (graph: Graph): unknown =>
+        new Map(parametersOf(graph).map(({ key, shape }) => [key, shape]));
+      expect(shapes(variant.build({ deploy: true }))).toEqual(shapes(reparameterize(variant.build())));
+    }
+  });
+
+  it('refuses sizes that do not go together', () => {
+    const sizes = { depths: [1, 1], channels: [8, 8], kernels: [7, 5] };
+    expect(() => slak({ ...sizes, kernels: [7] })).toThrow('must be 2 values, one for each stage, got 1');
+    expect(() => slak({ ...sizes, stem: 0 })).toThrow('The stem of slak must be positive integers, got 0.');
+    expect(() => slak({ ...sizes, widthFactor: 0.01 })).toThrow('leaves stage 1 without channels');
   });
 
   it('refuses even kernels', () => {
