@@ -66,25 +66,18 @@ export interface PhotoTransform {
 export interface ModelVariant extends ModelFacts {
   /**
    * The network as a graph: input [N, H, W, 3], output `logits` [N, 1, 1, classes]. Further outputs are the four
-   * {@link FEATURES} and the outputs of the official modules, by their names; `selectOutputs` drops what is
+   * {@link FEATURES}, if it has four stages, and the outputs of the official modules, by their names; `selectOutputs` drops what is
    * not wanted. Throws `invalid-argument` for options that do not fit.
    */
   build(options?: ModelOptions): Graph;
 }
 
 /**
- * Names of the outputs that dense tasks use: the last maps at strides 4, 8, 16 and 32, in that order. They
- * are what the stages give, without the norms that some detection and segmentation heads bring along.
+ * Names of the outputs that dense tasks use: the maps of the four stages, in published networks the last ones at
+ * strides 4, 8, 16 and 32. They are what the stages give, without the norms that some detection and segmentation heads
+ * bring along. Networks with another number of stages do not have them.
  */
 export const FEATURES = ['stage1', 'stage2', 'stage3', 'stage4'] as const;
-
-/** Pixels of the input for one of each map of {@link FEATURES}. */
-export const FEATURE_STRIDES: Readonly<Record<(typeof FEATURES)[number], number>> = {
-  stage1: 4,
-  stage2: 8,
-  stage3: 16,
-  stage4: 32,
-};
 
 /** Options, checked, as families see them. */
 export interface ModelSettings {

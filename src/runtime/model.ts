@@ -55,7 +55,7 @@ export interface CreateModelOptions {
   readonly keys?: KeySet;
   /** Merge parallel branches into one kernel where that is faster; default true. The outputs are the same. */
   readonly deploy?: boolean;
-  /** Also compute the four stage outputs, for {@link Model.features}; default false. */
+  /** Also compute the four stage outputs, for {@link Model.features}; default false. Networks of your own may have none. */
   readonly features?: boolean;
   /** Default `float32`. */
   readonly precision?: Precision;
@@ -107,11 +107,15 @@ export interface Model {
   /** The best classes by the logits of one image, most probable first. */
   rank(logits: Float32Array, top?: number): Promise<Classification[]>;
   /**
-   * Logits [N, classes] for an input [N, H, W, 3], normalised; any N: it runs in batches.
+   * Logits [N, classes] for an input [N, H, W, 3], normalised; any N: it runs in batches. The input is not to be changed
+   * until the promise settles.
    * Throws `invalid-argument` for a length that is not a multiple of one image.
    */
   run(input: Float32Array, options?: RunOptions): Promise<Float32Array>;
-  /** The outputs of the four stages, strides 4 to 32, for dense tasks. Needs `features: true`. */
+  /**
+   * The outputs of the four stages, strides 4 to 32 in published networks, for dense tasks. Needs `features: true`; the
+   * input as that of {@link run}.
+   */
   features(input: Float32Array, options?: RunOptions): Promise<FeatureMap[]>;
   /** Time of each kernel in one run on zeros. */
   profile(options?: RunOptions): Promise<StepTime[]>;
@@ -132,12 +136,13 @@ export interface Model {
  * does), `io` for files that cannot be read, and what opening and compiling throw.
  */
 export async function createModel(model: string | ModelVariant, options: CreateModelOptions): Promise<Model> {
+  checkOptions(options);
   const { weights, device: wanted = 'auto', onWarning } = options;
   const source = await openWeights(weights, options);
   let device: Device | undefined;
   try {
     // What can be refused is refused before there is anything to dispose of.
-    const facts = factsOf(fitModel(model, source, options), options.labels);
+    const facts = factsOf(fitModel(model, source, options), options);
     facts.fitted.warnings.forEach((warning) => onWarning?.(warning));
     device = typeof wanted === 'string' ? await openDevice(wanted, deviceOptions(options)) : wanted;
     const { graph, session } = await openSession(device, facts.fitted, options);
@@ -149,6 +154,14 @@ export async function createModel(model: string | ModelVariant, options: CreateM
     // A source that the caller opened is the caller's to close.
     if (source !== weights) await source?.close();
   }
+}
+
+/** Callers without types may forget the weights. */
+function checkOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw invalidArgument(
+    "createModel needs weights: give { weights: FILE }, or { weights: 'synthetic' } for a network that has learned nothing.",
+  );
 }
 
 function deviceOptions({ threads, signal }: CreateModelOptions): { threads?: number; signal?: AbortSignal } {
@@ -163,7 +176,12 @@ interface ModelFacts {
   readonly transform: EvalTransform | undefined;
 }
 
-function factsOf(fitted: Fitted, given: readonly string[] | undefined): ModelFacts {
+function factsOf(fitted: Fitted, { labels: given, features }: CreateModelOptions): ModelFacts {
+  if (features === true && !FEATURES.every((name) => fitted.graph.outputs.has(name))) {
+    throw invalidArgument(
+      `${fitted.variant.name} has no four stages, so it has no features: leave out features.`,
+    );
+  }
   const classes = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
   const labels = given ?? fitted.variant.labels;
   if (labels !== undefined && labels.length !== classes) {

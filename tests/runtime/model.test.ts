@@ -6,7 +6,7 @@ import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
 import { Random } from '../../src/core/random.ts';
 import { evaluate } from '../../src/graph/evaluate.ts';
 import { elements, parametersOf } from '../../src/graph/graph.ts';
-import { FEATURES, FEATURE_STRIDES } from '../../src/models/model.ts';
+import { convnext } from '../../src/models/convnext.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 import { createModel } from '../../src/runtime/model.ts';
 import type { CreateModelOptions, Model, ModelProgress } from '../../src/runtime/model.ts';
@@ -79,9 +79,9 @@ describe('a model', () => {
   test('gives the maps of the stages', async () => {
     const maps = await model.features(inputs);
     expect(maps.map(({ shape }) => shape)).toEqual(
-      FEATURES.map((stage, i) => {
-        const size = 32 / FEATURE_STRIDES[stage];
-        return [3, size, size, [24, 32, 96, 320][i]];
+      [24, 32, 96, 320].map((channels, i) => {
+        const size = 32 / 2 ** (i + 2);
+        return [3, size, size, channels];
       }),
     );
     const last = await model.features(inputs.subarray(2 * IMAGE));
@@ -202,6 +202,12 @@ test("a source of the caller's stays open", async () => {
 
 describe('what is refused leaves nothing behind', () => {
   test.each<[string, Partial<CreateModelOptions>, string, string]>([
+    [
+      'a precision that there is not',
+      { precision: 'fp16' as 'bf16' },
+      'invalid-argument',
+      'float32 or bf16, got fp16',
+    ],
     ['too few labels', { labels: ['ant'] }, 'invalid-argument', '5 classes, but there are 1 labels'],
     [
       'other classes than the checkpoint',
@@ -225,6 +231,23 @@ describe('what is refused leaves nothing behind', () => {
   test('a wrong name, with the right one', async () => {
     const refused = createModel('mobilnet-v2', { weights: 'synthetic', device });
     await expect(refused).rejects.toThrow('There is no model "mobilnet-v2": did you mean mobilenet-v2');
+  });
+
+  test('no weights', async () => {
+    const refused = (createModel as (name: string) => Promise<Model>)(NAME);
+    await expect(refused).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message: expect.stringContaining('createModel needs weights') as string,
+    });
+  });
+
+  test('features of a network that has none', async () => {
+    const { compiled } = device;
+    const network = convnext({ name: 'short', depths: [1, 1], channels: [8, 8], resolution: 32 });
+    await expect(createModel(network, { weights: 'synthetic', device, features: true })).rejects.toThrow(
+      'short has no four stages, so it has no features: leave out features.',
+    );
+    expect(device.compiled).toBe(compiled);
   });
 
   test('a checkpoint of another network, with its name', async () => {
