@@ -3,9 +3,10 @@ import { loadCheckpoint } from '../checkpoints/load.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
 import { isNode } from '../core/environment.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { addressOf, shortName } from './address.ts';
 
 /**
- * Where a network's weights come from: a string, which is a path or URL under Node and an address in browsers, a
+ * Where a network's weights come from: a string, which is a path or address under Node and an address in browsers, a
  * `URL`, the bytes of a checkpoint, a Blob or File, an opened source, or `synthetic`.
  */
 export type WeightsInput = string | URL | Uint8Array | ArrayBuffer | Blob | WeightSource;
@@ -29,12 +30,11 @@ export async function openWeights(
   if (weights instanceof Uint8Array) return loadCheckpoint(bytesSource(weights), options);
   if (weights instanceof ArrayBuffer) return loadCheckpoint(bytesSource(new Uint8Array(weights)), options);
   if (weights instanceof Blob) return loadCheckpoint(blobSource(weights), options);
-  if (typeof weights === 'string' && isNode() && !/^(https?|blob|data):/.test(weights)) {
-    return openFile(weights, options);
-  }
-  if (weights instanceof URL && weights.protocol === 'file:') return openFile(weights, options);
-  if (typeof weights === 'string' || weights instanceof URL) return download(weights, options);
-  if (isSource(weights)) return weights;
+  const place = typeof weights === 'string' ? (addressOf(weights) ?? weights) : weights;
+  if (typeof place === 'string' && isNode()) return openFile(place, options);
+  if (place instanceof URL && place.protocol === 'file:') return openFile(place, options);
+  if (typeof place === 'string' || place instanceof URL) return download(place, options);
+  if (isSource(place)) return place;
   throw invalidArgument(
     'The weights must be a path, a URL, bytes, a Blob, an opened checkpoint, or `synthetic`.',
   );
@@ -60,7 +60,7 @@ async function download(url: string | URL, options: OpenWeightsOptions): Promise
   } catch (error) {
     throwIfAborted(options.signal);
     const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `${String(url)} cannot be downloaded: ${reason}.`, { cause: error });
+    throw new WidefieldError('io', `${shortName(url)} cannot be downloaded: ${reason}.`, { cause: error });
   }
-  return loadCheckpoint(bytesSource(new Uint8Array(bytes), String(url)), options);
+  return loadCheckpoint(bytesSource(new Uint8Array(bytes), shortName(url)), options);
 }

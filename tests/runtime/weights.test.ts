@@ -35,6 +35,7 @@ describe('the same weights', () => {
   test.each<[string, () => WeightsInput]>([
     ['a path', () => file],
     ['the URL of a file', () => pathToFileURL(file)],
+    ['the address of a file', () => pathToFileURL(file).href],
     ['an address', () => `${address}/weights.pth`],
     ['a URL', () => new URL('/weights.pth', address)],
     [

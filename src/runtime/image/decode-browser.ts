@@ -52,7 +52,7 @@ export function decodeBitmap(name: string, bitmap: ImageBitmap, maxPixels: numbe
 async function readBlob(encoded: EncodedImage, signal: AbortSignal | undefined): Promise<Blob> {
   const { name, source } = encoded;
   if (source instanceof Blob) return source;
-  if (!(source instanceof Uint8Array)) return fetchImage(name, source, signal);
+  if (!(source instanceof Uint8Array)) return new Blob(await fetchImage(name, source, signal));
   // Blobs do not take views of shared memory.
   return new Blob([
     source.buffer instanceof ArrayBuffer

@@ -5,14 +5,11 @@ import { fileURLToPath } from 'node:url';
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
 
 import { WidefieldError, invalidArgument, throwIfAborted } from '../../core/errors.ts';
-import { fetchImage } from './encoded.ts';
+import { checkBytes, fetchImage } from './encoded.ts';
 import type { DecodeLimits, EncodedImage } from './encoded.ts';
 import { HEAD_BYTES, IMAGE_FORMATS, imageFormat } from './format.ts';
 import { checkSize, cmykToRgb } from './rgb.ts';
 import type { RgbImage } from './rgb.ts';
-
-/** Files beyond this are not images that anybody means to classify; also near the largest buffer. */
-const MAX_FILE_BYTES = 2 ** 31 - 1;
 
 type MakeSharp = (input: Uint8Array, options: SharpOptions) => Sharp;
 
@@ -51,7 +48,7 @@ async function decode(
   const { data, info } = await attempt(name, () =>
     rgbPipeline(
       sharp(bytes, {
-        limitInputPixels: Math.ceil(limits.maxPixels),
+        limitInputPixels: limits.maxPixels <= Number.MAX_SAFE_INTEGER && Math.ceil(limits.maxPixels),
         failOn,
         ignoreIcc: true,
         autoOrient: true,
@@ -101,7 +98,9 @@ async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined)
   if (source instanceof Uint8Array) return source;
   if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
   if (source instanceof URL && source.protocol !== 'file:') {
-    return new Uint8Array(await (await fetchImage(name, source, signal)).arrayBuffer());
+    return Buffer.concat(
+      await fetchImage(name, source, signal, (pieces, bytes) => hasImageHead(name, pieces, bytes)),
+    );
   }
   let file: FileHandle | undefined;
   try {
@@ -109,9 +108,7 @@ async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined)
     const { size } = await file.stat();
     const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
     checkHead(name, buffer.subarray(0, bytesRead));
-    if (size > MAX_FILE_BYTES) {
-      throw invalidArgument(`${name} is larger than 2 GiB: shrink the image.`);
-    }
+    checkBytes(name, size);
     return await file.readFile(signal ? { signal } : {});
   } catch (error) {
     throwIfAborted(signal);
@@ -143,6 +140,13 @@ function checkHead(name: string, bytes: Uint8Array): void {
       `${name} is not an image that Widefield reads: convert it to one of ${IMAGE_FORMATS.join(', ')}.`,
     );
   }
+}
+
+/** Whether the head of a download is there, in which case it is that of an image. */
+function hasImageHead(name: string, pieces: readonly Uint8Array[], bytes: number): boolean {
+  if (bytes < HEAD_BYTES) return false;
+  checkHead(name, Buffer.concat(pieces, HEAD_BYTES));
+  return true;
 }
 
 async function loadSharp(): Promise<MakeSharp> {

@@ -1,5 +1,6 @@
 import { isNode } from '../../core/environment.ts';
 import { invalidArgument, throwIfAborted } from '../../core/errors.ts';
+import { addressOf, shortName } from '../address.ts';
 import type { EncodedImage } from './encoded.ts';
 import { checkSize, dropAlpha } from './rgb.ts';
 import type { RgbImage, RgbaPixels } from './rgb.ts';
@@ -10,13 +11,13 @@ export type { RgbImage, RgbaPixels } from './rgb.ts';
  * What can be classified:
  * - pixels: {@link RgbImage}, `ImageData` or anything like it, in browsers `ImageBitmap`;
  * - an encoded image: its bytes or a `Blob` (JPEG, PNG, WebP, AVIF, GIF or TIFF; in browsers, what they can decode);
- * - where one is: a `URL`, or a string, which is a path under Node and an address in browsers.
+ * - where one is: a `URL`, or a string, which is a path or address under Node and an address in browsers.
  */
 export type ImageInput =
   RgbImage | RgbaPixels | ImageData | ImageBitmap | string | URL | Uint8Array | ArrayBuffer | Blob;
 
 export interface DecodeOptions {
-  /** Larger images are refused before they are decoded; default: 100 million pixels. */
+  /** Larger images are refused, under Node before they are decoded, in browsers behind it; default: 100 million pixels. */
   readonly maxPixels?: number;
   readonly signal?: AbortSignal;
 }
@@ -54,8 +55,8 @@ export async function decodeImage(input: ImageInput, options: DecodeOptions = {}
 }
 
 function asEncoded(input: ImageInput): EncodedImage | undefined {
-  if (typeof input === 'string') return { name: input, source: input };
-  if (input instanceof URL) return { name: shortUrl(input), source: input };
+  if (typeof input === 'string') return { name: shortName(input), source: addressOf(input) ?? input };
+  if (input instanceof URL) return { name: shortName(input), source: input };
   if (input instanceof Uint8Array) return { name: 'The image', source: input };
   if (input instanceof ArrayBuffer) return { name: 'The image', source: new Uint8Array(input) };
   if (input instanceof Blob) {
@@ -65,11 +66,6 @@ function asEncoded(input: ImageInput): EncodedImage | undefined {
     };
   }
   return undefined;
-}
-
-/** data: addresses may be megabytes. */
-function shortUrl(url: URL): string {
-  return url.href.length <= 200 ? url.href : `${url.href.slice(0, 60)}…`;
 }
 
 /** Pixels may come from JavaScript without types, so they are looked at, not trusted. */

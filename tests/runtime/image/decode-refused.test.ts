@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +63,34 @@ describe('bad files', () => {
     }
   });
 
+  test('a download that is no image is not read to its end', async () => {
+    let isClosed = false;
+    const server = createServer((_, response) => {
+      // It never ends.
+      const timer = setInterval(() => response.write('This is not a photo. '), 5);
+      response.on('close', () => {
+        clearInterval(timer);
+        isClosed = true;
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/film.mp4`;
+      const error = await failure(address);
+      expect(error.code).toBe('invalid-argument');
+      expect(error.message).toContain(`${address} is not an image that Widefield reads`);
+      await expect.poll(() => isClosed).toBe(true);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  });
+
+  test('megabytes of a data: address are not repeated', async () => {
+    const error = await failure(`data:text/plain,${'x'.repeat(1e6)}`);
+    expect(error.message.length).toBeLessThan(300);
+  });
+
   test('truncated', async () => {
     const image = noise(64, 64, 'truncated');
     const encoders = {
@@ -107,6 +137,7 @@ describe('the limit of pixels', () => {
     const png = await rgb(squares).png().toBuffer();
     expect((await failure(png, { maxPixels: 48 * 32 - 1 })).message).toMatch(/48 × 32 .* limit of 1535/);
     expect((await decodeImage(png, { maxPixels: 48 * 32 })).width).toBe(48);
+    expect((await decodeImage(png, { maxPixels: Infinity })).width).toBe(48);
     expect((await failure(squares, { maxPixels: 100 })).message).toMatch(/limit of 100/);
     expect((await failure(png, { maxPixels: 0 })).message).toMatch(/positive/);
     expect((await failure(png, { maxPixels: NaN })).message).toMatch(/positive/);

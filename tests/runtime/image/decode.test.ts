@@ -210,16 +210,18 @@ describe.each([1, 2, 3, 4, 5, 6, 7, 8])('EXIF orientation %i', (orientation) => 
 });
 
 describe('inputs', () => {
-  test('a path, a file URL, a data URL, bytes and a Blob are the same image', async () => {
+  test('a path, addresses, bytes and a Blob are the same image', async () => {
     const image = await decodeImage(photo);
     expect([image.width, image.height, image.data.length]).toEqual([451, 300, 451 * 300 * 3]);
     const bytes = await sharp(photo).png().toBuffer();
     const other: readonly ImageInput[] = [
       pathToFileURL(photo),
+      pathToFileURL(photo).href,
       bytes,
       Uint8Array.from(bytes).buffer,
       new Blob([Uint8Array.from(bytes)]),
       new URL(`data:image/png;base64,${bytes.toString('base64')}`),
+      `data:image/png;base64,${bytes.toString('base64')}`,
     ];
     for (const input of other) expectClose(await decodeImage(input), image, 0);
   });
