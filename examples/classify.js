@@ -1,5 +1,5 @@
 // Says what photos show:
-//   node examples/classify.js [photo…] [--model replknet-31b --weights FILE]
+//   node examples/classify.js [photo…] [--model replknet-31b] [--weights FILE]
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
@@ -17,15 +17,14 @@ const { values: options, positionals } = parseArgs({
 });
 const isPackaged = options.model === undefined;
 // The network that comes with the package knows clothes; others need weights.
-const { model: network, weights } = isPackaged
-  ? packagedModel()
-  : { model: options.model, weights: options.weights ?? 'synthetic' };
+const own = isPackaged ? packagedModel() : { model: options.model, weights: 'synthetic' };
+const weights = options.weights ?? own.weights;
 const photos = positionals.length > 0 ? positionals : samples(isPackaged ? 'fashion' : 'photos');
 
 if (weights === 'synthetic') {
   console.log('Synthetic weights have learned nothing, so the labels mean nothing: give --weights FILE.\n');
 }
-const model = await createModel(network, { weights, device: options.device });
+const model = await createModel(own.model, { weights, device: options.device });
 try {
   for (const photo of photos) {
     const start = performance.now();

@@ -17,9 +17,22 @@ const { values: options } = parseArgs({
   },
 });
 
+const port = Number(options.port);
+if (!(Number.isInteger(port) && port >= 0 && port < 2 ** 16)) {
+  console.error(`There is no port ${options.port}: give --port a number below 65536.`);
+  process.exit(1);
+}
+
 const model = await createModel(options.model, { weights: options.weights, device: options.device });
 const server = createServer(classifyHandler(model));
-server.listen(Number(options.port), () => {
+// Senders that take longer than 20 seconds are cut off.
+server.requestTimeout = 20_000;
+server.on('error', (error) => {
+  console.error(`The server stops: ${error.message}`);
+  process.exitCode = 1;
+  void model.dispose();
+});
+server.listen(port, () => {
   console.log(`${options.model} classifies what is posted to http://localhost:${server.address().port}/`);
 });
 

@@ -12,6 +12,7 @@ interface Limits {
   readonly maxBytes?: number;
   readonly maxPixels?: number;
   readonly maxWaiting?: number;
+  readonly maxUploads?: number;
 }
 
 interface Answer {
@@ -144,4 +145,21 @@ test('when too many wait, others are told to come back, and may later', async ()
   release();
   expect((await Promise.all(first)).map(({ status }) => status)).toEqual([200, 200]);
   expect((await post(address, cat)).status).toBe(200);
+});
+
+test('slow uploads keep nobody out, and have a limit of their own', async () => {
+  const address = await serve({ maxWaiting: 1, maxUploads: 2 });
+  const start = async (): Promise<ReturnType<typeof request>> => {
+    const upload = request(address, { method: 'POST' });
+    upload.on('error', () => undefined);
+    await new Promise((resolve) => upload.write(cat.subarray(0, 1000), resolve));
+    return upload;
+  };
+  const first = await start();
+  expect((await post(address, cat)).status).toBe(200);
+  const second = await start();
+  await expect.poll(async () => (await post(address, cat)).status).toBe(503);
+  first.destroy();
+  await expect.poll(async () => (await post(address, cat)).status).toBe(200);
+  second.destroy();
 });
