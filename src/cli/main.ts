@@ -23,10 +23,13 @@ const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 /** 128 + the number of SIGINT. */
 const EXIT_INTERRUPTED = 130;
+/** 128 + the number of SIGPIPE. */
+const EXIT_BROKEN_PIPE = 141;
 
 /**
  * Runs the command line and sets the process's exit code: 0, 1 after an error, 2 for wrong usage, 130 after
- * Ctrl-C. Results go to standard output, one-sentence errors and progress to standard error.
+ * Ctrl-C, 141 if nobody reads its output any more. Results go to standard output, one-sentence errors and progress to standard error,
+ * whose errors stay handled after it has returned.
  *
  * @param argv as `process.argv`: interpreter, script, arguments
  */
@@ -37,10 +40,20 @@ export async function main(argv: readonly string[]): Promise<void> {
     interrupt.abort();
   };
   process.on('SIGINT', onInterrupt);
+  // A reader such as `head` that has seen enough ends the work as Ctrl-C does.
+  let isPipeBroken = false;
+  const onOutputError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    isPipeBroken = true;
+    process.exitCode = EXIT_BROKEN_PIPE;
+    interrupt.abort();
+  };
   process.stdout.on('error', onOutputError);
+  process.stderr.on('error', onOutputError);
   const program = createProgram({
     signal: interrupt.signal,
     print: (text) => process.stdout.write(`${text}\n`),
+    write: (piece) => process.stdout.write(piece),
     warn: (text) => process.stderr.write(`${text}\n`),
     fail: () => {
       process.exitCode = EXIT_FAILURE;
@@ -50,10 +63,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv]);
   } catch (error) {
     const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
-    process.exitCode = reportError(error, interrupt.signal.aborted, verbose);
+    process.exitCode = isPipeBroken
+      ? EXIT_BROKEN_PIPE
+      : reportError(error, interrupt.signal.aborted, verbose);
   } finally {
     process.off('SIGINT', onInterrupt);
-    process.stdout.off('error', onOutputError);
   }
 }
 
@@ -109,10 +123,4 @@ function reportError(error: unknown, interrupted: boolean, verbose: boolean): nu
     if (error.cause instanceof Error) process.stderr.write(`Caused by: ${error.cause.stack ?? ''}\n`);
   }
   return EXIT_FAILURE;
-}
-
-/** A reader such as `head` that has seen enough is no error. */
-function onOutputError(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(0);
 }

@@ -99,3 +99,12 @@ test('Ctrl-C ends a benchmark with exit code 130', async () => {
   process.emit('SIGINT');
   expect(await running).toMatchObject({ code: 130, err: 'Interrupted.\n', out: '' });
 });
+
+test.each(['stdout', 'stderr'] as const)(
+  'a reader of %s that has gone ends the work as Ctrl-C does',
+  async (name) => {
+    const outcome = widefield('bench', 'depthwise', '--shape', '1,8,9,16', '--kernels', '3,5', ...QUICK);
+    process[name].emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }));
+    expect(await outcome).toEqual({ code: 141, out: '', err: '' });
+  },
+);

@@ -13,6 +13,8 @@ export interface Outcome {
 export async function widefield(...args: string[]): Promise<Outcome> {
   let out = '';
   let err = '';
+  const streams = [process.stdout, process.stderr];
+  const listeners = streams.map((stream) => stream.listeners('error'));
   const before = process.exitCode;
   process.exitCode = 0;
   const spies = [
@@ -30,6 +32,11 @@ export async function widefield(...args: string[]): Promise<Outcome> {
     return { code: Number(process.exitCode), out, err };
   } finally {
     for (const spy of spies) spy.mockRestore();
+    // The command line is one process's, and listens to the end.
+    streams.forEach((stream, i) => {
+      stream.removeAllListeners('error');
+      for (const listener of listeners[i] ?? []) stream.on('error', listener as () => void);
+    });
     process.exitCode = before;
   }
 }

@@ -24,6 +24,7 @@ async function run(...args: string[]): Promise<string> {
     signal: new AbortController().signal,
     print: (text: string) => printed.push(text),
     warn: () => undefined,
+    write: () => undefined,
     fail: () => undefined,
   };
   const command = tensorMachineCommand(context)
