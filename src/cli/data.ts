@@ -1,8 +1,9 @@
 import { Command } from 'commander';
 import type { Sharp } from 'sharp';
 
+import { writeWhole } from '../checkpoints/write-file.ts';
 import { RandomStream } from '../core/random.ts';
-import { throwIfAborted } from '../core/errors.ts';
+import { invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { createAugmentation } from '../data/augmentation.ts';
 import type { Augmentation } from '../data/augmentation.ts';
 import { countClasses, isPixels } from '../data/dataset.ts';
@@ -12,11 +13,11 @@ import { findDataset, openDataset } from '../data/open.ts';
 import { sampleOrder } from '../data/order.ts';
 import type { CropOptions, TransformOptions } from '../data/transform-options.ts';
 import type { CommandContext } from './context.ts';
+import { passOverDamaged } from './damaged.ts';
 import { parseCount } from './options.ts';
 import { openProgress } from './progress.ts';
 import { saveSamples } from './save-samples.ts';
 import { formatTable } from './table.ts';
-import { writeWhole } from './write-file.ts';
 
 interface DataOptions {
   readonly split?: string;
@@ -37,6 +38,8 @@ interface DataOptions {
 
 /** How many samples are decoded to learn the sizes of images, unless all are checked. */
 const SIZES_FROM = 100;
+/** What sharp takes by default. */
+const MAX_SHEET_PIXELS = 0x3fff ** 2;
 /** Longer lists are for `--json`. */
 const CLASSES_SHOWN = 20;
 
@@ -75,7 +78,7 @@ export function dataCommand(context: CommandContext): Command {
     .option('--rand-augment <setting>', 'such as rand-m9-mstd0.5-inc1')
     .option('--colour-jitter <amount>', 'change brightness, contrast and saturation, such as 0.4', Number)
     .option('--erase <probability>', 'random erasing', Number)
-    .option('--seed <n>', 'for samples and augmentation', (text) => parseCount(text, 2 ** 32 - 1), 1)
+    .option('--seed <n>', 'for samples and augmentation', (text) => parseCount(text, 2 ** 32 - 1, 0), 1)
     .option('--json', 'print JSON')
     .action((where: string, options: DataOptions) => runData(where, options, context));
 }
@@ -94,7 +97,7 @@ async function runData(where: string, options: DataOptions, context: CommandCont
         await drawSheet(dataset, options.sheet, options, context);
       }
       if (options.save !== undefined && reports.length === 1) {
-        saved = await saveSamples(dataset, options.save, options.samples, context.signal);
+        saved = await saveSamples(dataset, options.save, options.samples, context);
       }
     } finally {
       await dataset.close();
@@ -199,24 +202,36 @@ async function drawSheet(
   dataset: Dataset,
   file: string,
   options: DataOptions,
-  { signal }: CommandContext,
+  context: CommandContext,
 ): Promise<void> {
+  const { signal } = context;
   const augmentation = createAugmentation(await chooseTransform(dataset, options));
   const [height, width, channels] = augmentation.shape;
-  const indices = sampleOrder(dataset, true, options.seed, 0).subarray(0, options.samples);
-  const columns = Math.ceil(Math.sqrt(indices.length));
-  const rows = Math.ceil(indices.length / columns);
+  const count = Math.min(options.samples, dataset.length);
+  const columns = Math.ceil(Math.sqrt(count));
+  const rows = Math.ceil(count / columns);
   const gap = 2;
   const sheetWidth = columns * (width + gap) + gap;
   const sheetHeight = rows * (height + gap) + gap;
+  if (sheetWidth * sheetHeight > MAX_SHEET_PIXELS) {
+    throw invalidArgument(
+      `A sheet of ${sheetWidth} × ${sheetHeight} pixels is too large: draw fewer --samples, or smaller ones with --size.`,
+    );
+  }
   const pixels = new Uint8Array(sheetWidth * sheetHeight * 3).fill(255);
   const values = new Float32Array(height * width * channels);
-  for (const [i, index] of indices.entries()) {
-    throwIfAborted(signal);
+  const attempt = passOverDamaged(context);
+  let drawn = 0;
+  for (const index of sampleOrder(dataset, true, options.seed, 0)) {
+    if (drawn === count) break;
     const random = new RandomStream(options.seed, 0, index);
-    await augmentation.apply(await dataset.read(index), random, values, { signal });
-    const left = gap + (i % columns) * (width + gap);
-    const top = gap + Math.floor(i / columns) * (height + gap);
+    const isSound = await attempt(async () =>
+      augmentation.apply(await dataset.read(index), random, values, { signal }),
+    );
+    if (!isSound) continue;
+    const left = gap + (drawn % columns) * (width + gap);
+    const top = gap + Math.floor(drawn / columns) * (height + gap);
+    drawn++;
     for (let y = 0; y < height; y++) {
       paintRow(augmentation, values, y, pixels, ((top + y) * sheetWidth + left) * 3);
     }

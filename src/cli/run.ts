@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-import { FEATURES } from '../models/model.ts';
+import { writeWhole } from '../checkpoints/write-file.ts';
+import { FEATURES, FEATURE_STRIDES } from '../models/model.ts';
 import type { Model } from '../runtime/model.ts';
 import type { CommandContext } from './context.ts';
 import {
@@ -17,7 +18,6 @@ import { inputResolution, inputValues, readInput } from './run-input.ts';
 import type { Layout } from './run-input.ts';
 import { countNonFinite, formatRun, reportJson } from './run-report.ts';
 import type { RunReport } from './run-report.ts';
-import { writeWhole } from './write-file.ts';
 
 interface RunOptions extends ModelCliOptions {
   readonly input: string;
@@ -58,9 +58,9 @@ export function runCommand(context: CommandContext): Command {
             ? JSON.stringify({ ...facts, files })
             : `${formatRun(report)}\nWrote ${files.join(', ')}.`,
         );
-      } else {
-        context.print(options.json === true ? [...reportJson(report)].join('').trimEnd() : formatRun(report));
-      }
+      } else if (options.json === true) {
+        for (const piece of reportJson(report)) context.write(piece);
+      } else context.print(formatRun(report));
     });
 }
 
@@ -102,8 +102,7 @@ async function stageFeatures(
   const maps = await model.features(values, { signal });
   return FEATURES.flatMap((stage, i) => {
     const map = maps[i];
-    if (map === undefined) return [];
-    return [{ stage, stride: Math.round(model.inputShape[1] / map.shape[1]), ...map }];
+    return map === undefined ? [] : [{ stage, stride: FEATURE_STRIDES[stage], ...map }];
   });
 }
 

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 
 import { describeMachine } from '../bench/machine.ts';
+import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { openDataWorkers } from '../data/workers.ts';
 import type { Device } from '../devices/device.ts';
@@ -21,7 +22,6 @@ import { CONFIG_FILE, closeData, hasCheckpoint, prepareRun, refuseOldRun } from 
 import type { PreparedRun } from './train/prepare.ts';
 import { Reporter, formatSeconds } from './train/report.ts';
 import { openStartingWeights, openTeacher } from './train/weights.ts';
-import { writeWhole } from './write-file.ts';
 
 interface OwnOptions {
   readonly config?: string;

@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import envPaths from 'env-paths';
 
+import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { parseDevice } from './devices.ts';
 import type { DeviceRecord } from './devices.ts';
@@ -29,13 +30,10 @@ export async function saveThisDevice(
   record: DeviceRecord,
   file: string = defaultDeviceFile(),
 ): Promise<void> {
-  const temporary = `${file}.${process.pid}.tmp`;
   try {
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(temporary, `${JSON.stringify(record, undefined, 2)}\n`);
-    await rename(temporary, file);
+    await writeWhole(file, [`${JSON.stringify(record, undefined, 2)}\n`]);
   } catch (error) {
-    await rm(temporary, { force: true });
     throw new WidefieldError('io', `The device record ${file} cannot be written.`, { cause: error });
   }
 }

@@ -1,8 +1,9 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import envPaths from 'env-paths';
 
+import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { formatTuning, parseTuning, recordKey } from './tuning-file.ts';
 import type { TuningRecord, TuningRecords } from './tuning-file.ts';
@@ -40,13 +41,10 @@ export async function saveTuning(
 ): Promise<TuningRecords> {
   const records = await loadTuning(file);
   for (const record of added) records.set(recordKey(record.machine, record.problem), record);
-  const temporary = `${file}.${process.pid}.tmp`;
   try {
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(temporary, formatTuning(records));
-    await rename(temporary, file);
+    await writeWhole(file, [formatTuning(records)]);
   } catch (error) {
-    await rm(temporary, { force: true });
     throw new WidefieldError('io', `The tuning file ${file} cannot be written.`, { cause: error });
   }
   return records;

@@ -100,8 +100,47 @@ test('saves the first samples of each class, named by class and position', async
   expect(again.err).toMatch(/has mine\.txt in it: name another one, or remove it\.\n$/);
 });
 
+test('damaged samples are passed over, named, and make the command fail; seeds start at 0', async () => {
+  const mixed = path.join(folder, 'mixed');
+  await mkdir(path.join(mixed, 'cat'), { recursive: true });
+  await writeFile(path.join(mixed, 'cat', '0.jpg'), 'no image');
+  for (const i of [1, 2]) {
+    await writeFile(path.join(mixed, 'cat', `${i}.jpg`), await encodedImage('jpeg', i, 40, 30));
+  }
+  const saved = path.join(folder, 'saved-mixed');
+  const sheet = path.join(folder, 'mixed.png');
+  const two = ['--samples', '2', '--seed', '0', '--size', '16'];
+  const { code, out, err } = await widefield('data', mixed, '--save', saved, '--sheet', sheet, ...two);
+  expect(code).toBe(1);
+  expect(err).toMatch(/0\.jpg is not an image/);
+  expect(out).toContain(`2 samples of all are in ${saved}.`);
+  expect((await readdir(saved)).filter((name) => name.endsWith('.png'))).toEqual(['cat-1.png', 'cat-2.png']);
+  expect(await sharp(sheet).metadata()).toMatchObject({ width: 38, height: 20 });
+});
+
 test('a folder without Fashion-MNIST, and no dataset at all', async () => {
   const { code, err } = await widefield('data', path.join(folder, 'missing'));
   expect(code).toBe(1);
   expect(err).toMatch(/missing cannot be read: there is no such file or folder\.\n$/);
+});
+
+test('a sheet that cannot be written is refused before any sample is read', async () => {
+  const digits = path.join(folder, 'many-digits');
+  await mkdir(digits);
+  const pixels = new Uint8Array(300 * 784);
+  await writeFile(path.join(digits, 'train-images-idx3-ubyte'), idxFile([300, 28, 28], pixels));
+  await writeFile(path.join(digits, 'train-labels-idx1-ubyte'), idxFile([300], new Uint8Array(300)));
+  const sheet = path.join(folder, 'large.png');
+  const { code, err } = await widefield(
+    'data',
+    digits,
+    '--sheet',
+    sheet,
+    '--samples',
+    '300',
+    '--size',
+    '1024',
+  );
+  expect(code).toBe(1);
+  expect(err).toMatch(/is too large: draw fewer --samples, or smaller ones with --size\./);
 });

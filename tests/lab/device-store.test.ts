@@ -30,3 +30,12 @@ test('files that are missing or something else are named', async () => {
   await writeFile(file, '{"name": "x", "peak": {"f32": 1}, "bandwidth": -1}');
   await expect(loadThisDevice(file)).rejects.toThrow(/device\.json: .*"bandwidth".*got -1/);
 });
+
+test('a record that cannot be kept is named', async () => {
+  await writeFile(path.join(folder, 'file'), '');
+  const file = path.join(folder, 'file', 'device.json');
+  await expect(saveThisDevice(findDevice('m1'), file)).rejects.toMatchObject({
+    code: 'io',
+    message: `The device record ${file} cannot be written.`,
+  });
+});

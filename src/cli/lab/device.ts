@@ -1,5 +1,3 @@
-import { availableParallelism } from 'node:os';
-
 import { Command } from 'commander';
 
 import { defaultDeviceFile, saveThisDevice } from '../../lab/device-store.ts';
@@ -8,6 +6,7 @@ import type { DeviceMeasurement, DeviceRecord } from '../../lab/devices.ts';
 import { THIS_DEVICE, measureDevice, thisDevice } from '../../lab/measure-device.ts';
 import { openDevice } from '../../runtime/open.ts';
 import type { CommandContext } from '../context.ts';
+import { defaultThreads } from '../options.ts';
 import { openProgress } from '../progress.ts';
 import { formatNumber, right } from '../table.ts';
 import { resolveDevice } from './lab-options.ts';
@@ -44,26 +43,30 @@ export function deviceCommand(context: CommandContext): Command {
         return;
       }
       const record = name === undefined ? await measureThis(signal) : await resolveDevice(name);
-      if (name === undefined) {
-        await saveThisDevice(record);
-        warn(`Kept in ${defaultDeviceFile()}; analyses know it as --device ${THIS_DEVICE}.`);
+      try {
+        await present(context, options, {
+          json: record,
+          tables: [recordTable(record)],
+          plot: async () => {
+            const { plotDevice } = await import('../../lab/plots/devices.ts');
+            const bandwidth = `DRAM ${formatNumber(record.bandwidth / 1e9)} GB/s`;
+            const source = Object.entries(record.sources).map(([figure, from]) => `${figure}: ${from}`);
+            return plotDevice(record, { title: record.title, subtitle: [bandwidth, ...source] });
+          },
+        });
+      } finally {
+        // Shown first, and kept even without a picture: nothing that was measured is lost.
+        if (name === undefined) {
+          await saveThisDevice(record);
+          warn(`Kept in ${defaultDeviceFile()}; analyses know it as --device ${THIS_DEVICE}.`);
+        }
       }
-      await present(context, options, {
-        json: record,
-        tables: [recordTable(record)],
-        plot: async () => {
-          const { plotDevice } = await import('../../lab/plots/devices.ts');
-          const bandwidth = `DRAM ${formatNumber(record.bandwidth / 1e9)} GB/s`;
-          const source = Object.entries(record.sources).map(([figure, from]) => `${figure}: ${from}`);
-          return plotDevice(record, { title: record.title, subtitle: [bandwidth, ...source] });
-        },
-      });
     });
 }
 
 /** With one thread and with all. */
 async function measureThis(signal: AbortSignal): Promise<DeviceRecord> {
-  const counts = [...new Set([1, availableParallelism()])];
+  const counts = [...new Set([1, defaultThreads()])];
   const measurements: DeviceMeasurement[] = [];
   const progress = openProgress();
   let how = '';

@@ -3,13 +3,13 @@ import { extname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 
+import { writeWhole } from '../../checkpoints/write-file.ts';
 import { WidefieldError } from '../../core/errors.ts';
 import { htmlPage } from '../../lab/report/html.ts';
 import type { HtmlTable } from '../../lab/report/html.ts';
 import type { CommandContext } from '../context.ts';
 import { formatTable } from '../table.ts';
 import type { Column } from '../table.ts';
-import { writeWhole } from '../write-file.ts';
 
 /** A table with what stands above and below it. Without any column titles it has no header. */
 export interface LabTable {

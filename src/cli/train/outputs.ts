@@ -3,6 +3,7 @@ import path from 'node:path';
 import { describeMachine } from '../../bench/machine.ts';
 import { openFileSink } from '../../checkpoints/file-sink.ts';
 import { writeSafetensors } from '../../checkpoints/safetensors-writer.ts';
+import { writeWhole } from '../../checkpoints/write-file.ts';
 import type { PhotoTransform } from '../../models/model.ts';
 import type { OwnModel } from '../../models/own.ts';
 import type { Device } from '../../devices/device.ts';
@@ -13,7 +14,6 @@ import type { TrainResult } from '../../train/options.ts';
 import type { CompleteSettings } from '../../train/settings.ts';
 import { exportMasks, sparseCounts } from '../../train/sparsity/index.ts';
 import { WEIGHTS_FILE } from '../model-file.ts';
-import { writeWhole } from '../write-file.ts';
 import type { TrainConfig } from './config.ts';
 
 export const MODEL_FILE = 'model.json';

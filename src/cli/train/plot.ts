@@ -1,9 +1,9 @@
 import { extname } from 'node:path';
 
+import { writeWhole } from '../../checkpoints/write-file.ts';
 import { invalidArgument } from '../../core/errors.ts';
 import type { TrainLog } from '../../train/log.ts';
 import { renderPng } from '../lab/present.ts';
-import { writeWhole } from '../write-file.ts';
 import { isRecord } from './config.ts';
 
 /** Refuses names of files that are no pictures. */

@@ -1,11 +1,11 @@
-import { openFileSink } from '../checkpoints/file-sink.ts';
 import { throwIfAborted } from '../core/errors.ts';
+import { openFileSink } from './file-sink.ts';
 
 /** Writes a file piece by piece; until all is there, what was there before stays. Throws `io`, `aborted`. */
 export async function writeWhole(
   file: string,
   pieces: Iterable<Uint8Array | string>,
-  signal: AbortSignal,
+  signal?: AbortSignal,
 ): Promise<void> {
   const sink = await openFileSink(file);
   try {
