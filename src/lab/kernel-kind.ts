@@ -1,6 +1,8 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { Node } from '../graph/graph.ts';
+import type { Op } from '../graph/op.ts';
 import { isDepthwise } from '../graph/passes/patterns.ts';
+import type { TrainingOp } from '../graph/training-ops.ts';
 
 /** What a kernel is, as plots colour it. */
 export type KernelKind =
@@ -23,7 +25,7 @@ export interface Group {
   readonly nodes: readonly Node[];
 }
 
-/** By an op's type. Not checked against the list of ops: {@link checkOp} names what is missing. */
+/** By an op's type: all but those that only training has. */
 const KINDS: Readonly<Record<string, KernelKind | undefined>> = {
   input: undefined,
   conv: 'conv',
@@ -42,7 +44,8 @@ const KINDS: Readonly<Record<string, KernelKind | undefined>> = {
   ffn: 'fused',
   convfirst: 'fused',
   'convfirst-chain': 'fused',
-};
+  mbconv: 'fused',
+} satisfies Record<Exclude<Op['type'], TrainingOp['type']>, KernelKind | undefined>;
 
 /** What kind of kernel computes a node alone; undefined for the network's input. */
 export function kindOf(node: Node): KernelKind | undefined {

@@ -1,5 +1,5 @@
 import type { Kernel } from '../codegen/ir.ts';
-import { WidefieldError, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { describeMachine } from '../bench/machine.ts';
 import { measurePeak } from '../bench/peak.ts';
 import type { Device, Executable, Slot } from '../devices/device.ts';
@@ -31,35 +31,44 @@ const NEAR_TASKS_PER_THREAD = 64;
 
 export interface MeasureOptions {
   readonly signal?: AbortSignal;
-  /** Floats of each of the three arrays; default 2²⁵, a multiple of 2¹⁴. */
+  /** Floats of each of the three arrays, a multiple of 2¹⁴; default 2²⁵. */
   readonly arrayFloats?: number;
 }
 
 /**
  * Measures a machine through a device's own kernels: multiply-add peak, and the bandwidth of memory for reading, copying
  * and the triad y = x + a·z, and what caches do. The best of many runs, since what is sought is a bound.
+ * Throws `invalid-argument` for arrays of other sizes, `out-of-memory` if the device cannot hold them, `device-lost` if it
+ * computes wrongly, `aborted` if the signal fires.
  */
 export async function measureDevice(
   device: Device,
   options: MeasureOptions = {},
 ): Promise<DeviceMeasurement> {
-  const { signal, arrayFloats = ARRAY_FLOATS } = options;
+  const { signal, arrayFloats: floats = ARRAY_FLOATS } = options;
+  if (!Number.isSafeInteger(floats) || floats < 1 || floats % TASK_FLOATS !== 0) {
+    throw invalidArgument(`Arrays to measure must have a multiple of ${TASK_FLOATS} floats, got ${floats}.`);
+  }
   const peakBefore = await measurePeak(device);
   throwIfAborted(signal);
-  const floats = TASK_FLOATS * Math.floor(arrayFloats / TASK_FLOATS);
   const nearTasks = NEAR_TASKS_PER_THREAD * device.caps.threads;
   const [lanes = 4] = device.caps.lanes;
   const sizes = CACHE_FLOATS.filter((size) => size < floats);
-  const array = (index: number): Slot => ({ region: 'arena', offset: index * arrayFloats });
+  // Short arrays may be more than one long one. Each task has a sum in every lane.
+  const x = 0;
+  const y = Math.max(floats, nearTasks * NEAR_FLOATS);
+  const z = y + floats;
+  const sums = z + floats;
+  const end = sums + lanes * Math.max(nearTasks, floats / TASK_FLOATS);
   // Whole groups of steps are timed from outside: within a run, a thread that wakes up late would see too short a step.
   const patterns: readonly Pattern[] = [
-    { kernel: nearKernel(lanes, nearTasks), arrays: [0, 2], moved: NEAR_TURNS * NEAR_FLOATS * nearTasks },
-    { kernel: readKernel(lanes, floats / TASK_FLOATS), arrays: [0, 2], moved: floats },
-    { kernel: copyKernel(lanes, floats / TASK_FLOATS), arrays: [0, 1], moved: 2 * floats },
-    { kernel: triadKernel(lanes, floats / TASK_FLOATS), arrays: [0, 2, 1], moved: 3 * floats },
+    { kernel: nearKernel(lanes, nearTasks), arrays: [x, sums], moved: NEAR_TURNS * NEAR_FLOATS * nearTasks },
+    { kernel: readKernel(lanes, floats / TASK_FLOATS), arrays: [x, sums], moved: floats },
+    { kernel: copyKernel(lanes, floats / TASK_FLOATS), arrays: [x, y], moved: 2 * floats },
+    { kernel: triadKernel(lanes, floats / TASK_FLOATS), arrays: [x, z, y], moved: 3 * floats },
     ...sizes.map((size) => ({
       kernel: readKernel(lanes, size / TASK_FLOATS),
-      arrays: [0, 2],
+      arrays: [x, sums],
       moved: size,
       passes: Math.ceil(PASSES_FLOATS / size),
     })),
@@ -68,15 +77,26 @@ export async function measureDevice(
     kernels: patterns.map(({ kernel }) => kernel),
     steps: [],
     prepare: patterns.map(({ kernel, arrays, passes = 1 }, index) =>
-      Array.from({ length: passes }, () => ({ kernel: index, slots: arrays.map(array), label: kernel.name })),
+      Array.from({ length: passes }, () => ({
+        kernel: index,
+        slots: arrays.map(slotAt),
+        label: kernel.name,
+      })),
     ),
-    sizes: { weights: 0, arena: 3 * arrayFloats, staging: 0 },
+    sizes: { weights: 0, arena: end, staging: 0 },
   });
   try {
     // Memory is there once it has been written.
     executable.view('arena').fill(1);
     const best = await leastTimes(executable, patterns.length, signal);
-    checkWork(executable.view('arena'), arrayFloats, lanes);
+    // Times of work that was not done mean nothing: of ones, 1 + ½·1, and each lane of a task's sum is its share.
+    const arena = executable.view('arena');
+    if (arena[z - 1] !== 1.5 || arena[sums] !== TASK_FLOATS / lanes) {
+      throw new WidefieldError(
+        'device-lost',
+        'The kernels that measure memory gave wrong results: measure again.',
+      );
+    }
     const [near = 0, read = 0, copy = 0, triad = 0, ...cached] = patterns.map(
       ({ moved, passes = 1 }, i) => (1e3 * FLOAT_BYTES * moved * passes) / (best[i] ?? Infinity),
     );
@@ -97,7 +117,11 @@ export async function measureDevice(
   }
 }
 
-/** A kernel over arrays 0, 1 and 2, and the floats that one call moves. */
+function slotAt(offset: number): Slot {
+  return { region: 'arena', offset };
+}
+
+/** A kernel, where its arrays begin, and the floats that one call moves. */
 interface Pattern {
   readonly kernel: Kernel;
   readonly arrays: readonly number[];
@@ -149,14 +173,4 @@ export function thisDevice(measurements: readonly DeviceMeasurement[], how: stri
     },
     measurements,
   };
-}
-
-/** Times of work that was not done mean nothing: of ones, y = 1 + ½·1 at the end, and each lane of a task's sum is its share. */
-function checkWork(arena: Float32Array, arrayFloats: number, lanes: number): void {
-  const last = Math.floor(arrayFloats / TASK_FLOATS) * TASK_FLOATS - 1;
-  if (arena[arrayFloats + last] === 1.5 && arena[2 * arrayFloats] === TASK_FLOATS / lanes) return;
-  throw new WidefieldError(
-    'device-lost',
-    'The kernels that measure memory gave wrong results: measure again.',
-  );
 }

@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts';
 import { elements, parametersOf, selectOutputs } from '../graph/graph.ts';
 import type { Graph } from '../graph/graph.ts';
 import { macsOf } from '../graph/lower.ts';
@@ -37,8 +38,12 @@ const TINY = { depths: [3, 3, 9, 3], channels: [96, 192, 384, 768] };
 const DEEP = [3, 3, 27, 3];
 const SPARSITY = 0.4;
 
-/** Kernel sizes of the four stages, as the paper's tables have them: 51-49-47-13, and no less than 7 or more than the first. */
+/**
+ * Kernel sizes of the four stages, as the paper's tables have them: 51-49-47-13, and no less than 7 or more than the first.
+ * Throws `invalid-argument` for kernels below 7.
+ */
 export function stageKernels(kernel: number): number[] {
+  if (!(kernel >= 7)) throw invalidArgument(`Kernels grow from 7 on, ConvNeXt's own size, got ${kernel}.`);
   return [kernel, Math.max(7, kernel - 2), Math.max(7, kernel - 4), Math.min(kernel, 13)];
 }
 

@@ -7,7 +7,7 @@ import { macsOf } from '../../src/graph/lower.ts';
 import type { Op } from '../../src/graph/op.ts';
 import { optimize } from '../../src/graph/passes/index.ts';
 import { costsOfOptimized, kernelCosts, totalCost } from '../../src/lab/costs.ts';
-import { convFirst } from '../../src/models/convfirst.ts';
+import { convFirst, mbConv } from '../../src/models/convfirst.ts';
 import { buildModel, modelNames } from '../../src/models/zoo.ts';
 
 /** A network of one or more layers on a map of [2, 8, 8, 16]. */
@@ -154,3 +154,13 @@ test.each([
     );
   },
 );
+
+test('an MBConv block costs the same as layers that are grouped and as one kernel', () => {
+  const graph = network((b, x) => mbConv(b, x, 'block', { expansion: 4, outputs: 16, stride: 1 }));
+  const asGroup = costsOfOptimized(optimize(graph), { fused: true });
+  const asKernel = costsOfOptimized(optimize(graph, { worthFusing: ({ op }) => op === 'mbconv' }));
+  expect(asKernel.map(({ kind, ops, bytes }) => ({ kind, ops, bytes }))).toEqual(
+    asGroup.map(({ kind, ops, bytes }) => ({ kind, ops, bytes })),
+  );
+  expect(asKernel).toHaveLength(1);
+});

@@ -24,3 +24,16 @@ test('a measured machine has plausible figures, and a record that is valid', asy
   ]);
   expect(parseDevice(JSON.parse(JSON.stringify(record)))).toEqual(record);
 });
+
+test('short arrays lie within the memory, and no others are taken', async () => {
+  const device = await openWasmDevice({ threads: 1 });
+  try {
+    for (const arrayFloats of [0, 1000, 2 ** 14 + 1, NaN]) {
+      await expect(measureDevice(device, { arrayFloats })).rejects.toThrow(/a multiple of 16384 floats/);
+    }
+    // What is read outside of it traps.
+    expect((await measureDevice(device, { arrayFloats: 2 ** 14 })).cacheBytes).toBe(4 * 2 ** 14);
+  } finally {
+    await device.dispose();
+  }
+});

@@ -5,6 +5,11 @@ import { slakSizes } from '../../src/lab/published.ts';
 
 const tables = slakTables();
 
+test('kernels grow from 7 on', () => {
+  expect(stageKernels(7)).toEqual([7, 7, 7, 7]);
+  expect(() => stageKernels(5)).toThrow(/from 7 on/);
+});
+
 test('every printed size is computed', () => {
   expect(tables.map(({ name }) => name)).toEqual(slakSizes.rows.map(({ name }) => name));
 });

@@ -126,6 +126,11 @@ test('the mediant from 0 to 600: falling curves, far apart for a mixed network',
     expect(point.waterline).toBeLessThanOrEqual(curve[i]?.waterline ?? 0);
     expect(point.mediant).toBeLessThanOrEqual(curve[i]?.mediant ?? 0);
   });
+  const kernels = [{ name: 'k', kind: 'conv', ops: 1, bytes: 1 }] as const;
+  expect(mediantCurve(kernels, { to: 0.3, step: 0.1 })).toHaveLength(4);
+  for (const range of [{ step: 0 }, { step: 1e-6 }, { to: -1 }, { to: Infinity }]) {
+    expect(() => mediantCurve(kernels, range)).toThrow(/use a step above 0/);
+  }
   // At the A5000's 160 one roofline promises everything; the waterline does not.
   expect(curve[16]?.mediant).toBe(1);
   expect(curve[16]?.waterline).toBeLessThan(0.77);

@@ -20,10 +20,6 @@ export function plotBlocks(blocks: readonly BlockTimes[], text: FigureText): str
       text: `${digits(us)} µs ${what}`,
     })),
   );
-  const panel = barPanel(bars, {
-    label: 'time, µs',
-    type: 'log',
-    from: 10,
-  });
+  const panel = barPanel(bars, { label: 'time, µs', type: 'log' });
   return drawFigure(text, [[panel]]);
 }

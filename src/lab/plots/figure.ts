@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 
+import { invalidArgument } from '../../core/errors.ts';
 import { INK, FONT, MUTED } from '../tensor-machine/style.ts';
 
 /** Width of figures with one panel in a row. */
@@ -33,8 +34,10 @@ export interface Panel {
 /**
  * A standalone SVG document: title, rows of panels, source, all in the one look of the lab. Panels are drawn by Observable
  * Plot and stand in groups of one document, so that neither viewers nor pages have to lay out nested ones.
+ * Throws `invalid-argument` if there are no panels.
  */
 export function drawFigure(text: FigureText, rows: readonly (readonly Panel[])[]): string {
+  if (rows.length === 0) throw invalidArgument(`There is nothing to draw in "${text.title}".`);
   const { document } = parseHTML('<!doctype html><html><body></body></html>');
   const svg = document.createElementNS(NAMESPACE, 'svg');
   const width = Math.max(...rows.map((row) => row.reduce((sum, panel) => sum + panel.width, 0)));

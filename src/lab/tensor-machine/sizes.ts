@@ -44,6 +44,9 @@ export interface FixedSizes {
   readonly tiles: TileSizes;
 }
 
+/** Of one extent: a count lists them all. */
+const MAX_TILES = 2 ** 16;
+
 /** Channels of a group in 3×3 convolutions. */
 export const GROUP_WIDTH = 8;
 
@@ -56,7 +59,7 @@ export interface BlockDefaults {
   readonly multiples: Partial<Readonly<Record<'channels' | keyof TileSizes, number>>>;
 }
 
-/** Fills in defaults. Throws `invalid-argument` for sizes that are no positive whole numbers or do not fit the block. */
+/** Fills in defaults. Throws `invalid-argument` for sizes that are no positive whole numbers, do not fit the block, or make too many tiles. */
 export function fixSizes(name: string, sizes: BlockSizes, defaults: BlockDefaults): FixedSizes {
   const { channels, expansion = defaults.expansion, size = defaults.size, batch = 128, stride = 1 } = sizes;
   const [height, width] = typeof size === 'number' ? [size, size] : size;
@@ -81,6 +84,11 @@ export function fixSizes(name: string, sizes: BlockSizes, defaults: BlockDefault
       const multipleOf = step === 1 ? '' : `a multiple of ${step} and `;
       throw invalidArgument(
         `The tile of ${what} of ${name} must be ${multipleOf}at most ${extents[what]}, got ${value}.`,
+      );
+    }
+    if (Math.ceil(extents[what] / value) > MAX_TILES) {
+      throw invalidArgument(
+        `The ${extents[what]} ${what} of ${name} are more than ${MAX_TILES} tiles of ${value}: use larger tiles or a smaller block.`,
       );
     }
     return value;

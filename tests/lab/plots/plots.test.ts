@@ -8,9 +8,11 @@ import { efficiencyGap, publishedGapInputs } from '../../../src/lab/efficiency.t
 import { largeKernelStudy } from '../../../src/lab/large-kernels.ts';
 import { mediantCurve } from '../../../src/lab/mediant.ts';
 import { plotAmdahl } from '../../../src/lab/plots/amdahl.ts';
+import { plotBlocks } from '../../../src/lab/plots/blocks.ts';
 import { plotDifferences } from '../../../src/lab/plots/differences.ts';
 import { plotGap } from '../../../src/lab/plots/gap.ts';
 import { plotMediant } from '../../../src/lab/plots/mediant.ts';
+import { plotProjections } from '../../../src/lab/plots/projection.ts';
 import { plotLargeKernels } from '../../../src/lab/plots/roofline.ts';
 import { logTicks, spread } from '../../../src/lab/plots/style.ts';
 import { plotWaterlines } from '../../../src/lab/plots/waterline.ts';
@@ -82,6 +84,35 @@ test('Amdahl: a bar for each step', () => {
   const texts = textsOf(parse(plotAmdahl(kinds, steps, text)));
   for (const { name } of [...kinds, ...steps]) expect(texts).toContain(name);
   expect(texts.filter((each) => each.startsWith('×'))).toHaveLength(kinds.length + steps.length);
+});
+
+test('blocks: the axis begins below the quickest', () => {
+  const svg = plotBlocks(
+    [
+      {
+        block: '4 channels',
+        times: [
+          { what: 'layer-wise', us: 4 },
+          { what: 'fused', us: 2 },
+        ],
+      },
+    ],
+    { title: 'Blocks' },
+  );
+  const { document } = parseHTML(svg);
+  const widths = Array.from(document.querySelectorAll('[aria-label="rect"] rect'), (bar) =>
+    Number(bar.getAttribute('width')),
+  );
+  expect(widths).toHaveLength(2);
+  const [slow = 0, quick = 0] = widths;
+  expect(quick).toBeGreaterThan(0);
+  // From 1 µs on, 4 µs are twice as far as 2 µs.
+  expect(slow).toBeCloseTo(2 * quick, 3);
+});
+
+test('nothing is no figure', () => {
+  expect(() => plotAmdahl([], [], { title: 'Amdahl' })).toThrow('There is nothing to draw in "Amdahl".');
+  expect(() => plotProjections([], { title: 'Speed' })).toThrow('There is nothing to draw in "Speed".');
 });
 
 test('roofline: a point for each algorithm and kernel size, with symbols', () => {
