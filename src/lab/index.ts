@@ -72,6 +72,8 @@ export { drawMachine } from './tensor-machine/draw.ts';
 export type { Machine } from './tensor-machine/machine.ts';
 export { MACHINE_NAMES, describeMachine } from './tensor-machine/machines.ts';
 export type { MachineName } from './tensor-machine/machines.ts';
+export { runMachine } from './tensor-machine/run.ts';
+export type { KernelRun, MachineRun } from './tensor-machine/run.ts';
 export type { BlockSizes } from './tensor-machine/sizes.ts';
 export { depthwiseBounds, throughputBounds } from './throughput.ts';
 export type { DepthwiseBound, ThroughputBound } from './throughput.ts';

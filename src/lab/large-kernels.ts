@@ -1,4 +1,4 @@
-import { DTYPE_BYTES } from './devices.ts';
+import { DTYPE_BYTES, defaultDtype } from './devices.ts';
 import type { DeviceRecord, Dtype } from './devices.ts';
 import { attainable, ridge, rooflineOf, rooflinePoint } from './roofline.ts';
 import type { Roofline, RooflinePoint } from './roofline.ts';
@@ -64,6 +64,7 @@ export interface LargeKernelOptions {
   readonly block?: number;
   /** [N, C, H, W] of the sweep's map; default the study's (64, 384, 32, 32). */
   readonly map?: readonly [batch: number, channels: number, height: number, width: number];
+  /** Default f32 where it is on record, as in the study. */
   readonly dtype?: Dtype;
   /** Which bandwidth counts; default L2 where it is on record, else DRAM. */
   readonly memory?: string;
@@ -93,7 +94,8 @@ export interface LargeKernelStudy extends Roofline {
 
 /** The study of dense and depthwise convolutions, for any device. */
 export function largeKernelStudy(device: DeviceRecord, options: LargeKernelOptions = {}): LargeKernelStudy {
-  const { kernels = oddSizes(3, 31), tile: [height, width] = [4, 32], block = 32, dtype = 'f32' } = options;
+  const { kernels = oddSizes(3, 31), tile: [height, width] = [4, 32], block = 32 } = options;
+  const { dtype = device.peak.f32 === undefined ? defaultDtype(device) : 'f32' } = options;
   const { map: [batch, channels, rows, columns] = [64, 384, 32, 32] } = options;
   const hasL2 =
     device.caches?.some(({ name, bandwidth }) => name === 'L2' && bandwidth !== undefined) ?? false;

@@ -1,9 +1,9 @@
 import { invalidArgument } from '../core/errors.ts';
-import { findModel, modelNames } from '../models/zoo.ts';
+import { findModel } from '../models/zoo.ts';
 import type { GapInput } from './efficiency.ts';
 import { accuracies } from './published.ts';
 
-/** Measured networks as inputs of an efficiency gap, and those whose accuracy is not on record. */
+/** Measured networks as inputs of an efficiency gap, and those whose accuracy is not on record, such as one's own. */
 export interface MeasuredGap {
   readonly inputs: readonly GapInput[];
   readonly withoutAccuracy: readonly string[];
@@ -22,21 +22,17 @@ export function measuredGap(report: unknown, engine = 'widefield-native'): Measu
     const engines = [...new Set(rows.map((row) => row.engine))].join(', ') || 'none';
     throw invalidArgument(`The report has no rows of the engine "${engine}": it has ${engines}.`);
   }
-  const results = own.map(({ model, shape, medianMs }) => {
-    const [batch = 1, height = 0, width = 0] = shape.split(',').map(Number);
-    const resolution = height === width ? height : ([height, width] as const);
-    const top1 = accuracyOf(model, height);
+  const results = own.map(({ model, shape, medianMs: latencyMs }): GapInput | string => {
+    const [batch = 1, resolution, width] = shape.split(',').map(Number);
+    const known = accuracies.find((row) => row.model === model && row.resolution === resolution);
+    if (known === undefined || width !== resolution) return model;
     const { title } = findModel(model);
-    return top1 === undefined ? model : { title, model, resolution, batch, latencyMs: medianMs, top1 };
+    return { title, model, resolution: known.resolution, batch, latencyMs, top1: known.top1 };
   });
   return {
     inputs: results.flatMap((result) => (typeof result === 'string' ? [] : [result])),
     withoutAccuracy: results.filter((result) => typeof result === 'string'),
   };
-}
-
-function accuracyOf(model: string, resolution: number): number | undefined {
-  return accuracies.find((row) => row.model === model && row.resolution === resolution)?.top1;
 }
 
 interface Row {
@@ -61,9 +57,8 @@ function isRow(row: unknown): row is Row {
   return (
     typeof engine === 'string' &&
     typeof model === 'string' &&
-    modelNames().includes(model) &&
     typeof shape === 'string' &&
-    /^\d+,\d+,\d+,3$/.test(shape) &&
+    /^\d+,\d+,\d+,\d+$/.test(shape) &&
     typeof medianMs === 'number' &&
     medianMs > 0
   );

@@ -116,14 +116,14 @@ test('amdahl and mediant as JSON', async () => {
   expect(curve.points).toHaveLength(61);
 });
 
-test('waterline --measure runs the network, on this machine alone', async () => {
+test('waterline --measure runs the network with the weights that it has, on this machine alone', async () => {
   const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
   try {
     const device = path.join(folder, 'this.json');
     const measurements: unknown[] = [];
     const record = { name: 'this', peak: { f32: 1e9 }, bandwidth: 1e12, units: 1, measurements };
     await writeFile(device, JSON.stringify(record));
-    const args = ['waterline', 'mobilenet-v2', '--resolution', '64', '--batch', '1', '--measure'];
+    const args = ['waterline', 'slak-fashion', '--batch', '1', '--measure'];
     const { measured } = await labJson<{ measured: Record<string, unknown> }>(...args, '--device', device);
     expect(measured.honest).toBe(true);
     // The rate on record was too low for any machine, so the one that was seen counts.
@@ -149,6 +149,23 @@ test('published latencies are those of one device', async () => {
   const refused = await widefield('lab', 'gap', '--engine', 'onnxruntime-node');
   expect(refused).toMatchObject({ code: 1, out: '' });
   expect(refused.err).toContain('--measured');
+});
+
+test('data types are those that the device has, where none is named', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
+  try {
+    for (const dtype of ['f32', 'bf16']) {
+      const device = path.join(folder, `${dtype}.json`);
+      await writeFile(device, JSON.stringify({ name: dtype, peak: { [dtype]: 2e11 }, bandwidth: 4e10 }));
+      const projected = await widefield('lab', 'project', 'convfirst-pico', '--device', device);
+      expect(projected).toMatchObject({ code: 0, err: '' });
+      const study = await labJson<{ dtype: string }>('roofline', '--device', device);
+      expect(study.dtype).toBe(dtype);
+    }
+    expect((await labJson<{ dtype: string }>('roofline', '--device', 'm1')).dtype).toBe('f32');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('files may describe a device and measurements', async () => {
@@ -183,7 +200,10 @@ test.each([
   [['block', 'bottleneck', '--channels', '8', '--expansion', '4', '--size', '8'], 2, 'convfirst, mbconv'],
   [['project', 'resnet-50'], 1, 'ConvFirst networks only'],
   [['scaling', '--kernels', '8'], 1, 'must be odd'],
-  [['gap', '--measured', 'nowhere.json'], 1, 'cannot be read as JSON'],
+  [['scaling', '--kernels', '5'], 1, 'from 7 on'],
+  [['mediant', 'resnet-101', '--step', '1e-6'], 1, 'at most 10000 points'],
+  [['tensor-machine', 'ffn', '--channels', '1000000', '--expansion', '1000'], 1, 'more than 65536 tiles'],
+  [['gap', '--measured', 'nowhere.json'], 1, 'nowhere.json cannot be read'],
 ])('lab %j fails in one line', async (args, code, hint) => {
   const outcome = await widefield('lab', ...args);
   expect({ code: outcome.code, out: outcome.out }).toEqual({ code, out: '' });

@@ -42,6 +42,17 @@ test('a report of measured networks becomes a gap, with published accuracies', (
   expect(point?.efficiency).toBeCloseTo((2 * 4 * 4.089e9) / 0.1 / 2.6e12, 3);
 });
 
+test("networks of one's own, and maps that are no squares, are left out by name", () => {
+  const rows = [
+    { engine: 'widefield-native', model: 'slak-fashion', shape: '1,28,28,1', medianMs: 1 },
+    { engine: 'widefield-native', model: 'resnet-50', shape: '1,224,192,3', medianMs: 50 },
+    ...report.rows,
+  ];
+  const { inputs, withoutAccuracy } = measuredGap({ rows });
+  expect(inputs).toHaveLength(1);
+  expect(withoutAccuracy).toEqual(['slak-fashion', 'resnet-50', 'resnet-50']);
+});
+
 test.each([
   [report, 'tfjs', /no rows of the engine "tfjs": it has widefield-native, onnxruntime-node/],
   [{ rows: [{ engine: 'x' }] }, undefined, /must be what/],

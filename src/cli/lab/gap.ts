@@ -1,13 +1,12 @@
-import { readFile } from 'node:fs/promises';
-
 import { Command } from 'commander';
 
-import { WidefieldError, invalidArgument } from '../../core/errors.ts';
+import { invalidArgument } from '../../core/errors.ts';
 import { efficiencyGap, publishedGapInputs } from '../../lab/efficiency.ts';
 import type { GapPoint } from '../../lab/efficiency.ts';
 import { measuredGap } from '../../lab/measured.ts';
 import { imageNetLatencies } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
+import { readJson } from '../model-file.ts';
 import { formatNumber, right } from '../table.ts';
 import { DEFAULT_DEVICE, formatPercent, resolveDevice, withDeviceOptions } from './lab-options.ts';
 import type { DeviceOptions } from './lab-options.ts';
@@ -41,7 +40,7 @@ export function gapCommand(context: CommandContext): Command {
           `The published latencies are those of the ${DEFAULT_DEVICE}: to see ${device.name}, give its own with --measured.`,
         );
       }
-      const own = measured === undefined ? undefined : measuredGap(await readJson(measured), engine);
+      const own = measured === undefined ? undefined : measuredGap(readJson(measured), engine);
       own?.withoutAccuracy.forEach((model) => {
         context.warn(`${model} is left out: no accuracy of it at this resolution is on record.`);
       });
@@ -57,14 +56,6 @@ export function gapCommand(context: CommandContext): Command {
         },
       });
     });
-}
-
-async function readJson(file: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8'));
-  } catch (error) {
-    throw new WidefieldError('io', `${file} cannot be read as JSON.`, { cause: error });
-  }
 }
 
 function tableOf(title: string, points: readonly GapPoint[]): LabTable {

@@ -38,15 +38,25 @@ export const DEFAULT_BATCH = 128;
 /** The paper's device. */
 export const DEFAULT_DEVICE = 'a5000';
 
-/** `--device`, `--dtype`, `--json`, `--out`. */
-export function withDeviceOptions(command: Command, device: string = DEFAULT_DEVICE): Command {
+/**
+ * `--device`, `--dtype`, `--json`, `--out`.
+ *
+ * @param device the default
+ * @param dtype that a command takes where the device has it
+ */
+export function withDeviceOptions(
+  command: Command,
+  device: string = DEFAULT_DEVICE,
+  dtype: Dtype = 'f16',
+): Command {
   return withOutputOptions(
     command
       .option('--device <name>', 'a device on record, "this" machine, or a .json file', device)
       .addOption(
-        new Option('--dtype <type>', 'of operations and data (default: f16, or what the device has)').choices(
-          DTYPES,
-        ),
+        new Option(
+          '--dtype <type>',
+          `of operations and data (default: ${dtype}, or what the device has)`,
+        ).choices(DTYPES),
       ),
   );
 }

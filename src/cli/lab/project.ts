@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 
+import { defaultDtype } from '../../lab/devices.ts';
 import { projectLatency } from '../../lab/project.ts';
 import type { Projection } from '../../lab/project.ts';
 import { projections } from '../../lab/published.ts';
@@ -35,8 +36,8 @@ export function projectCommand(context: CommandContext): Command {
     );
   return withDeviceOptions(withBatchOption(command)).action(
     async (models: readonly string[], options: ProjectOptions) => {
-      const { device: name, dtype = 'f16', batch } = options;
-      const device = await resolveDevice(name);
+      const device = await resolveDevice(options.device);
+      const { dtype = defaultDtype(device), batch } = options;
       const chosen = models.length > 0 ? models : projections.rows.map(({ model }) => model);
       const results = chosen.map((model) => {
         // Of the paper's device and batch.

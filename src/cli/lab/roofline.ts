@@ -27,7 +27,7 @@ export function rooflineCommand(context: CommandContext): Command {
       '--memory <name>',
       'whose bandwidth counts: DRAM, or a cache of the record (default: L2 if it is known)',
     );
-  return withDeviceOptions(command, 'rtx-2080-ti')
+  return withDeviceOptions(command, 'rtx-2080-ti', 'f32')
     .addHelpText('after', '\nExample:\n  widefield lab roofline --device rtx-2080-ti')
     .action(async (options: RooflineOptions) => {
       const { device: name, dtype, kernels, memory } = options;

@@ -9,6 +9,7 @@ import { measureModel } from '../../lab/measure-model.ts';
 import { createModel } from '../../runtime/model.ts';
 import { openDevice } from '../../runtime/open.ts';
 import type { CommandContext } from '../context.ts';
+import { modelOf, ownWeights } from '../model-file.ts';
 import { openProgress } from '../progress.ts';
 import { formatNumber, right } from '../table.ts';
 import {
@@ -157,7 +158,11 @@ async function measureModels(
         const options = { batch, resolution, signal };
         const model = isOnnxFile(name)
           ? await runOwnNetwork(name, device, options)
-          : await createModel(name, { ...options, weights: 'synthetic', device });
+          : await createModel(modelOf(name), {
+              ...options,
+              weights: ownWeights(name) ?? 'synthetic',
+              device,
+            });
         results.push(await measureModel(device, model, record, { signal }));
       } finally {
         await device.dispose();
