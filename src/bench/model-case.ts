@@ -20,6 +20,8 @@ export interface ModelRequest {
   /** Pixels; default: the variant's own. */
   readonly resolution?: number | readonly [height: number, width: number];
   readonly keys?: KeySet;
+  /** Of a checkpoint with several networks. */
+  readonly subtree?: string;
   readonly strict?: boolean;
   /** Let every engine merge parallel branches where that makes it quicker; default true. */
   readonly deploy?: boolean;
@@ -57,8 +59,8 @@ export async function openModelCase(
   request: ModelRequest,
   options: OpenWeightsOptions = {},
 ): Promise<ModelCase> {
-  const { model, weights, batch, resolution, keys, strict, deploy = true } = request;
-  const source = await openWeights(weights, options);
+  const { model, weights, batch, resolution, keys, subtree, strict, deploy = true } = request;
+  const source = await openWeights(weights, { ...options, ...(subtree !== undefined && { subtree }) });
   // A source that the caller opened is the caller's to close.
   const dispose = async (): Promise<void> => (source === weights ? undefined : source?.close());
   try {

@@ -31,7 +31,7 @@ export function convertCommand(context: CommandContext): Command {
     .description('write a checkpoint as safetensors, checked against a network, merged if wanted')
     .argument('<input>', 'a .pth or .safetensors file or its address, or "synthetic"')
     .argument('<output>', 'the .safetensors file to write', parseSafetensors)
-    .option('--model <name>', 'the network; without it, tensors are taken as they are', parseModel)
+    .option('--model <name>', 'the network; without it, names and shapes are taken as they are', parseModel)
     .option('--deploy', 'merge parallel branches into one kernel (lkb_reparam)')
     .addOption(
       new Option('--dtype <type>', 'of the numbers written')
@@ -92,7 +92,14 @@ async function convert(
       model === undefined
         ? planCopy(source)
         : planConversion(modelOf(model), source, { ...options, onWarning });
-    await writeSafetensors(plan.tensors, plan.read, await openFileSink(output), {
+    const read = async (key: string): Promise<Float32Array | Uint8Array> => {
+      const values = await plan.read(key);
+      const lost = dtype === 'float16' && values instanceof Float32Array ? countBeyondHalf(values) : 0;
+      if (lost > 0)
+        onWarning(`${lost} values of ${key} do not fit float16 and are infinite now: use bfloat16.`);
+      return values;
+    };
+    await writeSafetensors(plan.tensors, read, await openFileSink(output), {
       dtype,
       metadata: { format: 'pt' },
       signal,
@@ -105,6 +112,11 @@ async function convert(
     progress.stop();
     await source?.close();
   }
+}
+
+/** How many finite values float16 rounds to infinity: its largest is 65,504, and 65,520 is half-way to 2¹⁶. */
+function countBeyondHalf(values: Float32Array): number {
+  return values.reduce((count, x) => count + (Math.abs(x) >= 65520 && Math.abs(x) < Infinity ? 1 : 0), 0);
 }
 
 function parseSafetensors(text: string): string {

@@ -38,7 +38,9 @@ export function demoCommand(context: CommandContext): Command {
     )
     .action(async ({ model, ...options }: DemoOptions) => {
       if (model === undefined) {
-        if (options.weights !== undefined) command.error('Name the network of these weights with --model.');
+        if ((options.weights ?? options.keys ?? options.subtree) !== undefined) {
+          command.error('Name the network of these weights with --model.');
+        }
         const device = await classifyClothes(options, context);
         context.print(
           `\nNow the time of a large network, ${TIMED} with 31×31 kernels; weights that a formula makes up are as quick as trained ones.`,
@@ -128,6 +130,9 @@ async function compareTimes(
   {
     model,
     weights,
+    keys,
+    subtree,
+    strict,
     threads,
     batch,
     resolution,
@@ -141,9 +146,12 @@ async function compareTimes(
   const request = {
     model: modelOf(model),
     weights,
+    strict,
     batch,
     precision,
     deploy,
+    ...(keys && { keys }),
+    ...(subtree !== undefined && { subtree }),
     ...(resolution !== undefined && { resolution }),
   };
   const report = await runModelBench([request], {

@@ -3,13 +3,16 @@ import type { Graph, Node, Parameter, Shape } from '../graph/graph.ts';
 import { describeOp } from '../graph/dump.ts';
 import { costOf, macsOf } from '../graph/lower.ts';
 import { optimize } from '../graph/passes/index.ts';
+import { isDepthwise } from '../graph/passes/patterns.ts';
 import { planMemory } from '../graph/passes/plan-memory.ts';
 import { FEATURES } from '../models/model.ts';
 
 /** Multiply-accumulates by kind of layer, as papers split them. */
 export interface MacsByKind {
-  /** Convolutions of more than one group. */
+  /** Convolutions of one input channel a group. */
   readonly depthwise: number;
+  /** Other convolutions of more than one group. */
+  readonly grouped: number;
   /** 1×1 convolutions of one group. */
   readonly pointwise: number;
   /** Other convolutions: stems, patches, dense K×K. */
@@ -90,7 +93,13 @@ export function examineGraph(full: Graph): GraphFacts {
 }
 
 function macsByKind(nodes: readonly Node[]): MacsByKind {
-  const sums: Record<keyof MacsByKind, number> = { depthwise: 0, pointwise: 0, other: 0, linear: 0 };
+  const sums: Record<keyof MacsByKind, number> = {
+    depthwise: 0,
+    grouped: 0,
+    pointwise: 0,
+    other: 0,
+    linear: 0,
+  };
   for (const node of nodes) {
     const kind = kindOf(node);
     if (kind !== undefined) sums[kind] += costOf(node).macs;
@@ -98,10 +107,12 @@ function macsByKind(nodes: readonly Node[]): MacsByKind {
   return sums;
 }
 
-function kindOf({ op }: Node): keyof MacsByKind | undefined {
+function kindOf(node: Node): keyof MacsByKind | undefined {
+  const { op } = node;
   if (op.type === 'linear') return 'linear';
   if (op.type !== 'conv') return undefined;
-  if (op.groups > 1) return 'depthwise';
+  if (isDepthwise(node)) return 'depthwise';
+  if (op.groups > 1) return 'grouped';
   return op.kernelHeight === 1 && op.kernelWidth === 1 ? 'pointwise' : 'other';
 }
 

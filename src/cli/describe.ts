@@ -119,7 +119,7 @@ function format(description: Description): string {
   return parts.join('\n\n');
 }
 
-const KINDS = ['depthwise', 'pointwise', 'other', 'linear'] as const;
+const KINDS = ['depthwise', 'grouped', 'pointwise', 'other', 'linear'] as const;
 
 const COSTS: readonly Column[] = [right('params'), right('MACs')];
 

@@ -34,6 +34,11 @@ export interface NativeFacts {
   readonly cacheMiB: number;
 }
 
+/** How many measured problems the tuner's file has, or why it cannot be read. */
+export type TuningFacts = { readonly file: string } & (
+  { readonly records: number } | { readonly problem: string }
+);
+
 export interface DoctorFacts {
   readonly machine: Machine;
   readonly native: NativeFacts | Unavailable;
@@ -44,7 +49,7 @@ export interface DoctorFacts {
   } & ({ readonly available: true; readonly note: string } | Unavailable);
   /** What `openDevice('auto')` takes. */
   readonly auto: { readonly device?: string; readonly reason: string };
-  readonly tuning: { readonly file: string; readonly records: number };
+  readonly tuning: TuningFacts;
   readonly peers: Readonly<Record<PeerName, { readonly version: string } | { readonly absent: string }>>;
 }
 
@@ -60,14 +65,12 @@ export async function examine({ signal, python }: ExamineOptions): Promise<Docto
   const wasm = await examineWasm(signal);
   const auto = await tryDevice('auto', signal);
   throwIfAborted(signal);
-  const tuningFile = defaultTuningFile();
-  const records = await loadTuning(tuningFile).catch(() => new Map());
   return {
     machine: describeMachine(),
     native,
     wasm,
     auto: auto.available ? { device: auto.name, reason: whyAuto(auto) } : { reason: auto.reason },
-    tuning: { file: tuningFile, records: records.size },
+    tuning: await examineTuning(),
     peers: await examinePeers(python),
   };
 }
@@ -83,8 +86,8 @@ export async function clearCache(): Promise<{ readonly files: number; readonly m
 async function examineNative(signal: AbortSignal | undefined): Promise<NativeFacts | Unavailable> {
   const device = await tryDevice('native', signal);
   if (!device.available) return device;
-  const compiler = await findCompiler(undefined, [], signal);
   const cache = await LibraryCache.open();
+  const { compiler } = await findCompiler(cache, undefined, [], signal);
   const { files, bytes } = await cache.size();
   return {
     available: true,
@@ -113,6 +116,15 @@ async function examineWasm(signal: AbortSignal | undefined): Promise<DoctorFacts
 /** The note of the wasm device says already why it is not the native one. */
 function whyAuto({ name, note }: { readonly name: string; readonly note: string }): string {
   return name === 'native' ? `a C compiler works (${note})` : note;
+}
+
+/** @param file default: that of the user's cache folder */
+export async function examineTuning(file: string = defaultTuningFile()): Promise<TuningFacts> {
+  try {
+    return { file, records: (await loadTuning(file)).size };
+  } catch (error) {
+    return { file, problem: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 type Tried = Unavailable | { available: true; name: string; note: string; threads: number };

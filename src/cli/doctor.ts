@@ -61,7 +61,7 @@ function formatFacts({ machine, native, wasm, auto, tuning, peers }: DoctorFacts
       `SIMD ${yesNo(wasm.simd)}, relaxed SIMD ${yesNo(wasm.relaxedSimd)}, threads ${yesNo(wasm.threads)}`,
     ],
     ['auto takes', auto.device === undefined ? `nothing: ${auto.reason}` : `${auto.device}: ${auto.reason}`],
-    ['tuning', `${tuning.file}: ${tuning.records} measured problems`],
+    ['tuning', 'problem' in tuning ? tuning.problem : `${tuning.file}: ${tuning.records} measured problems`],
     ...Object.entries(peers).map(([name, peer]) => [
       `peer ${name}`,
       'version' in peer ? peer.version : `not here: ${peer.absent}`,

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 
 import { openFileSink } from '../checkpoints/file-sink.ts';
 import { exportOnnx } from '../checkpoints/onnx/export.ts';
@@ -30,7 +30,7 @@ export function exportCommand(context: CommandContext): Command {
   const command = new Command('export')
     .description('write a network with its weights as an ONNX model')
     .argument('<model>', 'the network, such as replknet-31b', parseModel)
-    .argument('<output>', 'the .onnx file to write')
+    .argument('<output>', 'the .onnx file to write', parseOnnx)
     .addOption(resolutionOption());
   return withWeightOptions(command)
     .option('--opset <version>', "of ONNX's operators", (text) => parseCount(text, 100), 17)
@@ -88,4 +88,11 @@ async function exportModel(
     progress.stop();
     await source?.close();
   }
+}
+
+function parseOnnx(text: string): string {
+  if (!text.toLowerCase().endsWith('.onnx')) {
+    throw new InvalidArgumentError('Use a name that ends in .onnx, the format that is written.');
+  }
+  return text;
 }

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { expect, test } from 'vitest';
 
@@ -20,6 +21,11 @@ const OPTIONS = { devices: ['wasm'], peers: [], threads: 2, seconds: 0.01, tune:
 const LAYERS = 54;
 /** Its blocks, each with a depthwise convolution and at least one product. */
 const BLOCKS = 17;
+
+test('a checkpoint is read as the request says', async () => {
+  const weights = fileURLToPath(new URL('../fixtures/checkpoints/zip-training.pth', import.meta.url));
+  await expect(openModelCase({ ...REQUEST, weights, subtree: 'none' })).rejects.toThrow('no subtree "none"');
+});
 
 test('a network on our devices and in other runtimes: equal outputs, times, profiles', async () => {
   const report = await runModelBench([REQUEST], {

@@ -154,15 +154,30 @@ test('a checkpoint without counters of batches is complete', () => {
   expect(tensors.map(({ key }) => key)).toEqual(without.map(({ key }) => key));
 });
 
-test('NaN in weights is worth a warning', async () => {
-  const header = JSON.stringify({ x: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }).padEnd(64);
+/** A file of one tensor, x. */
+async function writeTensor(file: string, ...values: number[]): Promise<void> {
+  const sizes = { shape: [values.length], data_offsets: [0, 4 * values.length] };
+  const header = JSON.stringify({ x: { dtype: 'F32', ...sizes } }).padEnd(64);
   const bytes = Buffer.concat([
     Buffer.alloc(8),
     Buffer.from(header),
-    Buffer.from(Float32Array.of(1, NaN).buffer),
+    Buffer.from(Float32Array.from(values).buffer),
   ]);
   bytes.writeBigUInt64LE(64n);
-  await writeFile(inFolder('nan.safetensors'), bytes);
+  await writeFile(inFolder(file), bytes);
+}
+
+test('what float16 cannot hold is worth a warning', async () => {
+  await writeTensor('large.safetensors', 65519, -65520, 1e9, Infinity);
+  const args = ['convert', inFolder('large.safetensors'), inFolder('half.safetensors'), '--dtype'];
+  const { code, err } = await widefield(...args, 'float16');
+  expect(code).toBe(0);
+  expect(err).toContain('2 values of x do not fit float16');
+  expect((await widefield(...args, 'bfloat16')).err).not.toContain('fit');
+});
+
+test('NaN in weights is worth a warning', async () => {
+  await writeTensor('nan.safetensors', 1, NaN);
   const { code, err } = await widefield('convert', inFolder('nan.safetensors'), inFolder('out.safetensors'));
   expect(code).toBe(0);
   expect(err).toMatch(/^.*nan\.safetensors: 1 of the 2 values of x are NaN .*\.\n$/);

@@ -24,6 +24,12 @@ test('weights without a network are wrong usage', async () => {
     expect(code).toBe(2);
     expect(err).toMatch(/^Name the network of these weights with --model\.\n$/);
   }
+  for (const option of [
+    ['--keys', 'timm'],
+    ['--subtree', 'model_ema'],
+  ]) {
+    expect(await widefield('demo', ...option)).toMatchObject({ code: 2, out: '' });
+  }
 });
 
 test('an unknown network is wrong usage, and the nearest name is suggested', async () => {

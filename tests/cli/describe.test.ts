@@ -58,7 +58,15 @@ test.each([
 
 test('MACs by kind', async () => {
   const { macsByKind } = await describeJson('mobilenet-v2');
-  expect(macsByKind).toEqual({ depthwise: 20716416, pointwise: 267939840, other: 10838016, linear: 1280000 });
+  expect(macsByKind).toEqual({
+    ...{ depthwise: 20716416, grouped: 0, pointwise: 267939840 },
+    ...{ other: 10838016, linear: 1280000 },
+  });
+  const pico = await describeJson('convfirst-pico');
+  expect(pico.macsByKind).toMatchObject({
+    depthwise: 0,
+    grouped: expect.toSatisfy((macs: number) => macs > 1e7) as number,
+  });
 });
 
 test('stages and their blocks', async () => {

@@ -1,6 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
 import { expect, test } from 'vitest';
 
-import { examine } from '../../src/cli/doctor-facts.ts';
+import { examine, examineTuning } from '../../src/cli/doctor-facts.ts';
 
 test('doctor finds out what works here', async () => {
   const facts = await examine({ python: '/nowhere/python' });
@@ -21,4 +25,17 @@ test('doctor finds out what works here', async () => {
   }
   expect(Object.keys(peers)).toEqual(['onnxruntime-node', 'onnxruntime-web', 'tfjs', 'jax-js', 'pytorch']);
   expect(peers.pytorch).toEqual({ absent: expect.stringContaining('/nowhere/python') as string });
+});
+
+test('a damaged tuning file is told', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'widefield-doctor-'));
+  try {
+    const file = path.join(folder, 'tuning.json');
+    expect(await examineTuning(file)).toEqual({ file, records: 0 });
+    await writeFile(file, '{');
+    const problem = expect.stringContaining(`${file}: This is not a tuning file`) as string;
+    expect(await examineTuning(file)).toEqual({ file, problem });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -45,6 +45,7 @@ test('ONNX Runtime computes what Widefield computes', async () => {
 
 test.each([
   [['missing/m.onnx'], 1, 'cannot be written'],
+  [['model.safetensors'], 2, 'ends in .onnx'],
   [['m2.onnx', '--opset', '3'], 1, 'opset'],
   [['m2.onnx', '--weights', 'missing.pth'], 1, 'missing.pth'],
 ])('%j fails in one line and leaves nothing', async ([output = '', ...args], code, hint) => {
