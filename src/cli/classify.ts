@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 
 import { concatenate } from '../core/concatenate.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { largest } from '../core/largest.ts';
 import { classify } from '../runtime/classification.ts';
 import type { Classification } from '../runtime/classification.ts';
 import { DEFAULT_MAX_PIXELS } from '../runtime/image/image.ts';
@@ -175,7 +176,7 @@ function tablePrinter(
   print: (text: string) => void,
 ): (file: string, predictions: readonly Classification[]) => void {
   const columns = [{ title: 'file' }, right('probability'), { title: 'label' }] as const;
-  const { header, line } = tableLines(columns, [Math.max(...files.map(({ file }) => file.length))]);
+  const { header, line } = tableLines(columns, [largest(files.map(({ file }) => file.length))]);
   let first = true;
   return (file, predictions) => {
     if (first) print(header);

@@ -1,3 +1,5 @@
+import { largest } from '../core/largest.ts';
+
 export interface Column {
   readonly title: string;
   /** Numbers stand right-aligned, text left-aligned (the default). */
@@ -11,7 +13,7 @@ export function right(title: string): Column {
 
 /** Lines of a table whose columns are two spaces apart. Cells without text take no room beyond their column's. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
-  const widths = columns.map((_, i) => Math.max(0, ...rows.map((cells) => cells[i]?.length ?? 0)));
+  const widths = columns.map((_, i) => largest(rows.map((cells) => cells[i]?.length ?? 0)));
   const { header, line } = tableLines(columns, widths);
   return [header, ...rows.map(line)].join('\n');
 }

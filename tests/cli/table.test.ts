@@ -15,6 +15,14 @@ test('columns are as wide as their widest cell, numbers to the right', () => {
   ]);
 });
 
+test('tables may be very long', () => {
+  const lines = formatTable(
+    [{ title: 'n' }],
+    Array.from({ length: 200_000 }, (_, i) => [String(i)]),
+  ).split('\n');
+  expect(lines).toHaveLength(200_001);
+});
+
 test('numbers have three significant digits and no exponent', () => {
   expect([0.01234, 0.1, 1, 7.684, 76.5, 112.4, 2281.5, 0].map(formatNumber)).toEqual([
     '0.0123',
