@@ -1,35 +1,40 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { WidefieldError } from '../core/errors.ts';
 import { asError, checkRange, truncated } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
+import { printable } from './text.ts';
 
 /** The most bytes that Node reads in one call, well below its limit of 2^31 - 1. */
 const MAX_READ = 2 ** 30;
+/** Opening a pipe would else wait for somebody to write into it. Windows, which has no such option, has no such pipes. */
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+/** Longest path of most systems. */
+const MAX_PATH = 4096;
 
-/** Opens a file for reading with random access. Throws `io` if it cannot be opened. */
+/** Opens a file for reading with random access. Throws `io` if it cannot be opened, or is a pipe, a device or a folder. */
 export async function openFileSource(path: string): Promise<ByteSource> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path, 'r');
+    file = await open(path, OPEN_FLAGS);
     const stat = await file.stat();
     if (!stat.isFile()) throw new Error('it is not a file');
     return fileSource(file, path, stat.size);
   } catch (error) {
     await file?.close();
-    throw new WidefieldError('io', `${path} cannot be read: ${explain(error)}.`, { cause: error });
+    throw cannotRead(path, error);
   }
 }
 
 function fileSource(file: FileHandle, path: string, size: number): ByteSource {
   const source: ByteSource = {
-    name: path,
+    name: printable(path, MAX_PATH),
     size,
     async read(offset, length) {
       checkRange(source, offset, length);
-      // Every byte is written before anyone sees it, so memory need not be cleared first.
-      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+      const bytes = allocate(length);
       let done = 0;
       while (done < length) {
         let count: number;
@@ -37,7 +42,7 @@ function fileSource(file: FileHandle, path: string, size: number): ByteSource {
           const wanted = Math.min(length - done, MAX_READ);
           ({ bytesRead: count } = await file.read(bytes, done, wanted, offset + done));
         } catch (error) {
-          throw new WidefieldError('io', `${path} cannot be read: ${explain(error)}.`, { cause: error });
+          throw cannotRead(path, error);
         }
         // The file was cut short since it was opened.
         if (count === 0) throw truncated(source);
@@ -48,6 +53,26 @@ function fileSource(file: FileHandle, path: string, size: number): ByteSource {
     close: () => file.close(),
   };
   return source;
+}
+
+/** Memory that is not cleared first: every byte is written before anyone sees it. */
+function allocate(length: number): Uint8Array {
+  try {
+    return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+  } catch (error) {
+    throw new WidefieldError(
+      'out-of-memory',
+      `${length} bytes are more than fit in memory at once: use a machine with more, or a file with smaller tensors.`,
+      { cause: error },
+    );
+  }
+}
+
+/** The error for a file or folder that cannot be read. */
+export function cannotRead(path: string, error: unknown): WidefieldError {
+  return new WidefieldError('io', `${printable(path, MAX_PATH)} cannot be read: ${explain(error)}.`, {
+    cause: error,
+  });
 }
 
 /** Why a file operation failed, in words. */

@@ -6,12 +6,14 @@ import { headerLength, openSafetensors } from './safetensors.ts';
 import { MAX_INDEX_BYTES, checkIndex, joinShards, parseIndex } from './sharded.ts';
 import type { Checkpoint } from './source.ts';
 import { LEGACY_MAGIC, openTorchLegacy } from './torch-legacy.ts';
+import { printable } from './text.ts';
 import { openTorchZip } from './torch-zip.ts';
 
 export interface LoadOptions {
   /**
    * Which state dict to take where a PyTorch file holds several, e.g. `model_ema`. Default: the file itself, `model`,
-   * `state_dict` and the like, in this order, else the nearest; `Checkpoint.subtrees` lists what there is.
+   * `state_dict` and the like, in this order, else the nearest; `Checkpoint.subtrees` lists what there is. Safetensors
+   * files have none.
    */
   readonly subtree?: string;
   /** Called with a sentence for each tensor read that has NaN or infinite values. */
@@ -95,14 +97,17 @@ async function openAll(sources: readonly ByteSource[], subtree: string | undefin
   );
 }
 
-function openAs(
+async function openAs(
   source: ByteSource,
   format: Checkpoint['format'],
   subtree: string | undefined,
 ): Promise<Checkpoint> {
   switch (format) {
     case 'safetensors':
-      return openSafetensors(source);
+      if (subtree === undefined || subtree === '') return openSafetensors(source);
+      throw invalidArgument(
+        `${source.name} is a safetensors file, which holds one state dict: leave the subtree ${JSON.stringify(printable(subtree))} out.`,
+      );
     case 'pytorch-zip':
       return openTorchZip(source, subtree);
     case 'pytorch-legacy':

@@ -1,19 +1,21 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { WidefieldError } from '../core/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openFileSource } from './file-source.ts';
 import { detectFormat, loadCheckpoint, readIndex } from './load.ts';
 import type { LoadOptions } from './load.ts';
 import type { Checkpoint } from './source.ts';
+import { printable } from './text.ts';
 
 /**
  * Opens a checkpoint by its path or file URL: a safetensors or PyTorch file, or an index such as
- * `model.safetensors.index.json` with its shards beside it. Throws as `loadCheckpoint` does, and `io` if a file cannot
- * be read.
+ * `model.safetensors.index.json` with its shards beside it. Throws as `loadCheckpoint` does, `io` if a file cannot be
+ * read, and `invalid-argument` for a URL of something else.
  */
 export async function openCheckpoint(where: string | URL, options: LoadOptions = {}): Promise<Checkpoint> {
-  const file = typeof where === 'string' ? where : fileURLToPath(where);
+  const file = typeof where === 'string' ? where : pathOf(where);
   const sources: ByteSource[] = [await openFileSource(file)];
   try {
     for (const source of [...sources]) {
@@ -26,4 +28,16 @@ export async function openCheckpoint(where: string | URL, options: LoadOptions =
     throw error;
   }
   return loadCheckpoint(sources, options);
+}
+
+function pathOf(url: URL): string {
+  try {
+    return fileURLToPath(url);
+  } catch (error) {
+    throw new WidefieldError(
+      'invalid-argument',
+      `${printable(url.href)} is no file of this machine: download it, and give its path.`,
+      { cause: error },
+    );
+  }
 }

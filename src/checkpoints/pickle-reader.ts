@@ -9,6 +9,8 @@ export class PickleEnded extends WidefieldError {
 
 /** Longest line of the textual opcodes, in bytes. */
 const MAX_LINE = 2 ** 16;
+/** Characters that one call makes; calls take some 10^5 arguments. */
+const LATIN1_PIECE = 2 ** 13;
 /** Largest integer, in bytes: nothing in a checkpoint needs more than 16. */
 const MAX_INTEGER_BYTES = 256;
 
@@ -74,7 +76,10 @@ export class PickleReader {
   latin1(length: number): string {
     const start = this.#advance(length);
     let text = '';
-    for (let i = start; i < start + length; i++) text += String.fromCharCode(this.#bytes[i] ?? 0);
+    // In pieces: a text that grows by single characters takes many bytes for each.
+    for (let i = start; i < start + length; i += LATIN1_PIECE) {
+      text += String.fromCharCode(...this.#bytes.subarray(i, Math.min(i + LATIN1_PIECE, start + length)));
+    }
     return text;
   }
 

@@ -28,6 +28,8 @@ const MAX_DEPTH = 3;
 const MAX_NAMED = 8;
 /** What wrappers put before every key: DistributedDataParallel, torch.compile. */
 const WRAPPERS = ['module.', '_orig_mod.'];
+/** More of them, one around the other, are names of something else. */
+const MAX_WRAPPERS = 8;
 
 /**
  * Finds the weights in an unpickled checkpoint: the dict named `subtree` (a path such as `model_ema` or
@@ -95,9 +97,13 @@ function rank(path: string): number {
 
 function withoutWrappers(tensors: ReadonlyMap<string, StoredTensor>): ReadonlyMap<string, StoredTensor> {
   const keys = [...tensors.keys()];
-  const prefix = WRAPPERS.find((wrapper) => keys.every((key) => key.startsWith(wrapper)));
-  if (prefix === undefined) return tensors;
-  return withoutWrappers(new Map([...tensors].map(([key, tensor]) => [key.slice(prefix.length), tensor])));
+  let start = 0;
+  for (let i = 0; i < MAX_WRAPPERS; i++) {
+    const prefix = WRAPPERS.find((wrapper) => keys.every((key) => key.startsWith(wrapper, start)));
+    if (prefix === undefined) break;
+    start += prefix.length;
+  }
+  return start === 0 ? tensors : new Map([...tensors].map(([key, tensor]) => [key.slice(start), tensor]));
 }
 
 function quoted(subtree: string): string {

@@ -2,6 +2,7 @@ import { invalidArgument } from '../core/errors.ts';
 import { DTYPE_BYTES, swapBytes, toFloat32 } from './dtype.ts';
 import type { DType } from './dtype.ts';
 import type { PickleStorage } from './pickle-value.ts';
+import { shapeText } from './text.ts';
 
 /** A PyTorch tensor: a strided look at numbers in a storage. Sizes are counted in numbers, not bytes. */
 export class StoredTensor {
@@ -61,8 +62,9 @@ export function checkTensor(tensor: StoredTensor, length: number, name: string):
     counts.every((count) => Number.isSafeInteger(count) && count >= 0);
   // Sums and products may pass 2^53, but then they are rounded and still too large.
   if (!wellFormed || offset + tensor.span > length || tensor.size > Math.max(length, MAX_REPEATED)) {
+    const what = shape.length > MAX_RANK ? `${shape.length} dimensions` : `shape ${shapeText(shape)}`;
     throw invalidArgument(
-      `${name} is damaged: a tensor of shape [${shape.join(', ')}] does not fit its storage of ${length} numbers; ` +
+      `${name} is damaged: a tensor of ${what} does not fit its storage of ${length} numbers; ` +
         'download or save it again.',
     );
   }

@@ -7,11 +7,15 @@ import type { PickleValue } from './pickle-value.ts';
 import { StoredTensor, checkTensor } from './stored-tensor.ts';
 import { printable } from './text.ts';
 
+/** Pairs that calls may make dicts of: a pickle can pass the same long list again and again. */
+const MAX_PAIRS = 2 ** 22;
+
 /** The callables of PyTorch checkpoints, and the storages that one names. */
 export class TorchWorld implements PickleWorld {
   readonly name: string;
   /** How large each whole storage is, by key. */
   readonly storages = new Map<string, { readonly length: number; readonly bytes: number }>();
+  #pairs = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -40,6 +44,12 @@ export class TorchWorld implements PickleWorld {
     const offset = view instanceof PickleList ? view.items[1] : 0;
     if (!isCount(offset)) throw this.damaged('has an ill-formed view of a storage');
     return new PickleStorage(type.name, key, length, offset);
+  }
+
+  /** Counts pairs that a dict is made of. */
+  addPairs(count: number): void {
+    this.#pairs += count;
+    if (this.#pairs > MAX_PAIRS) throw this.damaged(`makes dicts of more than ${MAX_PAIRS} pairs`);
   }
 
   damaged(what: string): WidefieldError {
@@ -130,10 +140,11 @@ function rebuildFromType(args: readonly PickleValue[], _callable: string, world:
 }
 
 /** `OrderedDict()`, or in old files `OrderedDict([[key, value], …])`. */
-function dict(args: readonly PickleValue[]): PickleValue {
+function dict(args: readonly PickleValue[], _callable: string, world: TorchWorld): PickleValue {
   const result = new PickleDict();
   for (const pairs of args) {
     if (!(pairs instanceof PickleList)) continue;
+    world.addPairs(pairs.items.length);
     for (const pair of pairs.items) {
       if (pair instanceof PickleList) result.entries.set(pair.items[0] ?? null, pair.items[1] ?? null);
     }

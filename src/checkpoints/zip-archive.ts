@@ -14,9 +14,10 @@ export interface ZipArchive {
 type Zip = Pick<typeof import('@zip.js/zip.js'), 'Reader' | 'Uint8ArrayWriter' | 'ZipReader'>;
 type FileEntry = import('@zip.js/zip.js').FileEntry;
 
-const MAX_ENTRIES = 2 ** 20;
+/** Storages of a checkpoint, one a tensor. */
+const MAX_ENTRIES = 2 ** 16;
 /** A directory of MAX_ENTRIES files with long paths; the reader asks for nothing larger. */
-const MAX_DIRECTORY_BYTES = 2 ** 28;
+const MAX_DIRECTORY_BYTES = 2 ** 25;
 /** Compressed files are unpacked in memory; Deflate never packs tighter than 1032 to 1. */
 const MAX_UNPACKED_BYTES = 2 ** 30;
 const MAX_EXPANSION = 1032;

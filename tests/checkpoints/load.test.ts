@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -198,6 +199,25 @@ describe('refusing', () => {
       message: `${path.join(folder, 'none.pth')} cannot be read: there is no such file or folder.`,
     });
     await expect(openCheckpoint(folder)).rejects.toMatchObject({ code: 'io' });
+  });
+
+  it('a URL that is no file, and a pipe', async () => {
+    await expect(openCheckpoint(new URL('https://example.org/x.pth'))).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message: 'https://example.org/x.pth is no file of this machine: download it, and give its path.',
+    });
+    if (process.platform === 'win32') return;
+    execFileSync('mkfifo', [path.join(folder, 'pipe')]);
+    await expect(openCheckpoint(path.join(folder, 'pipe'))).rejects.toThrow('it is not a file');
+  });
+
+  it('a subtree of a safetensors file', async () => {
+    const source = fixtureSource('plain.safetensors');
+    await expect(loadCheckpoint(source, { subtree: 'model_ema' })).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message:
+        'plain.safetensors is a safetensors file, which holds one state dict: leave the subtree "model_ema" out.',
+    });
   });
 
   it('a file without tensors', async () => {

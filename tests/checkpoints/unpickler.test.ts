@@ -81,6 +81,13 @@ describe('unpickle reads', () => {
 });
 
 describe('unpickle refuses', () => {
+  it('a list of which dicts are made again and again', () => {
+    const list = `]q\u0001]q\u0002(${'h\u0001'.repeat(4096)}e`;
+    const dicts = 'h\u0004h\u0003R0'.repeat(1100);
+    const parts = [list, '\u0085q\u00030', 'ccollections\nOrderedDict\nq\u00040', dicts, '.'] as const;
+    expect(() => read(...parts)).toThrow('makes dicts of more than 4194304 pairs');
+  });
+
   const call = (module: string, name: string) => `c${module}\n${name}\n`;
 
   it.each([
@@ -227,6 +234,11 @@ describe('tensors must fit their storages', () => {
     expect(() => tensorAt(2)).toThrow('does not fit its storage of 6 numbers');
   });
 
+  it('of very many axes, only their number is told', () => {
+    const ones = 'I1\n'.repeat(2 ** 18);
+    expect(() => tensor(0, ones, ones)).toThrow('a tensor of 262144 dimensions does not fit');
+  });
+
   it('a negative offset is refused', () => {
     expect(() => tensor(-1, ints(1), ints(1))).toThrow('ill-formed tensor');
   });
@@ -260,6 +272,8 @@ describe('findStateDict', () => {
   it('takes wrappers off the keys if all have them', () => {
     const wrapped = dict({ 'module._orig_mod.a': tensorOf, 'module._orig_mod.b': tensorOf });
     expect([...findStateDict(read(wrapped, '.'), 'x.pth').tensors.keys()]).toEqual(['a', 'b']);
+    const deep = dict({ [`${'module.'.repeat(10)}a`]: tensorOf });
+    expect([...findStateDict(read(deep, '.'), 'x.pth').tensors.keys()]).toEqual(['module.module.a']);
     const mixed = dict({ 'module.a': tensorOf, b: tensorOf });
     expect([...findStateDict(read(mixed, '.'), 'x.pth').tensors.keys()]).toEqual(['module.a', 'b']);
   });

@@ -1,18 +1,19 @@
 import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 
-import { WidefieldError, invalidArgument } from '../../core/errors.ts';
-import { explain, openFileSource } from '../file-source.ts';
+import { invalidArgument } from '../../core/errors.ts';
+import { cannotRead, openFileSource } from '../file-source.ts';
 import { printable } from '../text.ts';
 import { importOnnx } from './import.ts';
 import type { ImportOnnxOptions, ImportedOnnx } from './import.ts';
+import type { ReadExternal } from './import-tensor.ts';
 
 /** Protocol buffers cannot be larger. */
 const MAX_BYTES = 2 ** 31 - 1;
 
 /**
  * An ONNX file as a graph with its weights; see {@link importOnnx}. Tensors that it keeps in files beside it are read when
- * they are needed, and only from its own folder.
+ * they are needed, and only from its own folder, or the one that it is linked from.
  * Throws `io` if a file cannot be read, and what `importOnnx` throws.
  */
 export async function openOnnx(
@@ -23,11 +24,8 @@ export async function openOnnx(
   try {
     if (source.size > MAX_BYTES) throw invalidArgument(`${file} is larger than 2 GB: it is no ONNX file.`);
     const bytes = await source.read(0, source.size);
-    const readExternal = (
-      location: string,
-      offset: number,
-      length: number | undefined,
-    ): Promise<Uint8Array> => readBeside(file, location, offset, length);
+    const readExternal: ReadExternal = (location, offset, length) =>
+      readBeside(file, location, offset, length);
     return importOnnx(bytes, { name: path.basename(file), ...options, readExternal });
   } finally {
     await source.close();
@@ -38,30 +36,40 @@ async function readBeside(
   file: string,
   location: string,
   offset: number,
-  length: number | undefined,
+  length: number,
 ): Promise<Uint8Array> {
   const source = await openFileSource(await pathBeside(file, location));
   try {
-    return await source.read(offset, length ?? source.size - offset);
+    return await source.read(offset, length);
   } finally {
     await source.close();
   }
 }
 
-/** The file that a model names, which must be in the model's folder, also behind symbolic links. */
+/**
+ * The file that a model names, which must be in the model's folder, also behind symbolic links; or in the folder that the
+ * model itself is linked from, as in Hugging Face's cache.
+ */
 async function pathBeside(file: string, location: string): Promise<string> {
   const wanted = path.resolve(path.dirname(file), location);
   try {
-    const folder = await realpath(path.dirname(file));
+    const folders = [await realpath(path.dirname(file)), path.dirname(await realpath(file))];
     const found = await realpath(wanted);
-    const relative = path.relative(folder, found);
-    if (relative !== '' && !relative.startsWith('..') && !path.isAbsolute(relative)) return found;
+    if (folders.some((folder) => isInside(folder, found))) return found;
   } catch (error) {
-    throw new WidefieldError('io', `${printable(wanted)} cannot be read: ${explain(error)}.`, {
-      cause: error,
-    });
+    throw cannotRead(wanted, error);
   }
   throw invalidArgument(
     `${printable(file)} keeps tensors in ${printable(location)}, outside of its folder: that is not read.`,
+  );
+}
+
+function isInside(folder: string, file: string): boolean {
+  const relative = path.relative(folder, file);
+  return (
+    relative !== '' &&
+    relative !== '..' &&
+    !relative.startsWith(`..${path.sep}`) &&
+    !path.isAbsolute(relative)
   );
 }

@@ -4,12 +4,8 @@ import { bfloat16ToFloat32, float16ToFloat32 } from '../half.ts';
 import { printable, shapeText } from '../text.ts';
 import type { ProtoTensor } from './import-proto.ts';
 
-/** Reads bytes of a file that lies beside the model; all to its end without a length. */
-export type ReadExternal = (
-  location: string,
-  offset: number,
-  length: number | undefined,
-) => Promise<Uint8Array>;
+/** Reads bytes of a file that lies beside the model. */
+export type ReadExternal = (location: string, offset: number, length: number) => Promise<Uint8Array>;
 
 /** Element types by `TensorProto.DataType`: bytes of one, and how many little-endian ones become numbers. */
 const TYPES: Readonly<Record<number, { bytes: number; read: (buffer: ArrayBuffer) => ArrayLike<number> }>> = {
@@ -65,7 +61,8 @@ export async function readNumbers(
     );
   }
   const wanted = elements(tensor.shape) * typeOf(tensor).bytes;
-  return decode(tensor, await readExternal(data.location, data.offset, data.length ?? wanted));
+  if (data.length !== undefined && data.length !== wanted) throw wrongLength(tensor);
+  return decode(tensor, await readExternal(data.location, data.offset, wanted));
 }
 
 function decode(tensor: ProtoTensor, bytes: Uint8Array): ArrayLike<number> {

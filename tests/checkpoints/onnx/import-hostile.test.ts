@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -229,19 +229,22 @@ test('damaged files end in an error of ours or in a graph, never in another erro
 });
 
 /** The model with its weight in another file. */
-function external(location: string): Uint8Array {
+function external(location: string, length?: number): Uint8Array {
   const tensor = (_: null, pbf: PbfWriter): void => {
     for (const size of [4, 3, 1, 1]) pbf.writeVarintField(1, size);
     pbf.writeVarintField(2, 1);
     pbf.writeStringField(8, 'w');
-    pbf.writeMessage(
-      13,
-      (text: string, entry) => {
-        entry.writeStringField(1, 'location');
-        entry.writeStringField(2, text);
-      },
-      location,
-    );
+    const entries = { location, ...(length !== undefined && { length: String(length) }) };
+    for (const [key, value] of Object.entries(entries)) {
+      pbf.writeMessage(
+        13,
+        (text: string, entry) => {
+          entry.writeStringField(1, key);
+          entry.writeStringField(2, text);
+        },
+        value,
+      );
+    }
     pbf.writeVarintField(14, 1);
   };
   const graph = new PbfWriter();
@@ -260,6 +263,29 @@ function appendToGraph(bytes: Uint8Array, extra: Uint8Array): Uint8Array {
   head.writeBytesField(7, Uint8Array.from([...bytes.subarray(start + 1), ...extra]));
   return Uint8Array.from([...bytes.subarray(0, tag), ...head.finish()]);
 }
+
+test('a model that is linked from a cache reads tensors beside itself there', async () => {
+  const values = Float32Array.from({ length: 12 }, (_, i) => i);
+  const cache = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
+  try {
+    const [blobs, snapshot] = [path.join(cache, 'blobs'), path.join(cache, 'snapshot')];
+    for (const each of [blobs, snapshot]) await mkdir(each);
+    await writeFile(path.join(blobs, '1'), external('model.onnx_data'));
+    await writeFile(path.join(blobs, '2'), new Uint8Array(values.buffer));
+    await symlink('../blobs/1', path.join(snapshot, 'model.onnx'));
+    await symlink('../blobs/2', path.join(snapshot, 'model.onnx_data'));
+    const { weights } = await openOnnx(path.join(snapshot, 'model.onnx'));
+    expect(await weights.read('w')).toEqual(values);
+  } finally {
+    await rm(cache, { recursive: true });
+  }
+});
+
+test('a length that is not that of the shape is refused before anything is read', async () => {
+  const readExternal = () => Promise.reject(new Error('not to be read'));
+  const { weights } = importOnnx(external('weights.bin', 2 ** 40), { readExternal });
+  await expect(weights.read('w')).rejects.toThrow('does not have the values of its shape [4, 3, 1, 1]');
+});
 
 test('tensors in files beside the model are read from its own folder alone', async () => {
   const values = Float32Array.from({ length: 12 }, (_, i) => i);
