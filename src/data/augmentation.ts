@@ -90,11 +90,6 @@ function cropCentre(
   { resize: short, interpolation = 'bicubic' }: CropOptions & { readonly kind: 'centre' },
 ): PixelImage {
   if (short === 'warp') return { ...resize(toRgb(image), width, height, interpolation), channels: 3 };
-  if (width !== height) {
-    throw invalidArgument(
-      `The centre is cut out as a square, not ${width} × ${height}: use resize: 'warp' for other sizes.`,
-    );
-  }
   const transform = { resize: short ?? Math.floor((width * 256) / 224), crop: width, interpolation };
   return { ...resizeAndCrop(toRgb(image), { ...transform, mean: [0, 0, 0], std: [1, 1, 1] }), channels: 3 };
 }

@@ -25,12 +25,6 @@ export async function readIdx(file: string): Promise<IdxArray> {
   return parseIdx(file, unzipped(file, await readWhole(file, MAX_BYTES), MAX_BYTES));
 }
 
-/** Whether these bytes begin an IDX file of images (rank 3 or 4) or labels (rank 1). */
-export function isIdx(head: Uint8Array): boolean {
-  const rank = head[3] ?? 0;
-  return head[0] === 0 && head[1] === 0 && head[2] === TYPE_BYTE && [1, 3, 4].includes(rank);
-}
-
 /** The array in the bytes of an IDX file; `name` is what messages call it. */
 export function parseIdx(name: string, bytes: Uint8Array): IdxArray {
   const rank = bytes[3] ?? 0;

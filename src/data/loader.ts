@@ -65,7 +65,8 @@ export function countBatches(
  * size, rank and world size; neither on the number of workers nor on time.
  *
  * Throws `invalid-argument` for options that make no sense and for more damaged samples than `corruptLimit`,
- * `io` if the dataset cannot be read, and `aborted`.
+ * `io` if a file cannot be read at all, which other samples do not stand in for, `device-lost` if a worker thread died, and
+ * `aborted`.
  */
 export async function* loadBatches(
   dataset: Dataset,
@@ -137,6 +138,8 @@ async function readSample(dataset: Dataset, index: number, signal: AbortSignal):
     return { index, sample: await dataset.read(index, { signal }) };
   } catch (error) {
     throwIfAborted(signal);
+    // A disk that is gone, or too many open files: nothing about this one sample.
+    if (error instanceof WidefieldError && error.code === 'io') throw error;
     return { index, error: error instanceof Error ? error.message : String(error) };
   }
 }

@@ -82,7 +82,7 @@ export function completeTransform(options: TransformOptions): CompleteTransform 
   }
   const { channels = 3, crop = { kind: 'centre' }, flip = 0, colourJitter, erase } = options;
   check([1, 3].includes(channels), 'channels', channels, '1 or 3');
-  checkCrop(crop);
+  checkCrop(crop, height, width);
   checkProbability('flip', flip);
   const mean = options.mean ?? (channels === 3 ? IMAGENET_MEAN : [0.5]);
   const std = options.std ?? (channels === 3 ? IMAGENET_STD : [0.5]);
@@ -141,7 +141,16 @@ function completeErase(options: TransformOptions['erase']): EraseOptions | undef
   return complete;
 }
 
-function checkCrop(crop: CropOptions): void {
+function checkCrop(crop: CropOptions, height: number, width: number): void {
+  if ('interpolation' in crop && crop.interpolation !== undefined) {
+    const { interpolation } = crop;
+    check(
+      ['bilinear', 'bicubic'].includes(interpolation),
+      'crop.interpolation',
+      interpolation,
+      'bilinear or bicubic',
+    );
+  }
   switch (crop.kind) {
     case 'none':
       return;
@@ -166,12 +175,19 @@ function checkCrop(crop: CropOptions): void {
       checkRange('crop.ratio', crop.ratio, Infinity);
       return;
     case 'centre': {
-      const { resize = 1 } = crop;
+      const { resize = width } = crop;
+      if (resize === 'warp') return;
       check(
-        resize === 'warp' || (Number.isInteger(resize) && resize > 0),
+        width === height,
+        'size',
+        `${height} × ${width}`,
+        "a square, or the crop resize: 'warp', since the centre is cut out as a square",
+      );
+      check(
+        Number.isInteger(resize) && resize >= width && resize <= MAX_SIDE,
         'crop.resize',
         resize,
-        "pixels or 'warp'",
+        `pixels from the size ${width} to ${MAX_SIDE}, or 'warp'`,
       );
       return;
     }

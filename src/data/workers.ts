@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 
-import { WidefieldError, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { isPixels } from './dataset.ts';
 import type { PreparedBatch, ReadResult, Seeds } from './prepare.ts';
 import type { TransformOptions } from './transform-options.ts';
@@ -39,9 +39,13 @@ const PLACES = ['./data-worker.js', './node/data-worker.js', '../node/data-worke
  * Starts threads that decode and augment.
  *
  * @param url the built worker; default: beside Widefield's own files
- * Throws `unsupported` if the worker's file is not there, as in a bundle.
+ * Throws `invalid-argument` unless there is at least one, and `unsupported` if the worker's file is not there, as in a bundle.
  */
 export function openDataWorkers(count: number, url: URL = workerUrl()): Promise<DataWorkers> {
+  if (!(Number.isInteger(count) && count >= 1))
+    return Promise.reject(
+      invalidArgument(`There must be at least 1 thread to prepare images, not ${count}.`),
+    );
   const threads = Array.from({ length: count }, () => startThread(url));
   return Promise.resolve({
     count,

@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { afterAll, expect, test } from 'vitest';
 
+import { WidefieldError } from '../../src/core/errors.ts';
 import type { Batch, Dataset } from '../../src/data/dataset.ts';
 import { oneGroup } from '../../src/data/dataset.ts';
 import { countBatches, loadBatches } from '../../src/data/loader.ts';
@@ -183,6 +184,15 @@ test.each<[Partial<LoadOptions>, RegExp]>([
   [{ seed: -1 }, /seed must be a whole number, from 0 to 4294967295/],
   [{ rank: 2, worldSize: 2 }, /no rank 2 among 2/],
   [{ transform: { size: 0 } }, /size cannot be 0/],
+  [{ transform: { size: [32, 24] } }, /size cannot be 32 × 24: give a square, or the crop resize: 'warp'/],
+  [
+    { transform: { size: 8, crop: { kind: 'centre', resize: 7 } } },
+    /crop\.resize cannot be 7: give pixels from/,
+  ],
+  [
+    { transform: { size: 8, crop: { kind: 'centre', interpolation: 'nearest' as 'bicubic' } } },
+    /crop\.interpolation cannot be nearest: give bilinear or bicubic/,
+  ],
   [{ transform: { size: 8, flip: 2 } }, /flip cannot be 2: give a probability/],
   [{ transform: { size: 8, mean: [1] } }, /mean cannot be \[1\]: give 3 numbers/],
   [
@@ -198,4 +208,18 @@ test('images of another size than the network sees', async () => {
   await expect(collect(pixels(1), { transform: { ...PLAIN, size: 2 }, corruptLimit: 0 })).rejects.toThrow(
     /0 is 1 × 1 pixels, not 2 × 2: choose a crop that resizes/,
   );
+});
+
+test('a disk that is gone is no damaged sample', async () => {
+  const error = new WidefieldError('io', 'The disk is gone.');
+  const dataset: Dataset = {
+    ...pixels(10),
+    read: (index, options) => (index < 6 ? pixels(10).read(index, options) : Promise.reject(error)),
+  };
+  await expect(collect(dataset, {})).rejects.toBe(error);
+  await expect(collect(dataset, { workers: pool })).rejects.toBe(error);
+});
+
+test('there are no pools of no threads', async () => {
+  await expect(openDataWorkers(0, workerUrl)).rejects.toThrow(/at least 1 thread to prepare images, not 0/);
 });
