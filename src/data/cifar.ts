@@ -1,5 +1,6 @@
 import path from 'node:path';
 
+import { printable } from '../checkpoints/text.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { oneGroup } from './dataset.ts';
 import type { Dataset, PixelImage } from './dataset.ts';
@@ -96,7 +97,8 @@ async function readNames(file: string, count: number): Promise<readonly string[]
   const names = new TextDecoder()
     .decode(bytes)
     .split(/\r?\n/)
-    .filter((line) => line.trim() !== '');
+    .filter((line) => line.trim() !== '')
+    .map((line) => printable(line));
   return names.length === count ? names : numbers;
 }
 

@@ -1,37 +1,29 @@
-import { open } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 
-import { explain } from '../checkpoints/file-source.ts';
+import { openFileSource } from '../checkpoints/file-source.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 
 /** All bytes of a file. Throws `io`, and `invalid-argument` if there are more than `limit`. */
 export async function readWhole(file: string, limit: number): Promise<Uint8Array> {
-  let handle;
+  const source = await openFileSource(file);
   try {
-    handle = await open(file);
-    const { size } = await handle.stat();
+    const { size } = source;
     if (size > limit) {
       throw invalidArgument(`${file} has ${size} bytes, more than the ${limit} that are read at once.`);
     }
-    return asBytes(await handle.readFile());
-  } catch (error) {
-    throw error instanceof WidefieldError ? error : cannotRead(file, error);
+    return await source.read(0, size);
   } finally {
-    await handle?.close();
+    await source.close();
   }
 }
 
 /** The first bytes of a file, at most `length`. Throws `io`. */
 export async function readHead(file: string, length: number): Promise<Uint8Array> {
-  let handle;
+  const source = await openFileSource(file);
   try {
-    handle = await open(file);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, 0);
-    return buffer.subarray(0, bytesRead);
-  } catch (error) {
-    throw cannotRead(file, error);
+    return await source.read(0, Math.min(length, source.size));
   } finally {
-    await handle?.close();
+    await source.close();
   }
 }
 
@@ -54,10 +46,6 @@ export function unzipped(name: string, bytes: Uint8Array, limit: number): Uint8A
       },
     );
   }
-}
-
-export function cannotRead(file: string, error: unknown): WidefieldError {
-  return new WidefieldError('io', `${file} cannot be read: ${explain(error)}.`, { cause: error });
 }
 
 /** The same bytes, without what Node's class adds. */

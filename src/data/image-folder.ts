@@ -1,15 +1,19 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { cannotRead } from '../checkpoints/file-source.ts';
+import { printable } from '../checkpoints/text.ts';
+import { invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { oneGroup } from './dataset.ts';
 import type { Dataset, StrayFile } from './dataset.ts';
-import { cannotRead, readWhole } from './files.ts';
+import { readWhole } from './files.ts';
 
 const IMAGE = /\.(jpe?g|png|webp|avif|gif|tiff?)$/i;
 /** What archivers and file managers leave behind. */
 const IGNORED = /^(\.|__MACOSX$|Thumbs\.db$|desktop\.ini$)/;
 const MAX_DEPTH = 8;
+/** Characters of a name that messages show. */
+const MAX_PATH = 4096;
 /** Larger files are no photos to learn from. */
 const MAX_IMAGE_BYTES = 2 ** 28;
 
@@ -17,12 +21,13 @@ export interface ImageFolderOptions {
   readonly name?: string;
   /** The classes, in the order of their labels, such as those of the training set; default: the folders' names, sorted. */
   readonly classes?: readonly string[];
+  readonly signal?: AbortSignal;
 }
 
 /**
  * ImageNet's layout: a folder a class, with images in it and in folders below. Other files are `strays`.
  *
- * Throws `io` if the folder cannot be read, and `invalid-argument` if there are no classes, or classes without images, or
+ * Throws `io` if the folder cannot be read, `aborted`, and `invalid-argument` if there are no classes, or classes without images, or
  * ones that are not among `options.classes`.
  */
 export async function openImageFolder(root: string, options: ImageFolderOptions = {}): Promise<Dataset> {
@@ -44,7 +49,7 @@ export async function openImageFolder(root: string, options: ImageFolderOptions 
   const labels: number[] = [];
   const empty: string[] = [];
   for (const name of found) {
-    const images = await listImages(path.join(root, name), name, strays, 0);
+    const images = await listImages(path.join(root, name), name, strays, 0, options.signal);
     if (images.length === 0) empty.push(name);
     const label = classes.indexOf(name);
     for (const file of images) {
@@ -66,21 +71,22 @@ export async function openImageFolder(root: string, options: ImageFolderOptions 
     strays,
     labelOf,
     read: async (index) => {
-      const name = path.join(root, files[index] ?? '');
-      return { name, label: labelOf(index), image: { bytes: await readWhole(name, MAX_IMAGE_BYTES) } };
+      const file = path.join(root, files[index] ?? '');
+      const bytes = await readWhole(file, MAX_IMAGE_BYTES);
+      return { name: printable(file, MAX_PATH), label: labelOf(index), image: { bytes } };
     },
     close: () => Promise.resolve(),
   };
 }
 
-/** The folders in a folder, by name; other things that lie there are strays. */
-async function listClasses(root: string, strays: StrayFile[]): Promise<string[]> {
+/** The folders in a folder, by name; other things that lie there are strays. Throws `io`. */
+export async function listClasses(root: string, strays: StrayFile[]): Promise<string[]> {
   const classes: string[] = [];
-  for (const entry of await list(root)) {
+  for (const entry of await listFolder(root)) {
     if (IGNORED.test(entry.name)) continue;
     const linked = entry.isSymbolicLink() && (await isFolder(path.join(root, entry.name)));
     if (entry.isDirectory() || linked) classes.push(entry.name);
-    else strays.push({ name: entry.name, reason: 'it is in no class' });
+    else strays.push({ name: printable(entry.name, MAX_PATH), reason: 'it is in no class' });
   }
   return classes;
 }
@@ -91,29 +97,39 @@ async function listImages(
   prefix: string,
   strays: StrayFile[],
   depth: number,
+  signal: AbortSignal | undefined,
 ): Promise<string[]> {
+  throwIfAborted(signal);
   const images: string[] = [];
-  for (const entry of await list(folder)) {
+  for (const entry of await listFolder(folder)) {
     const name = path.join(prefix, entry.name);
+    const stray = (reason: string): void => void strays.push({ name: printable(name, MAX_PATH), reason });
     if (IGNORED.test(entry.name)) continue;
     if (entry.isDirectory()) {
-      if (depth === MAX_DEPTH) strays.push({ name, reason: `it lies more than ${MAX_DEPTH} folders deep` });
-      else images.push(...(await listImages(path.join(folder, entry.name), name, strays, depth + 1)));
-    } else if (IMAGE.test(entry.name)) {
+      if (depth === MAX_DEPTH) stray(`it lies more than ${MAX_DEPTH} folders deep`);
+      else {
+        // One by one: there may be more of them than a call can have arguments.
+        const inside = await listImages(path.join(folder, entry.name), name, strays, depth + 1, signal);
+        for (const image of inside) images.push(image);
+      }
+    } else if (!IMAGE.test(entry.name)) {
+      stray('it is no image, by its name');
+    } else if (entry.isFile() || entry.isSymbolicLink()) {
       images.push(name);
     } else {
-      strays.push({ name, reason: 'it is no image, by its name' });
+      stray('it is no file');
     }
   }
   return images;
 }
 
-async function list(folder: string) {
+/** What lies in a folder, by name. Throws `io`. */
+export async function listFolder(folder: string) {
   try {
     const entries = await readdir(folder, { withFileTypes: true });
     return entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   } catch (error) {
-    throw error instanceof WidefieldError ? error : cannotRead(folder, error);
+    throw cannotRead(folder, error);
   }
 }
 
@@ -127,5 +143,10 @@ async function isFolder(file: string): Promise<boolean> {
 /** Some names, and how many more there are. */
 export function listNames(names: readonly string[], most = 10): string {
   const more = names.length > most ? ` and ${names.length - most} more` : '';
-  return names.slice(0, most).join(', ') + more;
+  return (
+    names
+      .slice(0, most)
+      .map((name) => printable(name))
+      .join(', ') + more
+  );
 }

@@ -55,6 +55,27 @@ export async function matchClasses(dataset: Dataset, network: NetworkClasses): P
   );
 }
 
+/**
+ * The dataset with labels that count other classes, such as those of the training set: by name, or as they come where either
+ * has only numbers for names. Throws `invalid-argument` for classes that are not among them.
+ */
+export function withClasses(dataset: Dataset, classes: readonly string[]): Dataset {
+  const own = dataset.classes;
+  if (!isNumbered(own) && !isNumbered(classes))
+    return relabel(dataset, indicesOf(own, classes, dataset.name), classes);
+  if (own.length > classes.length) {
+    throw invalidArgument(
+      `${dataset.name} has ${own.length} classes, more than the ${classes.length} that are known: give a set with the same ones.`,
+    );
+  }
+  return relabel(dataset, [...own.keys()], classes);
+}
+
+/** Whether classes are called 0, 1, 2 …, as sets without names call them. */
+function isNumbered(classes: readonly string[]): boolean {
+  return classes.every((name, i) => name === String(i));
+}
+
 /** The output of each class. */
 function indicesOf(own: readonly string[], names: readonly string[], dataset: string): readonly number[] {
   const places = placesOf(names);
@@ -65,7 +86,11 @@ function indicesOf(own: readonly string[], names: readonly string[], dataset: st
       `${dataset} has ${more ? 'classes' : 'a class'} that the network does not know: remove ${listNames(missing)}.`,
     );
   }
-  return own.map((name) => places.get(normalised(name)) ?? 0);
+  return own.map((name, i) => {
+    const key = normalised(name);
+    // Names that stand twice are told apart by their places, where both lists agree.
+    return normalised(names[i] ?? '') === key ? i : (places.get(key) ?? 0);
+  });
 }
 
 /** Where each name stands; those that stand twice, such as ImageNet's two sorts of crane, mean the first. */

@@ -1,14 +1,17 @@
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
+import { cannotRead } from '../checkpoints/file-source.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { CIFAR_KINDS, cifarFiles, openCifar } from './cifar.ts';
 import type { CifarKind } from './cifar.ts';
 import type { Dataset } from './dataset.ts';
 import { FASHION_MNIST_CLASSES, findFashionMnist, idxSplits, openIdxFolder } from './fashion-mnist.ts';
 import type { IdxSplit } from './fashion-mnist.ts';
-import { cannotRead, readHead } from './files.ts';
-import { openImageFolder } from './image-folder.ts';
+import { readHead } from './files.ts';
+import { listClasses, listFolder, openImageFolder } from './image-folder.ts';
+import type { ImageFolderOptions } from './image-folder.ts';
+import { withClasses } from './match-classes.ts';
 import { openParquet } from './parquet.ts';
 import { isTar } from './tar.ts';
 import { openWebDataset } from './webdataset.ts';
@@ -27,8 +30,12 @@ export interface DatasetLocation {
 export interface OpenDatasetOptions {
   /** `train`, `val`, `test` or what the dataset calls it; `val` and `validation` mean the same. Default: the first one. */
   readonly split?: string;
-  /** The classes in the order of their labels, such as those of the training set. */
+  /**
+   * The classes in the order of their labels, such as those of the training set. The dataset's own are looked up among them
+   * by name; if either has only numbers for names, labels stay as they are.
+   */
   readonly classes?: readonly string[];
+  readonly signal?: AbortSignal;
 }
 
 const FASHION_MNIST = 'fashion-mnist';
@@ -39,31 +46,44 @@ const WHOLE = 'all';
  * Opens a dataset: `fashion-mnist` (where Debian's package puts it), or a folder or file that is recognised by its
  * content as IDX (MNIST), CIFAR-10 or -100 (binary), Parquet, WebDataset (tar), or a folder of classes.
  *
- * Throws `io` if there is nothing, and `invalid-argument` if it is nothing of these, is damaged or lacks the split.
+ * Throws `io` if there is nothing, `aborted`, and `invalid-argument` if it is nothing of these, is damaged, lacks the split, or
+ * has classes that are not among `options.classes`.
  */
 export async function openDataset(where: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
   const location = await findDataset(where);
   const split = chooseSplit(location, options.split);
-  const { kind } = location;
-  const name = split === WHOLE ? where : `${where} ${split}`;
-  const naming = { name, ...(options.classes && { classes: options.classes }) };
+  const { classes } = options;
+  const dataset = await openSplit(location, split, where, options);
+  if (classes === undefined) return dataset;
+  try {
+    return withClasses(dataset, classes);
+  } catch (error) {
+    await dataset.close();
+    throw error;
+  }
+}
+
+/** A split with its own classes, or, if it is a folder, already with those that are given. */
+async function openSplit(
+  location: DatasetLocation,
+  split: string,
+  where: string,
+  { classes, signal }: OpenDatasetOptions,
+): Promise<Dataset> {
+  const { kind, path: folder } = location;
+  const options = { name: split === WHOLE ? where : `${where} ${split}`, ...(signal && { signal }) };
   switch (kind) {
     case 'idx':
-      return openIdxFolder(
-        location.path,
-        split as IdxSplit,
-        where,
-        options.classes ?? knownClasses(location),
-      );
+      return openIdxFolder(folder, split as IdxSplit, where, knownClasses(location));
     case 'cifar-10':
     case 'cifar-100':
-      return openCifar(kind, location.path, split as IdxSplit);
+      return openCifar(kind, folder, split as IdxSplit);
     case 'image-folder':
-      return openFolderSplit(location, split, naming);
+      return openFolderSplit(location, split, { ...options, ...(classes && { classes }) });
     case 'webdataset':
-      return openWebDataset((await filesBySplit(location.path, '.tar')).get(split) ?? [], naming);
+      return openWebDataset((await filesBySplit(folder, '.tar')).get(split) ?? [], options);
     case 'parquet':
-      return openParquet((await filesBySplit(location.path, '.parquet')).get(split) ?? [], naming);
+      return openParquet((await filesBySplit(folder, '.parquet')).get(split) ?? [], options);
   }
 }
 
@@ -100,8 +120,7 @@ async function findInFolder(folder: string): Promise<DatasetLocation> {
   });
   const idx = await idxSplits(folder);
   if (idx.length > 0) return at('idx', idx);
-  const entries = await readdir(folder, { withFileTypes: true });
-  const names = new Set(entries.map(({ name }) => name));
+  const names = new Set((await listFolder(folder)).map(({ name }) => name));
   for (const kind of CIFAR_KINDS) {
     const splits = (['train', 'test'] as const).filter((split) =>
       cifarFiles(kind, split).every((file) => names.has(file)),
@@ -117,11 +136,7 @@ async function findInFolder(folder: string): Promise<DatasetLocation> {
       if (splits.length > 0) return at(kind, sortSplits(splits), where);
     }
   }
-  const folders: string[] = [];
-  for (const { name } of entries) {
-    const isFolder = (await stat(path.join(folder, name)).catch(() => undefined))?.isDirectory() === true;
-    if (isFolder && !name.startsWith('.')) folders.push(name);
-  }
+  const folders = await listClasses(folder, []);
   const splits = folders.filter((name) => SPLIT_NAMES.includes(name));
   if (splits.length > 0) return at('image-folder', sortSplits(splits));
   if (folders.length > 0) return at('image-folder', [WHOLE]);
@@ -134,23 +149,15 @@ async function findInFolder(folder: string): Promise<DatasetLocation> {
 async function openFolderSplit(
   location: DatasetLocation,
   split: string,
-  naming: { readonly name: string; readonly classes?: readonly string[] },
+  options: ImageFolderOptions,
 ): Promise<Dataset> {
-  if (split === WHOLE) return openImageFolder(location.path, naming);
+  if (split === WHOLE) return openImageFolder(location.path, options);
   const train = location.splits.find((name) => name.startsWith('train'));
   const ofTrain =
-    train !== undefined && train !== split && naming.classes === undefined
-      ? { classes: await classFolders(path.join(location.path, train)) }
+    train !== undefined && train !== split && options.classes === undefined
+      ? { classes: await listClasses(path.join(location.path, train), []) }
       : {};
-  return openImageFolder(path.join(location.path, split), { ...naming, ...ofTrain });
-}
-
-async function classFolders(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  return entries
-    .filter((entry) => (entry.isDirectory() || entry.isSymbolicLink()) && !/^(\.|__MACOSX$)/.test(entry.name))
-    .map(({ name }) => name)
-    .sort();
+  return openImageFolder(path.join(location.path, split), { ...options, ...ofTrain });
 }
 
 /** Files of a kind, sorted, by the split that their names tell; or the file itself. */
@@ -159,7 +166,7 @@ async function filesBySplit(where: string, ending: string): Promise<Map<string, 
   if (found === undefined) return new Map();
   if (!found.isDirectory()) return new Map([[splitOf(path.basename(where)), [where]]]);
   const splits = new Map<string, string[]>();
-  for (const name of (await readdir(where)).sort()) {
+  for (const { name } of await listFolder(where)) {
     if (!name.endsWith(ending) || name.startsWith('.')) continue;
     const split = splitOf(name);
     splits.set(split, [...(splits.get(split) ?? []), path.join(where, name)]);

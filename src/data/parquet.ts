@@ -1,18 +1,20 @@
 import type { ByteSource } from '../checkpoints/byte-source.ts';
 import { openFileSource } from '../checkpoints/file-source.ts';
-import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { printable } from '../checkpoints/text.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import type { Dataset, SampleGroup } from './dataset.ts';
 import { checkLabels, numberedClasses } from './idx.ts';
+import { listNames } from './image-folder.ts';
 import { MIXED_GROUPS } from './order.ts';
-import { readChunk } from './parquet/column.ts';
+import { MAX_CHUNK, readChunk } from './parquet/column.ts';
 import type { Value } from './parquet/encodings.ts';
 import { readMetadata } from './parquet/metadata.ts';
 import type { ParquetMetadata, RowGroupMetadata } from './parquet/metadata.ts';
 
 /** Row groups in memory: those that an order mixes, and the first of the next ones. */
 const GROUPS_KEPT = MIXED_GROUPS + 2;
-/** Row groups are read as a whole, so that much memory several times over. */
-const MAX_GROUP_BYTES = 2 ** 30;
+/** More rows in a row group than anybody writes. */
+const MAX_GROUP_ROWS = 2 ** 24;
 
 /** Which columns hold what, and what the labels mean. */
 export interface ParquetColumns {
@@ -23,7 +25,7 @@ export interface ParquetColumns {
 
 export interface ParquetOptions {
   readonly name?: string;
-  readonly classes?: readonly string[];
+  readonly signal?: AbortSignal;
 }
 
 /** A file of the set, open. */
@@ -51,8 +53,8 @@ interface StoredImage {
  * Parquet files as Hugging Face publishes image sets: a column of images, each a struct of `bytes` and `path`, and one of
  * labels, integers. Names of classes come from the metadata under the key `huggingface`.
  *
- * Opening reads the labels of all files. Throws `io`, and `invalid-argument` if a file is damaged, has no such columns,
- * or has labels that no class has.
+ * Opening reads the labels of all files. Throws `io`, `aborted`, and `invalid-argument` if a file is damaged, has no such
+ * columns, or has labels that no class has.
  */
 export async function openParquet(files: readonly string[], options: ParquetOptions = {}): Promise<Dataset> {
   const parts: Part[] = [];
@@ -62,10 +64,13 @@ export async function openParquet(files: readonly string[], options: ParquetOpti
   try {
     for (const file of files) parts.push(await openPart(file));
     const groups = rowGroups(parts);
-    const labels: number[] = [];
-    for (const group of groups) for (const label of await readLabels(group)) labels.push(label);
+    const labels = new Int32Array(groups.reduce((total, { length }) => total + length, 0));
+    for (const group of groups) {
+      throwIfAborted(options.signal);
+      labels.set(await readLabels(group), group.start);
+    }
     const name = options.name ?? files[0] ?? 'the set';
-    const classes = options.classes ?? parts[0]?.columns.classes ?? numberedClasses(labels);
+    const classes = parts[0]?.columns.classes ?? numberedClasses(labels);
     checkLabels(name, labels, classes.length);
     const places = groups.map(({ start, length }) => ({ start, length }));
     return { name, classes, length: labels.length, groups: places, ...createReader(groups, labels), close };
@@ -75,10 +80,7 @@ export async function openParquet(files: readonly string[], options: ParquetOpti
   }
 }
 
-function createReader(
-  groups: readonly RowGroup[],
-  labels: readonly number[],
-): Pick<Dataset, 'labelOf' | 'read'> {
+function createReader(groups: readonly RowGroup[], labels: Int32Array): Pick<Dataset, 'labelOf' | 'read'> {
   const kept = new Map<RowGroup, Promise<readonly StoredImage[]>>();
   const imagesOf = (group: RowGroup): Promise<readonly StoredImage[]> => {
     const images = kept.get(group) ?? readImages(group);
@@ -98,7 +100,7 @@ function createReader(
       const path =
         image?.path instanceof Uint8Array ? new TextDecoder().decode(image.path.subarray(0, 200)) : '';
       const row = `${group.part.source.name}#${group.row + index - group.start}`;
-      const name = path === '' ? row : `${row} (${path})`;
+      const name = path === '' ? row : `${row} (${printable(path)})`;
       const bytes = image?.bytes;
       if (!(bytes instanceof Uint8Array)) {
         throw invalidArgument(`${name} has no image bytes: export it with them.`);
@@ -131,12 +133,12 @@ function findColumns(file: string, metadata: ParquetMetadata): ParquetColumns {
   const label = ofType('ClassLabel') ?? named(['label', 'labels', 'fine_label', 'cls']);
   if (image === undefined || label === undefined || !names.includes(image) || !names.includes(label)) {
     throw invalidArgument(
-      `${file} lacks a column of images or one of labels (it has ${names.slice(0, 20).join(', ')}): name them image and label.`,
+      `${file} lacks a column of images or one of labels (it has ${listNames(names, 20)}): name them image and label.`,
     );
   }
   const classes: unknown = readField(features.get(label), 'names');
   const isNames = Array.isArray(classes) && classes.every((name) => typeof name === 'string');
-  return { image, label, classes: isNames ? classes : undefined };
+  return { image, label, classes: isNames ? classes.map((name) => printable(name)) : undefined };
 }
 
 /** What `datasets` wrote about the columns. */
@@ -156,10 +158,11 @@ function rowGroups(parts: readonly Part[]): RowGroup[] {
   for (const part of parts) {
     let row = 0;
     for (const metadata of part.metadata.rowGroups) {
-      const { rows: length, bytes } = metadata;
-      if (bytes > MAX_GROUP_BYTES) {
+      const { rows: length, bytes, chunks } = metadata;
+      const isLarge = bytes > MAX_CHUNK || chunks.some(({ size }) => size > MAX_CHUNK);
+      if (isLarge || length > MAX_GROUP_ROWS) {
         throw invalidArgument(
-          `${part.source.name} has a row group of ${bytes} bytes: write it with smaller ones, of some hundred images.`,
+          `${part.source.name} has a row group of ${length} rows and ${bytes} bytes: write it with smaller ones, of some hundred images.`,
         );
       }
       if (length > 0) groups.push({ start, length, part, metadata, row });
@@ -188,7 +191,7 @@ async function readLabels(group: RowGroup): Promise<number[]> {
   const { part, row } = group;
   const labels = await readColumn(group, part.columns.label);
   return labels.map((label, i) => {
-    if (typeof label === 'number') return label;
+    if (typeof label === 'number' && (label | 0) === label) return label;
     throw invalidArgument(`Row ${row + i} of ${part.source.name} has no label: labels are whole numbers.`);
   });
 }

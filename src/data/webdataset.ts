@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import type { ByteSource } from '../checkpoints/byte-source.ts';
 import { openFileSource } from '../checkpoints/file-source.ts';
+import { printable } from '../checkpoints/text.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { Dataset, SampleGroup, StrayFile } from './dataset.ts';
 import { readWhole } from './files.ts';
@@ -18,7 +19,6 @@ const MAX_LABEL_BYTES = 2 ** 20;
 
 export interface WebDatasetOptions {
   readonly name?: string;
-  readonly classes?: readonly string[];
   readonly signal?: AbortSignal;
 }
 
@@ -63,7 +63,7 @@ export async function openWebDataset(
       `${name} has no samples in its tar files: each needs an image (.jpg, .png, .webp) and a label (.cls or .json) of the same name.`,
     );
   }
-  const classes = options.classes ?? (await readClasses(folder)) ?? numberedClasses(labels);
+  const classes = (await readClasses(folder)) ?? numberedClasses(labels);
   checkLabels(name, labels, classes.length);
   const labelOf = (index: number): number => labels[index] ?? 0;
   return {
@@ -79,7 +79,7 @@ export async function openWebDataset(
       const source = await openFileSource(file);
       try {
         const bytes = await source.read(entry.offset, entry.size);
-        return { name: `${file}:${entry.name}`, label: labelOf(index), image: { bytes } };
+        return { name: `${file}:${printable(entry.name)}`, label: labelOf(index), image: { bytes } };
       } finally {
         await source.close();
       }
@@ -129,7 +129,7 @@ async function toSample(
   const first = members[0];
   if (first === undefined) return undefined;
   const stray = (reason: string): undefined => {
-    strays.push({ name: `${source.name}:${first.name}`, reason });
+    strays.push({ name: `${source.name}:${printable(first.name)}`, reason });
   };
   const entry = members.find(({ name }) => IMAGES.includes(extensionOf(name)));
   if (entry === undefined) return stray('it belongs to no image');
@@ -140,7 +140,7 @@ async function toSample(
   if (labelled === undefined) return stray('it has no .cls or .json with a label');
   if (labelled.size > MAX_LABEL_BYTES) return stray('its label is larger than 1 MiB');
   const label = parseLabel(labelled.name, await source.read(labelled.offset, labelled.size));
-  if (label === undefined) return stray(`${labelled.name} holds no label: a whole number from 0`);
+  if (label === undefined) return stray(`${printable(labelled.name)} holds no label: a whole number from 0`);
   return { entry, label };
 }
 
@@ -164,7 +164,9 @@ function parseLabel(name: string, bytes: Uint8Array): number | undefined {
 async function readClasses(folder: string): Promise<readonly string[] | undefined> {
   for (const name of CLASS_FILES) {
     const bytes = await readWhole(path.join(folder, name), 2 ** 24).catch(() => undefined);
-    if (bytes) return new TextDecoder().decode(bytes).trimEnd().split(/\r?\n/);
+    if (bytes === undefined) continue;
+    const lines = new TextDecoder().decode(bytes).trimEnd().split(/\r?\n/);
+    return lines.map((line) => printable(line));
   }
   return undefined;
 }

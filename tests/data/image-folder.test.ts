@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
@@ -87,4 +88,37 @@ test('images of all modes become RGB', async () => {
   expect((await decode(rgba.png())).data).toEqual(Uint8Array.of(10, 20, 30, 40, 50, 60));
   expect((await decode(grey.toColourspace('b-w').png())).data).toEqual(Uint8Array.of(7, 7, 7, 9, 9, 9));
   expect(await decode(cmyk.toColourspace('cmyk').jpeg())).toMatchObject({ width: 8, height: 8, channels: 3 });
+});
+
+test('classes of the training set are folders, not links to files', async () => {
+  const folder = await temporaryFolder();
+  const image = await encodedImage('jpeg', 1);
+  await fill(folder, { 'train/b/1.jpg': image, 'val/b/1.jpg': image, 'notes.txt': '' });
+  await symlink(path.join(folder, 'notes.txt'), path.join(folder, 'train', 'a'));
+  expect((await openDataset(folder, { split: 'val' })).classes).toEqual(['b']);
+});
+
+test.skipIf(process.platform === 'win32')(
+  'pipes and devices are no images, and nobody waits for them',
+  async () => {
+    const folder = await temporaryFolder();
+    await fill(folder, { 'a/1.jpg': await encodedImage('jpeg', 1) });
+    execFileSync('mkfifo', [path.join(folder, 'a', 'pipe.jpg')]);
+    await symlink('/dev/zero', path.join(folder, 'a', 'zero.jpg'));
+    await symlink(path.join(folder, 'a', 'pipe.jpg'), path.join(folder, 'a', 'link.jpg'));
+    const dataset = await openDataset(folder);
+    expect(dataset.strays).toContainEqual({ name: path.join('a', 'pipe.jpg'), reason: 'it is no file' });
+    expect(dataset.length).toBe(3);
+    await expect(dataset.read(1)).rejects.toThrow(/link\.jpg cannot be read: it is not a file/);
+    await expect(dataset.read(2)).rejects.toThrow(/zero\.jpg cannot be read: it is not a file/);
+    await expect(openDataset(path.join(folder, 'a', 'pipe.jpg'))).rejects.toThrow(/it is not a file/);
+  },
+);
+
+test('opening can be cancelled', async () => {
+  const folder = await temporaryFolder();
+  await fill(folder, { 'a/1.jpg': await encodedImage('jpeg', 1) });
+  await expect(openDataset(folder, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    code: 'aborted',
+  });
 });

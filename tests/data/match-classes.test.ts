@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Dataset } from '../../src/data/dataset.ts';
 import { oneGroup } from '../../src/data/dataset.ts';
-import { matchClasses } from '../../src/data/match-classes.ts';
+import { matchClasses, withClasses } from '../../src/data/match-classes.ts';
 
 /** One image of each class. */
 function datasetOf(...classes: string[]): Dataset {
@@ -65,4 +65,15 @@ test('what cannot be matched is refused with advice', async () => {
   await expect(matchClasses(datasetOf('a', 'b', 'c'), { network: 'net', count: 2 })).rejects.toThrow(
     '2 classes apart',
   );
+});
+
+test('names that stand twice keep their places where the order is the same', () => {
+  const names = ['crane', 'maillot', 'crane', 'maillot'];
+  expect(labelsOf(withClasses(datasetOf(...names), names))).toEqual([0, 1, 2, 3]);
+  expect(labelsOf(withClasses(datasetOf('maillot', 'crane'), names))).toEqual([1, 0]);
+});
+
+test('numbers for names keep their labels', () => {
+  expect(labelsOf(withClasses(datasetOf('0', '1'), ['b', 'a', 'c']))).toEqual([0, 1]);
+  expect(withClasses(datasetOf('b', 'a'), ['0', '1']).classes).toEqual(['0', '1']);
 });

@@ -140,3 +140,153 @@ test.each(['v1-snappy', 'v1-gzip', 'v1-zstd', 'v2-delta'])(
     );
   },
 );
+
+/** Thrift's compact protocol: integers, and fields by number, type and bytes. */
+const I32 = 5;
+const I64 = 6;
+const BINARY = 8;
+const LIST = 9;
+const STRUCT = 12;
+const varint = (n: number): number[] => (n < 128 ? [n] : [(n % 128) + 128, ...varint(Math.floor(n / 128))]);
+const int = (n: number): number[] => varint(2 * n);
+const text = (value: string): number[] => [value.length, ...Buffer.from(value)];
+const list = (type: number, items: readonly (readonly number[])[]): number[] => [
+  0xf0 + type,
+  ...varint(items.length),
+  ...items.flat(),
+];
+function struct(...fields: readonly (readonly [id: number, type: number, value: readonly number[]])[]) {
+  return [
+    ...fields.flatMap(([id, type, value], i) => [(id - (fields[i - 1]?.[0] ?? 0)) * 16 + type, ...value]),
+    0,
+  ];
+}
+
+/** A dictionary page of the label 1, and a data page that repeats it for all rows. */
+const DICTIONARY = page(2, [1, 0, 0, 0, 0, 0, 0, 0], [7, 1]);
+const repeated = (rows: number): number[] => page(0, [0, ...varint(2 * rows)], [5, rows]);
+
+function page(type: number, body: readonly number[], [field, values]: readonly [number, number]): number[] {
+  const own = struct([1, I32, int(values)], [2, I32, int(field === 7 ? 0 : 8)]);
+  const header = struct(
+    [1, I32, int(type)],
+    [2, I32, int(body.length)],
+    [3, I32, int(body.length)],
+    [field, STRUCT, own],
+  );
+  return [...header, ...body];
+}
+
+/** A file of labels whose row groups all read the same pages. */
+function sharedPages(pages: readonly number[], groups: number, rows: number, codec = 0): Uint8Array {
+  const leaf = (name: string, type: number): number[] =>
+    struct([1, I32, int(type)], [3, I32, int(0)], [4, BINARY, text(name)]);
+  const chunk = struct(
+    [3, LIST, list(BINARY, [text('label')])],
+    [4, I32, int(codec)],
+    [7, I64, int(pages.length)],
+    [9, I64, int(4)],
+  );
+  const group = struct(
+    [1, LIST, list(STRUCT, [struct([3, STRUCT, chunk])])],
+    [2, I64, int(pages.length)],
+    [3, I64, int(rows)],
+  );
+  const schema = [struct([4, BINARY, text('root')], [5, I32, int(2)]), leaf('image', 6), leaf('label', 2)];
+  const same = Array.from({ length: groups }, () => group);
+  return withFooter(pages, struct([2, LIST, list(STRUCT, schema)], [4, LIST, list(STRUCT, same)]));
+}
+
+function withFooter(pages: readonly number[], footer: Iterable<number>): Uint8Array {
+  const metadata = Uint8Array.from(footer);
+  const length = new Uint8Array(Uint32Array.of(metadata.length).buffer);
+  return Buffer.concat([Buffer.from('PAR1'), Uint8Array.from(pages), metadata, length, Buffer.from('PAR1')]);
+}
+
+const LZ4_WITHOUT_END = [0, 0, 0, 0, 255, 255, 255, 248, 0];
+
+test.each([
+  [
+    'the row groups together have more rows than the file bytes',
+    sharedPages([...DICTIONARY, ...repeated(100)], 4, 100),
+    /a size of 400 is impossible/,
+  ],
+  [
+    'the row groups share their pages',
+    sharedPages([...DICTIONARY, ...repeated(2), ...new Array<number>(1000).fill(0)], 20, 2),
+    /a size of \d+ is impossible/,
+  ],
+  [
+    'a column has one dictionary after the other',
+    sharedPages([...DICTIONARY, ...DICTIONARY, ...repeated(2)], 1, 2),
+    /label has two dictionaries/,
+  ],
+  [
+    'compressed pieces have negative lengths',
+    sharedPages(page(0, LZ4_WITHOUT_END, [5, 2]), 1, 2, 5),
+    /the codec 5 is not read/,
+  ],
+  [
+    'the metadata are millions of empty structs',
+    withFooter([], new Uint8Array([0x49, 0xfc, ...varint(2 ** 21), ...new Uint8Array(2 ** 21 + 1)])),
+    /its metadata are damaged/,
+  ],
+])('a small file does not fill the memory, nor take for ever, where %s', async (_, bytes, message) => {
+  const file = path.join(await temporaryFolder(), 'hostile.parquet');
+  await writeFile(file, bytes);
+  const error: unknown = await openDataset(file).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'invalid-argument' });
+  expect(String(error)).toMatch(message);
+});
+
+test('the same file with one row group is sound', async () => {
+  const file = path.join(await temporaryFolder(), 'sound.parquet');
+  await writeFile(file, sharedPages([...DICTIONARY, ...repeated(100)], 1, 100));
+  const dataset = await openDataset(file);
+  expect(dataset).toMatchObject({ length: 100, classes: ['0', '1'] });
+  expect(dataset.labelOf(99)).toBe(1);
+  await dataset.close();
+});
+
+test('labels beyond 32 bits are none', async () => {
+  const file = path.join(await temporaryFolder(), 'a.parquet');
+  await writeFile(file, parquetFile([await encodedImage('jpeg', 0)], [2 ** 32 + 1], FEATURES));
+  await expect(openDataset(file)).rejects.toThrow(/Row 0 of .* has no label: labels are whole numbers/);
+});
+
+test('classes that are given are looked up by name', async () => {
+  const folder = await temporaryFolder();
+  const file = path.join(folder, 'a.parquet');
+  const image = await encodedImage('jpeg', 0);
+  await writeFile(file, parquetFile([image, image, image], [0, 1, 2], FEATURES));
+  const classes = ['dog', 'cat', 'bee', 'Eel'];
+  const dataset = await openDataset(file, { classes });
+  expect(dataset.classes).toEqual(classes);
+  expect([0, 1, 2].map((i) => dataset.labelOf(i))).toEqual([1, 0, 3]);
+  expect((await dataset.read(2)).label).toBe(3);
+  await dataset.close();
+  await expect(openDataset(file, { classes: ['cat', 'dog'] })).rejects.toThrow(/does not know: remove eel/);
+  await writeFile(file, parquetFile([image, image], [0, 2]));
+  const unnamed = await openDataset(file, { classes });
+  expect([unnamed.labelOf(0), unnamed.labelOf(1)]).toEqual([0, 2]);
+  await unnamed.close();
+  await expect(openDataset(file, { classes: ['cat', 'dog'] })).rejects.toThrow(
+    /has 3 classes, more than the 2 that are known/,
+  );
+});
+
+test('control characters of a file do not reach the terminal', async () => {
+  const folder = await temporaryFolder();
+  const file = path.join(folder, 'a.parquet');
+  const names = ['cat\u001b[2J', 'dog'];
+  await writeFile(
+    file,
+    parquetFile([await encodedImage('jpeg', 0)], [0], { ...FEATURES, label: { names, _type: 'ClassLabel' } }),
+  );
+  const dataset = await openDataset(file);
+  expect(dataset.classes).toEqual(['cat\ufffd[2J', 'dog']);
+  await dataset.close();
+  const other = parquetWriteBuffer({ columnData: [{ name: 'te\u001bxt', data: ['a'] }] });
+  await writeFile(file, new Uint8Array(other));
+  await expect(openDataset(file)).rejects.toThrow('(it has te\ufffdxt)');
+});

@@ -85,6 +85,8 @@ test('names of classes, and labels that have none', async () => {
   );
   await writeFile(path.join(folder, 'classes.txt'), 'cat\ndog\n');
   expect((await openDataset(shard)).classes).toEqual(['cat', 'dog']);
+  const swapped = await openDataset(shard, { classes: ['dog', 'cat'] });
+  expect([swapped.labelOf(0), (await swapped.read(0)).label]).toEqual([0, 0]);
   await writeFile(path.join(folder, 'classes.txt'), 'cat\n');
   await expect(openDataset(shard)).rejects.toThrow(/Label 1 of sample 0 .* there are 1 classes/);
   await writeFile(

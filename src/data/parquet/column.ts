@@ -1,6 +1,6 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 
-import { decompressLz4, decompressLz4Raw, decompressSnappy, decompressZstd } from 'hyparquet-compressors';
+import { decompressLz4Raw, decompressSnappy, decompressZstd } from 'hyparquet-compressors';
 
 import type { ByteSource } from '../../checkpoints/byte-source.ts';
 import { invalidArgument } from '../../core/errors.ts';
@@ -20,6 +20,8 @@ const ENCODING = { plain: 0, plainDictionary: 2, delta: 5, deltaLengths: 6, dict
 const MAX_RATIO = 2000;
 const SMALL_PAGE = 2 ** 20;
 const MAX_PAGE = 2 ** 29;
+/** Of a column in a row group, packed or not: row groups are read as a whole, so that much memory several times over. */
+export const MAX_CHUNK = 2 ** 30;
 
 /** A page, its levels and values not yet told apart. */
 interface Page {
@@ -40,24 +42,27 @@ export async function readChunk(
   if (leaf.repeated) throw invalidArgument(`${leaf.path} holds lists`);
   const bytes = await source.read(chunk.start, chunk.size);
   const values: (Value | undefined)[] = [];
-  let dictionary: Value[] = [];
+  let dictionary: Value[] | undefined;
+  let unpacked = 0;
   for (let at = 0; values.length < rows;) {
     const { value: header, end } = readThrift(bytes, at);
     const size = count(header.get(3), bytes.length - end);
     const page = { header, body: bytes.subarray(end, end + size) };
     at = end + size;
+    unpacked += count(header.get(2), MAX_CHUNK - unpacked);
     switch (header.get(1)) {
       case PAGE.dictionary: {
+        if (dictionary !== undefined) throw invalidArgument(`${leaf.path} has two dictionaries`);
         const own = child(header, 7);
         const body = decompress(chunk.codec, page.body, integer(header.get(2)));
         dictionary = readPlain(body, leaf.type, count(own.get(1), body.length));
         break;
       }
       case PAGE.data:
-        append(values, readPage(page, chunk, leaf, dictionary, rows - values.length));
+        append(values, readPage(page, chunk, leaf, dictionary ?? [], rows - values.length));
         break;
       case PAGE.dataV2:
-        append(values, readPageV2(page, chunk, leaf, dictionary, rows - values.length));
+        append(values, readPageV2(page, chunk, leaf, dictionary ?? [], rows - values.length));
         break;
       default: // an index
     }
@@ -161,8 +166,6 @@ function decompress(codec: number, bytes: Uint8Array, size: number): Uint8Array 
       return asBytes(gunzipSync(bytes, { maxOutputLength: Math.max(1, size) }));
     case 4:
       return asBytes(brotliDecompressSync(bytes, { maxOutputLength: Math.max(1, size) }));
-    case 5:
-      return decompressLz4(bytes, size);
     case 6:
       return decompressZstd(bytes, new Uint8Array(size));
     case 7:

@@ -45,9 +45,14 @@ export async function readMetadata(source: ByteSource): Promise<ParquetMetadata>
   if (length > source.size - 12) throw invalidArgument('its metadata are longer than the file');
   const { value } = readThrift(await source.read(source.size - 8 - length, length));
   const schema = structs(value.get(2));
+  const rowGroups = structs(value.get(4)).map((group) => readRowGroup(group, source.size));
+  // Every image has a few bytes, and no two columns share theirs, so there are fewer rows than bytes in the file.
+  const total = (sizes: readonly number[]): number => count(sum(sizes), source.size);
+  total(rowGroups.map(({ rows }) => rows));
+  total(rowGroups.flatMap(({ chunks }) => chunks.map(({ size }) => size)));
   return {
     ...readSchema(schema),
-    rowGroups: structs(value.get(4)).map((group) => readRowGroup(group, source.size)),
+    rowGroups,
     keyValues: new Map(structs(value.get(5)).map((pair) => [text(pair.get(1)), text(pair.get(2))])),
   };
 }
@@ -88,8 +93,11 @@ function readRowGroup(group: ThriftStruct, fileSize: number): RowGroupMetadata {
     const start = typeof dictionary === 'number' && dictionary > 0 ? Math.min(dictionary, data) : data;
     return { path, codec: integer(metadata.get(4)), start, size: count(metadata.get(7), fileSize - start) };
   });
-  // Every image has a few bytes, so there are fewer of them than bytes.
   return { rows: count(group.get(3), fileSize), bytes: integer(group.get(2)), chunks };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 function structs(value: ThriftValue | undefined): ThriftStruct[] {

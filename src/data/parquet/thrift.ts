@@ -7,6 +7,8 @@ export type ThriftValue = number | boolean | Uint8Array | readonly ThriftValue[]
 export type ThriftStruct = ReadonlyMap<number, ThriftValue>;
 
 const MAX_DEPTH = 32;
+/** Values in memory are much larger than in a file. Files of 10,000 row groups have some 10^5. */
+const MAX_VALUES = 2 ** 20;
 
 /** Types of the protocol. */
 const [TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET] = [
@@ -17,7 +19,8 @@ const STRUCT = 12;
 /**
  * Reads the struct that begins at `start`; also tells where it ends.
  *
- * Throws `invalid-argument` for anything that is none: nothing is larger than the bytes that are there.
+ * Throws `invalid-argument` for anything that is none: nothing is larger than the bytes that are there; and for more than
+ * 2^20 values.
  */
 export function readThrift(bytes: Uint8Array, start = 0): { value: ThriftStruct; end: number } {
   const reader = new ThriftReader(bytes, start);
@@ -28,6 +31,7 @@ export function readThrift(bytes: Uint8Array, start = 0): { value: ThriftStruct;
 class ThriftReader {
   at: number;
   readonly #bytes: Uint8Array;
+  #values = 0;
 
   constructor(bytes: Uint8Array, at: number) {
     this.#bytes = bytes;
@@ -47,6 +51,7 @@ class ThriftReader {
   }
 
   #value(type: number, depth: number): ThriftValue {
+    if (++this.#values > MAX_VALUES) throw damaged();
     switch (type) {
       case TRUE:
       case FALSE:
