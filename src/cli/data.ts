@@ -225,10 +225,11 @@ async function drawSheet(
   for (const index of sampleOrder(dataset, true, options.seed, 0)) {
     if (drawn === count) break;
     const random = new RandomStream(options.seed, 0, index);
-    const isSound = await attempt(async () =>
-      augmentation.apply(await dataset.read(index), random, values, { signal }),
-    );
-    if (!isSound) continue;
+    const isSound = await attempt(async () => {
+      await augmentation.apply(await dataset.read(index), random, values, { signal });
+      return true;
+    });
+    if (isSound === undefined) continue;
     const left = gap + (drawn % columns) * (width + gap);
     const top = gap + Math.floor(drawn / columns) * (height + gap);
     drawn++;

@@ -1,5 +1,3 @@
-import { freemem } from 'node:os';
-
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { ahead } from '../core/ahead.ts';
@@ -204,7 +202,7 @@ async function measure(
     const map = await contributionMap(device, graph, weights, images, {
       ...{ method, signal },
       ...(output !== undefined && { output }),
-      memoryLimit: (options.memory ?? (FREE_SHARE * freemem()) / 2 ** 30) * 2 ** 30,
+      memoryLimit: (options.memory ?? (FREE_SHARE * process.availableMemory()) / 2 ** 30) * 2 ** 30,
       onPlan: (memory) => {
         progress.clear();
         warn(describeMemory(title, resolution, memory));

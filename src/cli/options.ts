@@ -18,10 +18,10 @@ const MAX_BATCH = 4096;
 const MAX_RESOLUTION = 2 ** 14;
 
 /** `56` → 56. Commander puts the option's name before these messages. */
-export function parseCount(text: string, max = MAX_EXTENT): number {
+export function parseCount(text: string, max = MAX_EXTENT, least = 1): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text.trim()) || value < 1 || value > max) {
-    throw new InvalidArgumentError(`Use a whole number from 1 to ${max}.`);
+  if (!/^\d+$/.test(text.trim()) || value < least || value > max) {
+    throw new InvalidArgumentError(`Use a whole number from ${least} to ${max}.`);
   }
   return value;
 }

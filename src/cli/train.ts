@@ -16,6 +16,7 @@ import type { CommandContext } from './context.ts';
 import { withDevice } from './network.ts';
 import { configSchema, withNulls } from './train/config.ts';
 import { configOfFlags, withConfigFlags } from './train/flags.ts';
+import { whileLocked } from './train/lock.ts';
 import { MODEL_FILE, json, writeOutputs } from './train/outputs.ts';
 import { checkPicture, drawCurves } from './train/plot.ts';
 import { CONFIG_FILE, closeData, hasCheckpoint, prepareRun, refuseOldRun } from './train/prepare.ts';
@@ -75,7 +76,10 @@ async function runTrain(options: OwnOptions, context: CommandContext): Promise<v
   });
   try {
     if (options.printConfig === true) context.print(JSON.stringify(withNulls(run.config), undefined, 2));
-    else await trainIn(run, options, context);
+    else {
+      await makeFolder(run.folder);
+      await whileLocked(run.folder, () => trainIn(run, options, context));
+    }
   } finally {
     await closeData(run.data);
   }
@@ -88,13 +92,12 @@ async function plotOnly(folder: string, plot: string | undefined, context: Comma
   context.warn(`The curves are in ${file}.`);
 }
 
-/** Trains within a folder, which is made ready first. */
+/** Trains within a folder that no other process trains in. */
 async function trainIn(run: PreparedRun, options: OwnOptions, context: CommandContext): Promise<void> {
   const { config, folder, data } = run;
   const resumes = options.resume !== undefined;
   if (!resumes) {
     await refuseOldRun(folder);
-    await makeFolder(folder);
     await writeWhole(path.join(folder, CONFIG_FILE), [json(config)], context.signal);
   }
   const before = resumes ? (await readLog(path.join(folder, LOG_FILE))).elapsed : 0;

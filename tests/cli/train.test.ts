@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -252,9 +252,13 @@ describe('going on', () => {
       }
       process.emit('SIGINT');
     };
+    // Of a process that is gone.
+    await mkdir(at('early'));
+    await writeFile(at('early', 'run.lock'), '999999999');
     const [stopped] = await Promise.all([train('early'), begun()]);
     expect(stopped.code).toBe(130);
     const files = await readdir(at('early'));
+    expect(files).not.toContain('run.lock');
     expect(stopped.err.includes('go on with')).toBe(files.includes('run.safetensors'));
   });
 
@@ -304,6 +308,15 @@ describe('what goes wrong', () => {
     expect(outcome.err).toMatch(/run\.safetensors cannot be written/);
     expect(await readFile(file)).toEqual(before);
     expect((await readdir(at('full'))).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('is a folder that another process trains in', async () => {
+    await mkdir(at('taken'));
+    await writeFile(at('taken', 'run.lock'), String(process.pid));
+    const { code, err } = await train('taken');
+    expect(code).toBe(1);
+    expect(err).toContain(`Process ${process.pid} is training in ${at('taken')}: give another --folder`);
+    expect(await readdir(at('taken'))).toEqual(['run.lock']);
   });
 
   it('is a folder that cannot be made', async () => {
@@ -415,7 +428,6 @@ it('fine-tunes weights; a classifier for other classes starts anew, and a teache
 
   // Three classes in a folder of images.
   const sharp = (await import('sharp')).default;
-  const { mkdir } = await import('node:fs/promises');
   for (const [i, name] of ['a', 'b', 'c'].entries()) {
     await mkdir(at('photos', name), { recursive: true });
     for (let n = 0; n < 8; n++) {

@@ -1,0 +1,50 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+
+import { WidefieldError, invalidArgument } from '../../core/errors.ts';
+
+/** Holds the number of the process that trains in the folder. */
+const LOCK_FILE = 'run.lock';
+
+/**
+ * Does work in a folder while no other process of this machine does. What a process that is gone has left does not count.
+ * Throws `invalid-argument` if another one is at work there, `io` if the folder cannot be written.
+ */
+export async function whileLocked<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  const file = path.join(folder, LOCK_FILE);
+  while (!(await create(file))) {
+    const holder = Number(await readFile(file, 'utf8').catch(() => ''));
+    if (isAlive(holder)) {
+      throw invalidArgument(
+        `Process ${holder} is training in ${folder}: give another --folder, or remove ${file} if that is not so.`,
+      );
+    }
+    await rm(file, { force: true });
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(file, { force: true });
+  }
+}
+
+async function create(file: string): Promise<boolean> {
+  try {
+    await writeFile(file, String(process.pid), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError('io', `${file} cannot be written: ${reason}.`, { cause: error });
+  }
+}
+
+function isAlive(id: number): boolean {
+  if (!Number.isSafeInteger(id) || id < 1) return false;
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'; // somebody else's
+  }
+}
