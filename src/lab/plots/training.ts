@@ -1,3 +1,4 @@
+import { largest } from '../../core/largest.ts';
 import type { EpochLine, StepLine, TrainLog } from '../../train/log.ts';
 import { accuracyPanel } from './accuracy.ts';
 import { curvePanel } from './curves.ts';
@@ -10,28 +11,32 @@ const HEIGHT = 250;
 const POINTS = 240;
 
 /**
- * Loss, accuracy and learning rate of a run over its epochs. Training's curves are means over stretches of the run.
+ * Loss, accuracy and learning rate of a run over its epochs. Training's curves are means over stretches of the run; its
+ * loss is that against smoothed, mixed or taught targets, while validation's is against labels.
  *
  * Throws `invalid-argument` if nothing has been logged yet.
  */
 export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): string {
   const perEpoch = stepsPerEpoch(steps, epochs);
   const stretches = stretchesOf(steps);
-  const training = (value: (line: StepLine) => number): Curve => ({
-    name: 'training',
+  const training = (name: string, value: (line: StepLine) => number): Curve => ({
+    name,
     points: stretches.map((lines) => [
       mean(lines.map(({ step }) => step)) / perEpoch,
       mean(lines.map(value)),
     ]),
   });
-  const validation = (value: (line: NonNullable<EpochLine['validation']>) => number): Curve => ({
-    name: 'validation',
+  const validation = (
+    name: string,
+    value: (line: NonNullable<EpochLine['validation']>) => number,
+  ): Curve => ({
+    name,
     dots: epochs.length <= 40,
     points: epochs.flatMap((line) =>
       line.validation === undefined ? [] : [[line.step / perEpoch, value(line.validation)] as const],
     ),
   });
-  const end = Math.max(...[...steps, ...epochs].map(({ step }) => step / perEpoch));
+  const end = largest([...steps, ...epochs].map(({ step }) => step / perEpoch));
   const panel = (
     heading: string,
     label: string,
@@ -43,11 +48,20 @@ export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): str
     return curvePanel(drawn, { width: WIDTH, height: HEIGHT, heading, x, y: { label, format } });
   };
   return drawFigure(text, [
-    [panel('Loss', 'cross-entropy', [training(({ loss }) => loss), validation(({ loss }) => loss)])],
     [
-      accuracyPanel([training(({ accuracy }) => 100 * accuracy), validation(({ top1 }) => 100 * top1)], {
-        ...{ end, height: HEIGHT, heading: 'Accuracy' },
-      }),
+      panel('Loss', 'cross-entropy', [
+        training('training, with its own targets', ({ loss }) => loss),
+        validation('validation, with labels', ({ loss }) => loss),
+      ]),
+    ],
+    [
+      accuracyPanel(
+        [
+          training('training', ({ accuracy }) => 100 * accuracy),
+          validation('validation', ({ top1 }) => 100 * top1),
+        ],
+        { end, height: HEIGHT, heading: 'Accuracy' },
+      ),
     ],
     [
       panel(
