@@ -15,7 +15,7 @@ export function checkPicture(file: string): void {
 /** Draws a run's learning curves. Throws `invalid-argument` if there is nothing to draw, `io`, `unsupported`. */
 export async function drawCurves(log: TrainLog, file: string, signal: AbortSignal): Promise<void> {
   const { plotTraining } = await import('../../lab/plots/training.ts');
-  const config = log.events.find(({ type }) => type === 'config')?.config;
+  const config = log.events.findLast(({ type }) => type === 'config')?.config;
   const facts = isRecord(config) ? config : {};
   const model = isRecord(facts.model) ? (facts.model.name ?? facts.model.family) : facts.model;
   const held = log.epochs.findLast(({ validation }) => validation !== undefined)?.validation;
