@@ -19,18 +19,15 @@ const POINTS = 240;
 export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): string {
   const perEpoch = stepsPerEpoch(steps, epochs);
   const stretches = stretchesOf(steps);
-  const training = (name: string, value: (line: StepLine) => number): Curve => ({
-    name,
+  const training = (value: (line: StepLine) => number): Curve => ({
+    name: 'training',
     points: stretches.map((lines) => [
       mean(lines.map(({ step }) => step)) / perEpoch,
       mean(lines.map(value)),
     ]),
   });
-  const validation = (
-    name: string,
-    value: (line: NonNullable<EpochLine['validation']>) => number,
-  ): Curve => ({
-    name,
+  const validation = (value: (line: NonNullable<EpochLine['validation']>) => number): Curve => ({
+    name: 'validation',
     dots: epochs.length <= 40,
     points: epochs.flatMap((line) =>
       line.validation === undefined ? [] : [[line.step / perEpoch, value(line.validation)] as const],
@@ -49,19 +46,15 @@ export function plotTraining({ steps, epochs }: TrainLog, text: FigureText): str
   };
   return drawFigure(text, [
     [
-      panel('Loss', 'cross-entropy', [
-        training('training, with its own targets', ({ loss }) => loss),
-        validation('validation, with labels', ({ loss }) => loss),
+      panel('Loss: in training against its own targets, in validation against labels', 'cross-entropy', [
+        training(({ loss }) => loss),
+        validation(({ loss }) => loss),
       ]),
     ],
     [
-      accuracyPanel(
-        [
-          training('training', ({ accuracy }) => 100 * accuracy),
-          validation('validation', ({ top1 }) => 100 * top1),
-        ],
-        { end, height: HEIGHT, heading: 'Accuracy' },
-      ),
+      accuracyPanel([training(({ accuracy }) => 100 * accuracy), validation(({ top1 }) => 100 * top1)], {
+        ...{ end, height: HEIGHT, heading: 'Accuracy' },
+      }),
     ],
     [
       panel(
