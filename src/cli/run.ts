@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { writeWhole } from '../checkpoints/write-file.ts';
-import { FEATURES, FEATURE_STRIDES } from '../models/model.ts';
+import { FEATURES } from '../models/model.ts';
 import type { Model } from '../runtime/model.ts';
 import type { CommandContext } from './context.ts';
 import {
@@ -102,7 +102,8 @@ async function stageFeatures(
   const maps = await model.features(values, { signal });
   return FEATURES.flatMap((stage, i) => {
     const map = maps[i];
-    return map === undefined ? [] : [{ stage, stride: FEATURE_STRIDES[stage], ...map }];
+    if (map === undefined) return [];
+    return [{ stage, stride: Math.round(model.inputShape[1] / map.shape[1]), ...map }];
   });
 }
 

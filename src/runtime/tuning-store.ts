@@ -32,7 +32,8 @@ export async function loadTuning(file: string = defaultTuningFile()): Promise<Ma
 }
 
 /**
- * Adds records to a tuning file, keeping what is there; the file is replaced in one step.
+ * Adds records to a tuning file, keeping what is there; the file is replaced in one step. Of savings at the same time one
+ * may not see the other's records: wait for each.
  * Throws as {@link loadTuning} does: a file that is something else is left alone.
  */
 export async function saveTuning(

@@ -96,6 +96,22 @@ test('a photo, features, and both kinds of files', async () => {
   }
 });
 
+test('strides of features are those of the network', async () => {
+  const rgb = [0.5, 0.5, 0.5];
+  const content = {
+    model: { family: 'convnext', depths: [1, 1, 1, 1], channels: [8, 8, 8, 8], stem: 2 },
+    classes: ['cat', 'dog'],
+    resolution: 32,
+    photos: { resize: 32, interpolation: 'bilinear', mean: rgb, std: rgb },
+  };
+  const file = inFolder('model.json');
+  await writeFile(file, JSON.stringify(content));
+  const given = ['--input', 'synthetic', '--weights', 'synthetic', '--device', 'wasm', '--threads', '1'];
+  const { out, err } = await widefield('run', file, ...given, '--features', '--json');
+  expect(err).toBe('');
+  expect((JSON.parse(out) as Report).features?.map(({ stride }) => stride)).toEqual([2, 4, 8, 16]);
+});
+
 test('a summary for people', async () => {
   const { code, out } = await run('synthetic', '--batch', '2');
   expect(code).toBe(0);
