@@ -312,7 +312,7 @@ describe('what goes wrong', () => {
 
   it('is a folder that another process trains in', async () => {
     await mkdir(at('taken'));
-    await writeFile(at('taken', 'run.lock'), String(process.pid));
+    await writeFile(at('taken', 'run.lock'), String(process.ppid));
     const { code, err } = await train('taken');
     expect(code).toBe(1);
     expect(err).toContain(`Process ${process.pid} is training in ${at('taken')}: give another --folder`);

@@ -14,7 +14,8 @@ export async function whileLocked<T>(folder: string, work: () => Promise<T>): Pr
   const file = path.join(folder, LOCK_FILE);
   while (!(await create(file))) {
     const holder = Number(await readFile(file, 'utf8').catch(() => ''));
-    if (isAlive(holder)) {
+    // In containers, numbers come again: it is not this process that has locked.
+    if (holder !== process.pid && isAlive(holder)) {
       throw invalidArgument(
         `Process ${holder} is training in ${folder}: give another --folder, or remove ${file} if that is not so.`,
       );
