@@ -135,5 +135,7 @@ async function machineFacts(
 
 async function compilerVersion(): Promise<string> {
   const { findCompiler } = await import('../devices/native/compiler.ts');
-  return (await findCompiler()).version;
+  const { LibraryCache } = await import('../devices/native/cache.ts');
+  const { compiler } = await findCompiler(await LibraryCache.open());
+  return compiler.version;
 }

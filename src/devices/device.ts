@@ -73,7 +73,8 @@ export interface Device {
   readonly note: string;
   /**
    * Compiles a program and allocates its memory.
-   * Throws `compile-failed`, `out-of-memory` (naming the MiB wanted) or `aborted`; nothing stays behind then.
+   * Throws `invalid-argument` for steps that do not fit their kernels or regions, `compile-failed`, `out-of-memory`
+   * (naming the MiB wanted) or `aborted`; nothing stays behind then.
    */
   compile(program: Program, options?: CompileOptions): Promise<Executable>;
   /** Ends the device's threads. Its executables are disposed of first. */

@@ -1,21 +1,21 @@
-import { cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, totalmem } from 'node:os';
 
 import { emitC } from '../codegen/c.ts';
 import type { DeviceCaps } from '../core/caps.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { checkProgram } from './check-program.ts';
 import type { CompileOptions, Device, Executable, Program } from './device.ts';
 import { LibraryCache } from './native/cache.ts';
 import { compileLibrary, findCompiler } from './native/compiler.ts';
 import type { Compiler } from './native/compiler.ts';
 import { NativeExecutable } from './native/executable.ts';
-import type { LoadedKernel } from './native/executable.ts';
-import { EXECUTOR_SOURCE } from './native/executor.ts';
+import type { LoadedKernel, NativeThreads } from './native/executable.ts';
 import { openExecutorLibrary } from './native/library.ts';
-import type { ExecutorLibrary } from './native/library.ts';
+import { Pace } from './native/pace.ts';
 import { SerialQueue } from './queue.ts';
 
 export interface NativeOptions {
-  /** Threads that run a program; default: all cores. */
+  /** Threads that run a program; default: all cores that this process may use. */
   readonly threads?: number;
   /** Folder of compiled kernels; default: the user's cache folder. */
   readonly cacheDirectory?: string;
@@ -27,30 +27,35 @@ export interface NativeOptions {
 }
 
 /** Compiler processes at a time. */
-const PARALLEL_COMPILATIONS = Math.max(1, cpus().length);
+const PARALLEL_COMPILATIONS = availableParallelism();
 
 /**
  * Opens this machine's processor: kernels are compiled by the system's C compiler, kept in a cache folder,
  * and run by a pool of threads of their own, so that Node's event loop stays free.
  *
- * Throws `unsupported` where there is no working compiler, `out-of-memory` if the threads cannot be had.
+ * Throws `unsupported` where there is no working compiler or no way to load what it made, `out-of-memory` if the
+ * threads cannot be had, `io` if no folder can be written, `aborted`.
  */
 export async function openNativeDevice(options: NativeOptions = {}): Promise<Device> {
-  const threads = options.threads ?? cpus().length;
+  const threads = options.threads ?? availableParallelism();
   if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
     throw invalidArgument(`threads must be an integer from 1 to 1024, got ${threads}.`);
   }
-  const compiler = await findCompiler(options.compiler, options.compilerFlags, options.signal);
+  throwIfAborted(options.signal);
   const cache = await LibraryCache.open(options.cacheDirectory);
-  const executorPath = await cache.library([compiler.fingerprint, EXECUTOR_SOURCE], (output) =>
-    compileLibrary(compiler, EXECUTOR_SOURCE, output, ['-pthread', '-ldl'], options.signal),
+  const { compiler, executor } = await findCompiler(
+    cache,
+    options.compiler,
+    options.compilerFlags,
+    options.signal,
   );
-  const library = await openExecutorLibrary(executorPath);
+  const library = await openExecutorLibrary(executor);
   const pool = library.poolCreate(threads);
   if (pool === null) {
     throw new WidefieldError('out-of-memory', `The system refused ${threads} threads: ask for fewer.`);
   }
-  return new NativeDevice(compiler, cache, library, pool, threads);
+  const shared = { library, pool, count: threads, queue: new SerialQueue(), pace: new Pace() };
+  return new NativeDevice(compiler, cache, shared);
 }
 
 class NativeDevice implements Device {
@@ -58,23 +63,14 @@ class NativeDevice implements Device {
   readonly note: string;
   readonly #compiler: Compiler;
   readonly #cache: LibraryCache;
-  readonly #library: ExecutorLibrary;
-  readonly #pool: unknown;
+  readonly #threads: NativeThreads;
   readonly #executables = new Set<NativeExecutable>();
-  readonly #queue = new SerialQueue();
   #disposal: Promise<void> | undefined;
 
-  constructor(
-    compiler: Compiler,
-    cache: LibraryCache,
-    library: ExecutorLibrary,
-    pool: unknown,
-    threads: number,
-  ) {
+  constructor(compiler: Compiler, cache: LibraryCache, threads: NativeThreads) {
     this.#compiler = compiler;
     this.#cache = cache;
-    this.#library = library;
-    this.#pool = pool;
+    this.#threads = threads;
     this.note = [
       `${compiler.version}, ${compiler.lanes} lanes`,
       ...(cache.note === undefined ? [] : [cache.note]),
@@ -85,35 +81,31 @@ class NativeDevice implements Device {
       vectorRegisters: compiler.vectorRegisters,
       fma: compiler.fma,
       bf16: compiler.bf16,
-      threads,
+      threads: threads.count,
       l1Bytes: 32 * 1024,
       l2Bytes: 1024 * 1024,
-      maxBytes: totalmem(),
-      fingerprint: `native ${cpus()[0]?.model ?? 'unknown'} threads=${threads} ${compiler.fingerprint}`,
+      maxBytes: usableBytes(),
+      fingerprint: `native ${cpus()[0]?.model ?? 'unknown'} threads=${threads.count} ${compiler.fingerprint}`,
     });
   }
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
     this.#checkAlive();
+    checkProgram(program);
+    const { library } = this.#threads;
     const paths = await this.#compileKernels(program, options);
     // The device may have been disposed of meanwhile.
     this.#checkAlive();
     const loaded: LoadedKernel[] = [];
     try {
-      program.kernels.forEach((kernel, i) => loaded.push(this.#library.load(paths[i] ?? '', kernel.name)));
-      const executable = new NativeExecutable(
-        this.#library,
-        this.#pool,
-        this.caps.threads,
-        program,
-        loaded,
-        this.#queue,
-        (disposed) => this.#executables.delete(disposed),
+      program.kernels.forEach((kernel, i) => loaded.push(library.load(paths[i] ?? '', kernel.name)));
+      const executable = new NativeExecutable(this.#threads, program, loaded, (disposed) =>
+        this.#executables.delete(disposed),
       );
       this.#executables.add(executable);
       return executable;
     } catch (error) {
-      for (const kernel of loaded) this.#library.unload(kernel.handle);
+      for (const kernel of loaded) library.unload(kernel.handle);
       throw error;
     }
   }
@@ -129,7 +121,7 @@ class NativeDevice implements Device {
 
   async #end(): Promise<void> {
     await Promise.all([...this.#executables].map((executable) => executable.dispose()));
-    this.#library.poolDestroy(this.#pool);
+    this.#threads.library.poolDestroy(this.#threads.pool);
   }
 
   #checkAlive(): void {
@@ -159,6 +151,12 @@ class NativeDevice implements Device {
     for (const result of results) if (result.status === 'rejected') throw result.reason;
     return paths;
   }
+}
+
+/** The memory of the machine, or of the container around this process. */
+function usableBytes(): number {
+  // Zero, absent, or larger than the machine: no limit is known.
+  return Math.min(totalmem(), process.constrainedMemory() || Infinity);
 }
 
 /** The widest vectors first, and halves of them down to 4 for channel counts that need them. */

@@ -1,6 +1,7 @@
 import { emitWasm } from '../codegen/wasm/emit.ts';
 import type { DeviceCaps } from '../core/caps.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { checkProgram } from './check-program.ts';
 import type { CompileOptions, Device, Executable, Program } from './device.ts';
 import { callingThreadBackend } from './wasm/calling-thread.ts';
 import { WasmExecutable } from './wasm/executable.ts';
@@ -13,7 +14,7 @@ import { ThreadPool } from './wasm/thread-pool.ts';
 import { engineVersion, hardwareThreads, spawnWorker } from './wasm/worker-host.ts';
 
 export interface WasmOptions {
-  /** Threads that run a program; default: all cores, at most 8. */
+  /** Threads that run a program, 1 to 64; default: all cores, at most 8. */
   readonly threads?: number;
   /** False: run on the calling thread, as where memory cannot be shared. Default: true. */
   readonly workers?: boolean;
@@ -113,6 +114,7 @@ class WasmDevice implements Device {
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
     this.#checkAlive();
     throwIfAborted(options.signal);
+    checkProgram(program);
     const layout = layOut(program, this.caps.threads);
     const memoryImport = this.#memories.describe(layout.bytes);
     const bytes = emitWasm({ ...layout.program, memory: memoryImport }, { relaxed: this.#relaxed });

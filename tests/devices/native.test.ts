@@ -1,10 +1,11 @@
-import { chmod, mkdtemp, readFile, readdir, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, mkdtemp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { KernelBuilder } from '../../src/codegen/builder.ts';
+import { interpret } from '../../src/codegen/interpret.ts';
 import type { Program } from '../../src/devices/device.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
 import { Random } from '../../src/core/random.ts';
@@ -91,12 +92,38 @@ function slowProgram(rounds: number): Program {
   };
 }
 
+/** `count` steps that take next to no time: y = y + 1, in four tasks. */
+function tinySteps(count: number): Program {
+  const b = new KernelBuilder({ name: 'tiny', description: 'y = y + 1', lanes: 4, tasks: 4 });
+  const y = b.inout('y');
+  const at = b.mul(b.task, 4);
+  b.store(y, at, b.add(b.loadVec(y, at), 1));
+  const step = { kernel: 0, slots: [{ region: 'arena' as const, offset: 0 }], label: 'tiny' };
+  return {
+    kernels: [b.build()],
+    steps: Array.from({ length: count }, () => step),
+    prepare: [],
+    sizes: { weights: 0, arena: 16, staging: 0 },
+  };
+}
+
 describe('native cache and compiler', () => {
   let folder = '';
   beforeEach(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
   });
-  afterEach(() => rm(folder, { recursive: true }));
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await rm(folder, { recursive: true });
+  });
+
+  /** A stand-in for the compiler. `cases` are of what it is called with; the rest is up to the real one. */
+  async function standIn(cases: string, name = 'cc'): Promise<string> {
+    const file = path.join(folder, name);
+    await writeFile(file, `#!/bin/sh\nPATH='${process.env.PATH ?? ''}'\n${cases}\nexec cc "$@"\n`);
+    await chmod(file, 0o755);
+    return file;
+  }
 
   async function checkRuns(cacheDirectory: string): Promise<string> {
     await using device = await openNativeDevice({ threads: 1, cacheDirectory });
@@ -127,13 +154,59 @@ describe('native cache and compiler', () => {
     expect((await readdir(folder)).length).toBe(6);
   });
 
-  test('a folder that cannot be used is replaced by a temporary one, and the note says so', async () => {
+  test('a folder that cannot be used is replaced by a temporary one of the user, and the note says so', async () => {
     const file = path.join(folder, 'file');
     await writeFile(file, 'x');
     const wanted = path.join(file, 'below');
-    const note = await checkRuns(wanted);
-    expect(note).toContain(`cache folder ${wanted} cannot be written (ENOTDIR), using `);
-    await rm(note.slice(note.indexOf('using ') + 'using '.length), { recursive: true });
+    const temporary = path.join(folder, 'temporary');
+    await mkdir(temporary);
+    vi.stubEnv('TMPDIR', temporary);
+    const own = path.join(temporary, `widefield-${userInfo().uid}`);
+    for (let i = 0; i < 2; i++) {
+      const note = `cache folder ${wanted} cannot be written (ENOTDIR), using ${own}`;
+      expect(await checkRuns(wanted)).toMatch(new RegExp(`${note.replace(/[()]/g, '\\$&')}$`));
+    }
+    expect(await readdir(temporary)).toEqual([path.basename(own)]);
+    expect((await readdir(own)).length).toBe(6);
+    // What somebody else may have put there is not used.
+    await rm(own, { recursive: true });
+    await symlink(folder, own);
+    expect(await checkRuns(wanted)).toContain(`using ${own.replace(/\d+$/, '')}`);
+    expect((await readdir(temporary)).length).toBe(2);
+    vi.stubEnv('TMPDIR', path.join(file, 'nowhere'));
+    await expect(openNativeDevice({ cacheDirectory: wanted })).rejects.toMatchObject({
+      code: 'io',
+      message: `The cache folder ${wanted} cannot be written (ENOTDIR), nor can ${file}/nowhere (ENOTDIR).`,
+    });
+  });
+
+  test('a compiler that cannot link is none, and the next one is taken', async () => {
+    const compiler = await standIn('case "$*" in *-pthread*) echo "ld: error: no libc" >&2; exit 1 ;; esac');
+    const cacheDirectory = path.join(folder, 'cache');
+    await expect(openNativeDevice({ compiler, cacheDirectory })).rejects.toMatchObject({
+      code: 'unsupported',
+      message: `No working C compiler (${compiler} failed: ld: error: no libc); install gcc or clang for native speed.`,
+    });
+    await standIn('', 'gcc');
+    vi.stubEnv('PATH', `${folder}${path.delimiter}${process.env.PATH ?? ''}`);
+    await checkRuns(cacheDirectory);
+  });
+
+  test('what cannot be loaded is unsupported', async () => {
+    const garbage = 'while [ "$1" != -o ]; do shift; done; echo garbage > "$2"; exit';
+    const compiler = await standIn(`case "$*" in *-pthread*) ${garbage} ;; esac`);
+    const opening = openNativeDevice({ compiler, cacheDirectory: path.join(folder, 'cache') });
+    await expect(opening).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringMatching(/^Native code cannot be loaded here \(/) as string,
+    });
+  });
+
+  test('opening can be cancelled', async () => {
+    const compiler = await standIn('exec sleep 60');
+    for (const signal of [AbortSignal.abort(), AbortSignal.timeout(50)]) {
+      await expect(openNativeDevice({ compiler, signal })).rejects.toMatchObject({ code: 'aborted' });
+    }
   });
 
   test('devices that compile the same kernels at once, in one fresh folder, all work', async () => {
@@ -218,6 +291,94 @@ describe('native device, used for long and wrongly', () => {
     await short.run();
     // The fixed point of √(y + 1) is the golden ratio.
     expect(short.view('arena')[0]).toBeCloseTo((1 + Math.sqrt(5)) / 2, 6);
+  });
+
+  test('runs of tiny steps can be cancelled at any moment', async () => {
+    await using device = await openNativeDevice({ threads: 4 });
+    const executable = await device.compile(tinySteps(4000));
+    let cancelled = 0;
+    for (let i = 0; i < 150; i++) {
+      const signal = AbortSignal.timeout(1 + (i % 3));
+      await executable.run({ signal }).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'aborted' });
+        cancelled++;
+      });
+    }
+    expect(cancelled).toBeGreaterThan(0);
+    const short = await device.compile(tinySteps(3));
+    await short.run();
+    expect([...short.view('arena')]).toEqual(new Array(16).fill(3));
+  });
+
+  test('brief preparations do not make a long run block the event loop', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const slow = slowProgram(300);
+    const { kernels, steps } = tinySteps(1);
+    const prepare = [steps.map((step) => ({ ...step, kernel: slow.kernels.length }))];
+    const executable = await device.compile({ ...slow, kernels: [...slow.kernels, ...kernels], prepare });
+    for (let i = 0; i < 20; i++) await executable.prepare(0);
+    const running = executable.run({ signal: AbortSignal.timeout(10) });
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  test('memory may be larger than 4 GiB, and what is too large is named', async () => {
+    await using device = await openNativeDevice({ threads: 1 });
+    const program = twoStepProgram(4, 4);
+    const far = 2 ** 30;
+    const steps = program.steps.map((step) => ({
+      ...step,
+      slots: step.slots.map((slot) => ({ ...slot, offset: far + slot.offset })),
+    }));
+    const executable = await device.compile({
+      ...program,
+      steps,
+      sizes: { ...program.sizes, arena: far + 48 },
+    });
+    executable.view('arena').fill(1, far);
+    await executable.run();
+    expect([...executable.view('arena').subarray(far + 32)]).toEqual(new Array(16).fill(3));
+    const arena = 2 ** 48;
+    await expect(device.compile({ ...program, sizes: { ...program.sizes, arena } })).rejects.toMatchObject({
+      code: 'out-of-memory',
+      message: expect.stringContaining(`needs ${2 ** 30 + 1} MiB`) as string,
+    });
+  });
+
+  test('buffers may have any name, and remarks any text', async () => {
+    const b = new KernelBuilder({ name: 'names', description: 'a */ b\n"c"', lanes: 4, tasks: 2 });
+    const [task, vec, output] = [b.input('task'), b.scratch('vec', 8), b.output('buffers')];
+    const table = b.table('LANES', Float32Array.of(1, 2, 3, 4));
+    const at = b.mul(b.task, 4);
+    const sum = b.variable(b.loadVec(task, at), 'float');
+    const t = b.input('t3');
+    b.comment('*/ # \r\n');
+    sum.set(b.add(b.mul(sum.get(), b.loadVec(t, 0)), b.loadVec(table, 0)));
+    b.store(vec, 0, sum.get());
+    b.store(output, at, b.add(b.loadVec(vec, 0), sum.get()));
+    const kernel = b.build();
+    const buffers = {
+      task: new Random('x').array(8),
+      t3: new Random('t').array(4),
+      buffers: new Float32Array(8),
+    };
+    interpret(kernel, buffers);
+
+    await using device = await openNativeDevice({ threads: 1 });
+    const slots = [0, 16, 32].map((offset) => ({ region: 'arena' as const, offset }));
+    const executable = await device.compile({
+      kernels: [kernel],
+      steps: [{ kernel: 0, slots, label: 'names' }],
+      prepare: [],
+      sizes: { weights: 0, arena: 48, staging: 0 },
+    });
+    const arena = executable.view('arena');
+    kernel.buffers.forEach(({ name }, i) => {
+      if (name !== 'buffers') arena.set(buffers[name as keyof typeof buffers], 16 * i);
+    });
+    await executable.run();
+    buffers.buffers.forEach((value, i) => {
+      expect(arena[16 + i]).toBeCloseTo(value, 5);
+    });
   });
 
   test('opens and closes twenty times, with runs under way', async () => {

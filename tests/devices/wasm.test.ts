@@ -53,6 +53,33 @@ describe.each(settings)('wasm device with %o', (options) => {
     await expect(executable.prepare(2)).rejects.toThrow(/no prepare group 2/);
   });
 
+  test('runs a program of no steps, and others after it', async () => {
+    const device = await open(options);
+    const nothing = await device.compile({ ...toyProgram(TASKS, ROUNDS), steps: [] });
+    const toy = await device.compile(toyProgram(TASKS, ROUNDS));
+    const expected = toyResult(TASKS, ROUNDS, 0.25, start);
+    for (let i = 0; i < 300; i++) {
+      await nothing.run();
+      await toy.run();
+    }
+    expect(await nothing.profile()).toEqual([]);
+    expect(await runToy(toy)).toEqual(expected);
+  });
+
+  test('brief runs in a row do not keep timers waiting', async () => {
+    const device = await open(options);
+    const executables = await Promise.all([1, 2].map(() => device.compile(toyProgram(4, 1))));
+    let fired = false;
+    setTimeout(() => {
+      fired = true;
+    }, 20);
+    const deadline = performance.now() + 5000;
+    while (!fired && performance.now() < deadline) {
+      for (const executable of executables) await executable.run();
+    }
+    expect(fired).toBe(true);
+  });
+
   test('times every step and computes the same', async () => {
     const device = await open(options);
     const executable = await device.compile(toyProgram(TASKS, ROUNDS));

@@ -1,9 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 
 import envPaths from 'env-paths';
+
+import { WidefieldError } from '../../core/errors.ts';
 
 /**
  * Compiled libraries on disk, named by the hash of everything they were made from. Each library has a
@@ -20,27 +22,29 @@ export class LibraryCache {
     this.note = note;
   }
 
-  /** Opens the folder (default: the user's cache folder), or a temporary one if it cannot be written. */
+  /**
+   * Opens the folder (default: the user's cache folder), or a temporary one if it cannot be written.
+   * Throws `io`, naming the folders, if that cannot be written either.
+   */
   static async open(folder: string = defaultCacheFolder()): Promise<LibraryCache> {
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 });
-      const probe = path.join(folder, temporaryName('probe'));
-      await writeFile(probe, 'x');
-      await rm(probe);
+      await checkWritable(folder);
       return new LibraryCache(folder, undefined);
     } catch (error) {
-      return LibraryCache.#temporary(folder, error);
+      const problem = `cache folder ${folder} cannot be written (${reasonOf(error)})`;
+      const temporary = await temporaryFolder().catch((cause: unknown) => {
+        throw new WidefieldError('io', `The ${problem}, nor can ${tmpdir()} (${reasonOf(cause)}).`, {
+          cause,
+        });
+      });
+      return new LibraryCache(temporary, `${problem}, using ${temporary}`);
     }
-  }
-
-  static async #temporary(wanted: string, cause: unknown): Promise<LibraryCache> {
-    const folder = await mkdtemp(path.join(tmpdir(), 'widefield-'));
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    return new LibraryCache(folder, `cache folder ${wanted} cannot be written (${reason}), using ${folder}`);
   }
 
   /**
    * The path of the library for these inputs, made by `compile(outputPath)` if it is not there or is damaged.
+   * Throws what `compile` throws, and `io`, naming the folder, if files cannot be written.
    */
   async library(inputs: readonly string[], compile: (output: string) => Promise<void>): Promise<string> {
     const key = createHash('sha256').update(inputs.join('\0')).digest('hex').slice(0, 32);
@@ -53,6 +57,13 @@ export class LibraryCache {
       await writeFile(`${temporary}.sha256`, digest(await readFile(`${temporary}.so`)));
       await rename(`${temporary}.so`, library);
       await rename(`${temporary}.sha256`, checksum);
+    } catch (error) {
+      if (error instanceof WidefieldError) throw error;
+      throw new WidefieldError(
+        'io',
+        `Compiled code cannot be kept in ${this.folder} (${reasonOf(error)}): make room there, or name another folder.`,
+        { cause: error },
+      );
     } finally {
       await rm(`${temporary}.so`, { force: true });
       await rm(`${temporary}.sha256`, { force: true });
@@ -83,6 +94,33 @@ export class LibraryCache {
 
 export function defaultCacheFolder(): string {
   return path.join(envPaths('widefield', { suffix: '' }).cache, 'native');
+}
+
+/** The user's own folder among temporary files, the same every time, unless somebody else got there first. */
+async function temporaryFolder(): Promise<string> {
+  const { uid } = userInfo();
+  const folder = path.join(tmpdir(), `widefield-${uid}`);
+  try {
+    await mkdir(folder, { mode: 0o700 }).catch(() => undefined); // it may be there already
+    const found = await lstat(folder);
+    // Code is loaded from here, so nobody else may write.
+    if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o022) !== 0)
+      throw new Error('not our own');
+    await checkWritable(folder);
+    return folder;
+  } catch {
+    return mkdtemp(path.join(tmpdir(), 'widefield-'));
+  }
+}
+
+async function checkWritable(folder: string): Promise<void> {
+  const probe = path.join(folder, temporaryName('probe'));
+  await writeFile(probe, 'x');
+  await rm(probe);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
 
 async function isIntact(library: string, checksum: string): Promise<boolean> {

@@ -2,7 +2,9 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 
-import { WidefieldError } from '../../core/errors.ts';
+import { WidefieldError, throwIfAborted } from '../../core/errors.ts';
+import type { LibraryCache } from './cache.ts';
+import { EXECUTOR_SOURCE } from './executor.ts';
 
 const execute = promisify(execFile);
 
@@ -40,22 +42,36 @@ const BASE_FLAGS = [
   '-Wno-psabi',
 ];
 
+/** A compiler that works, and the path of the executor library (`executor.ts`), which it has made. */
+export interface Toolchain {
+  readonly compiler: Compiler;
+  readonly executor: string;
+}
+
 /**
- * Finds a working C compiler: the named one, else `cc`, `gcc`, `clang`. `extraFlags` follow Widefield's own.
- * Throws `unsupported` with the reason if there is none.
+ * Finds a working C compiler, which is one that makes the executor: the named one, else `cc`, `gcc`, `clang`.
+ * `extraFlags` follow Widefield's own.
+ * Throws `unsupported` with the reasons if there is none, `aborted`, and `io` if the cache cannot be written.
  */
 export async function findCompiler(
+  cache: LibraryCache,
   command?: string,
   extraFlags: readonly string[] = [],
   signal?: AbortSignal,
-): Promise<Compiler> {
+): Promise<Toolchain> {
   const commands = command === undefined ? ['cc', 'gcc', 'clang'] : [command];
   const reasons: string[] = [];
   for (const candidate of commands) {
     try {
-      return await probe(candidate, extraFlags, signal);
+      const compiler = await probe(candidate, extraFlags, signal);
+      const executor = await cache.library([compiler.fingerprint, EXECUTOR_SOURCE], (output) =>
+        compileLibrary(compiler, EXECUTOR_SOURCE, output, ['-pthread', '-ldl'], signal),
+      );
+      return { compiler, executor };
     } catch (error) {
-      reasons.push(`${candidate}: ${firstLine(error)}`);
+      throwIfAborted(signal);
+      if (error instanceof WidefieldError && error.code === 'io') throw error;
+      reasons.push(error instanceof WidefieldError ? error.message : `${candidate}: ${firstLine(error)}`);
     }
   }
   throw new WidefieldError(

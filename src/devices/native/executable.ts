@@ -2,7 +2,8 @@ import { scratchFloats } from '../../codegen/ir.ts';
 import { WidefieldError, throwIfAborted } from '../../core/errors.ts';
 import type { Executable, Program, Region, RunOptions, Step, StepTime } from '../device.ts';
 import type { SerialQueue } from '../queue.ts';
-import type { Address, ExecutorLibrary, RunArguments } from './library.ts';
+import type { Address, ExecutorLibrary } from './library.ts';
+import type { Pace } from './pace.ts';
 
 /** A kernel that is compiled and loaded. */
 export interface LoadedKernel {
@@ -18,6 +19,17 @@ const ALIGNMENT = 64;
 interface StepTable {
   readonly steps: readonly Step[];
   readonly bytes: DataView;
+  /** Milliseconds that its last run took. */
+  lastMs: number;
+}
+
+/** What all executables of a device share: its threads do one run at a time, whichever executable asks. */
+export interface NativeThreads {
+  readonly library: ExecutorLibrary;
+  readonly pool: unknown;
+  readonly count: number;
+  readonly queue: SerialQueue;
+  readonly pace: Pace;
 }
 
 /**
@@ -25,8 +37,7 @@ interface StepTable {
  * `dispose` is useless but harmless.
  */
 export class NativeExecutable implements Executable {
-  readonly #library: ExecutorLibrary;
-  readonly #pool: unknown;
+  readonly #threads: NativeThreads;
   readonly #program: Program;
   readonly #kernels: readonly LoadedKernel[];
   readonly #onDispose: (executable: NativeExecutable) => void;
@@ -38,32 +49,25 @@ export class NativeExecutable implements Executable {
   readonly #main: StepTable;
   readonly #prepare: readonly StepTable[];
   readonly #offsets: Readonly<Record<Region, number>>;
-  readonly #pace = new Pace();
-  /** The device's threads do one run at a time, whichever executable asks. */
-  readonly #queue: SerialQueue;
   #disposal: Promise<void> | undefined;
 
+  /** @param program as `checkProgram` wants it */
   constructor(
-    library: ExecutorLibrary,
-    pool: unknown,
-    threads: number,
+    threads: NativeThreads,
     program: Program,
     kernels: readonly LoadedKernel[],
-    queue: SerialQueue,
     onDispose: (executable: NativeExecutable) => void,
   ) {
-    this.#queue = queue;
-    this.#library = library;
-    this.#pool = pool;
+    this.#threads = threads;
     this.#program = program;
     this.#kernels = kernels;
     this.#onDispose = onDispose;
     const weightFloats = alignFloats(program.sizes.weights);
     this.#offsets = { weights: 0, arena: weightFloats, staging: weightFloats };
     const total = weightFloats + Math.max(program.sizes.arena, program.sizes.staging);
-    this.#memory = new AlignedMemory(library, total);
+    this.#memory = new AlignedMemory(threads.library, total);
     this.#scratchFloats = alignFloats(Math.max(0, ...program.kernels.map(scratchFloats)));
-    this.#scratch = new AlignedMemory(library, this.#scratchFloats * threads);
+    this.#scratch = new AlignedMemory(threads.library, this.#scratchFloats * threads.count);
     const groups = [program.steps, ...program.prepare];
     const buffers = groups.flat().reduce((sum, step) => sum + step.slots.length, 0);
     this.#pointers = new BigUint64Array(Math.max(1, buffers));
@@ -100,9 +104,9 @@ export class NativeExecutable implements Executable {
   }
 
   dispose(): Promise<void> {
-    this.#disposal ??= this.#queue.add(() => {
+    this.#disposal ??= this.#threads.queue.add(() => {
       this.#onDispose(this);
-      for (const kernel of this.#kernels) this.#library.unload(kernel.handle);
+      for (const kernel of this.#kernels) this.#threads.library.unload(kernel.handle);
       return Promise.resolve();
     });
     return this.#disposal;
@@ -111,7 +115,8 @@ export class NativeExecutable implements Executable {
   /** Waits for its turn, then runs; what was asked for before `dispose` is still done. */
   async #execute(table: StepTable, options: RunOptions, timed: boolean): Promise<StepTime[]> {
     if (this.#disposal !== undefined) throw disposedError();
-    return this.#queue.add(async () => {
+    const { library, pool, queue, pace } = this.#threads;
+    return queue.add(async () => {
       throwIfAborted(options.signal);
       const cancel = this.#cancel;
       cancel[0] = 0;
@@ -120,8 +125,8 @@ export class NativeExecutable implements Executable {
       };
       options.signal?.addEventListener('abort', onAbort, { once: true });
       try {
-        const result = await this.#pace.run(this.#library, {
-          pool: this.#pool,
+        const result = await pace.run(library, table, {
+          pool,
           steps: table.bytes,
           count: table.steps.length,
           scratch: this.#scratch.floats,
@@ -147,14 +152,12 @@ export class NativeExecutable implements Executable {
 
   #writeSteps(steps: readonly Step[], firstPointer: number): StepTable {
     const bytes = new DataView(new ArrayBuffer(Math.max(1, steps.length) * STEP_BYTES));
-    const pointerBase = this.#library.address(this.#pointers);
+    const pointerBase = this.#threads.library.address(this.#pointers);
     let pointer = firstPointer;
     steps.forEach((step, i) => {
       const kernel = this.#program.kernels[step.kernel];
       const loaded = this.#kernels[step.kernel];
-      if (kernel === undefined || loaded === undefined || kernel.buffers.length !== step.slots.length) {
-        throw new WidefieldError('invalid-argument', `Step ${i} (${step.label}) does not fit its kernel.`);
-      }
+      if (kernel === undefined || loaded === undefined) throw new Error(`there is no kernel ${step.kernel}`);
       bytes.setBigUint64(i * STEP_BYTES, loaded.address, true);
       bytes.setBigUint64(i * STEP_BYTES + 8, pointerBase + BigInt(8 * pointer), true);
       bytes.setInt32(i * STEP_BYTES + 16, kernel.tasks, true);
@@ -163,56 +166,35 @@ export class NativeExecutable implements Executable {
         this.#pointers[pointer++] = this.#memory.address + BigInt(4 * floats);
       }
     });
-    return { steps, bytes };
+    return { steps, bytes, lastMs: Infinity };
   }
 }
-
-/**
- * Decides where runs are computed. A thread of their own keeps the event loop free, but the way there and back takes
- * some 20 µs. So brief runs are made where they are asked for, though not for long without a turn of the loop.
- */
-class Pace {
-  #lastMs = Infinity;
-  #blockedMs = 0;
-
-  async run(library: ExecutorLibrary, what: RunArguments): Promise<number> {
-    const begin = performance.now();
-    const isBrief = this.#lastMs < BRIEF_MS && this.#blockedMs < MOST_BLOCKED_MS;
-    const result = isBrief ? library.runHere(what) : await library.run(what);
-    this.#lastMs = performance.now() - begin;
-    this.#blockedMs = isBrief ? this.#blockedMs + this.#lastMs : 0;
-    return result;
-  }
-}
-
-/** A run that took less may be made on the calling thread. */
-const BRIEF_MS = 0.4;
-/** So long may runs in a row hold up timers and input. */
-const MOST_BLOCKED_MS = 5;
 
 /** Zeroed floats at a multiple of 64 bytes. */
 class AlignedMemory {
   readonly floats: Float32Array;
   readonly address: Address;
 
+  /** Throws `out-of-memory`, naming the MiB. */
   constructor(library: ExecutorLibrary, length: number) {
-    const bytes = Math.max(1, length) * 4;
-    const buffer = allocate(bytes + ALIGNMENT);
-    const base = library.address(new Uint8Array(buffer));
+    // Of views, only those of floats may be as long as the whole memory in every version of Node.
+    const whole = allocate(Math.max(1, length) + ALIGNMENT / 4);
+    const base = library.address(whole);
     const shift = Number(BigInt(ALIGNMENT) - (base % BigInt(ALIGNMENT))) % ALIGNMENT;
-    this.floats = new Float32Array(buffer, shift, length);
+    this.floats = whole.subarray(shift / 4, shift / 4 + length);
     this.address = base + BigInt(shift);
-    library.advise(new Uint8Array(buffer), bytes);
+    library.advise(whole, whole.byteLength);
   }
 }
 
-function allocate(bytes: number): ArrayBuffer {
+function allocate(floats: number): Float32Array {
   try {
-    return new ArrayBuffer(bytes);
+    // By way of a buffer, which stays where it is; small arrays do not.
+    return new Float32Array(new ArrayBuffer(4 * floats));
   } catch (error) {
     throw new WidefieldError(
       'out-of-memory',
-      `The program needs ${Math.ceil(bytes / 2 ** 20)} MiB, which this process cannot allocate.`,
+      `The program needs ${Math.ceil((4 * floats) / 2 ** 20)} MiB, which this process cannot allocate.`,
       { cause: error },
     );
   }

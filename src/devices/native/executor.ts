@@ -76,16 +76,19 @@ static void wf_spin(_Atomic uint32_t *word, uint32_t old)
   }
 }
 
-static void wf_barrier(wf_pool *pool)
+/* Waits for all threads; 1 if they are to stop. The last one decides before it lets the others go, so that all
+   decide alike: nobody can change 'cancelled' again before everybody has read it and come to the next barrier. */
+static int32_t wf_barrier(wf_pool *pool)
 {
-  if (pool->threads == 1) return;
   uint32_t phase = atomic_load_explicit(&pool->phase, memory_order_relaxed);
   if (atomic_fetch_add_explicit(&pool->arrived, 1, memory_order_acq_rel) == pool->threads - 1) {
     atomic_store_explicit(&pool->arrived, 0, memory_order_relaxed);
+    if (*pool->cancel) atomic_store_explicit(&pool->cancelled, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&pool->phase, 1, memory_order_release);
   } else {
     wf_spin(&pool->phase, phase);
   }
+  return atomic_load_explicit(&pool->cancelled, memory_order_relaxed);
 }
 
 static void wf_execute(wf_pool *pool, int thread)
@@ -99,11 +102,11 @@ static void wf_execute(wf_pool *pool, int thread)
       if (task >= step->tasks) break;
       step->kernel(step->buffers, scratch, task);
     }
-    if (thread == 0 && pool->cancel && *pool->cancel) atomic_store(&pool->cancelled, 1);
-    wf_barrier(pool);
+    int32_t stop = wf_barrier(pool);
     if (pool->timed && thread == 0) step->milliseconds = wf_now() - begin;
-    if (atomic_load_explicit(&pool->cancelled, memory_order_relaxed)) break;
+    if (stop) break;
   }
+  /* Nobody looks at this run any more when thread 0 returns. */
   wf_barrier(pool);
 }
 

@@ -1,3 +1,5 @@
+import type { LibraryHandle } from 'koffi';
+
 import { WidefieldError } from '../../core/errors.ts';
 
 /** A pointer as koffi hands it out and takes it. */
@@ -29,15 +31,14 @@ export interface RunArguments {
   readonly timed: boolean;
 }
 
-/** Binds the compiled executor at `path`. */
+/** Binds the compiled executor at `path`. Throws `unsupported` if this process may not load it. */
 export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary> {
-  const koffi = (await import('koffi')).default;
-  const library = koffi.load(path);
+  const library = await load(path);
   const poolCreate = library.func('void *wf_pool_create(int32_t threads)');
   const poolDestroy = library.func('void wf_pool_destroy(void *pool)');
   const address = library.func('uint64_t wf_address(const void *memory)');
   const advise = library.func('void wf_advise(void *memory, uint64_t bytes)');
-  const load = library.func(
+  const loadKernel = library.func(
     'uint64_t wf_load(const char *path, const char *symbol, void *handle, void *reason, int32_t bytes)',
   );
   const unload = library.func('void wf_unload(uint64_t handle)');
@@ -52,7 +53,7 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
     load: (file, symbol) => {
       const handle = new BigUint64Array(1);
       const reason = Buffer.alloc(512);
-      const found = BigInt(load(file, symbol, handle, reason, reason.length) as number | bigint);
+      const found = BigInt(loadKernel(file, symbol, handle, reason, reason.length) as number | bigint);
       if (found === 0n) {
         const text = reason.toString('utf8', 0, Math.max(0, reason.indexOf(0)));
         throw new WidefieldError(
@@ -72,6 +73,20 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
       }),
     runHere: (what) => run(...listed(what)) as number,
   };
+}
+
+async function load(path: string): Promise<LibraryHandle> {
+  try {
+    const koffi = (await import('koffi')).default;
+    return koffi.load(path);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new WidefieldError(
+      'unsupported',
+      `Native code cannot be loaded here (${reason}): koffi must be installed, and the cache folder allow execution.`,
+      { cause: error },
+    );
+  }
 }
 
 /** In the order of `wf_run`'s parameters. */

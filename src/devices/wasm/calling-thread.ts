@@ -6,9 +6,10 @@ const SLICE = 8;
 
 /**
  * Runs programs on the calling thread, where memory cannot be shared: a worker's memory would be out of reach of
- * `Executable.view`. Every few milliseconds, between two steps, the event loop gets its turn.
+ * `Executable.view`. Every few milliseconds, before a step of whichever program, the event loop gets its turn.
  */
 export function callingThreadBackend(): Backend {
+  const turns = new Turns();
   return {
     threads: 1,
     sharedMemory: false,
@@ -16,6 +17,7 @@ export function callingThreadBackend(): Backend {
       const instance = await WebAssembly.instantiate(module, { env: { memory } });
       return new CallingThreadRunner(
         instance.exports.run as (first: number, end: number, thread: number) => number,
+        turns,
       );
     },
     dispose: () => Promise.resolve(),
@@ -24,9 +26,11 @@ export function callingThreadBackend(): Backend {
 
 class CallingThreadRunner implements StepRunner {
   readonly #run: (first: number, end: number, thread: number) => number;
+  readonly #turns: Turns;
 
-  constructor(run: (first: number, end: number, thread: number) => number) {
+  constructor(run: (first: number, end: number, thread: number) => number, turns: Turns) {
     this.#run = run;
+    this.#turns = turns;
   }
 
   async run(first: number, end: number, signal: AbortSignal | undefined): Promise<boolean> {
@@ -35,8 +39,8 @@ class CallingThreadRunner implements StepRunner {
 
   async profile(first: number, end: number, signal: AbortSignal | undefined): Promise<number[] | undefined> {
     const times: number[] = [];
-    let pause = performance.now() + SLICE;
     for (let step = first; step < end; step++) {
+      await this.#turns.giveIfDue();
       if (signal?.aborted) return undefined;
       const begin = performance.now();
       try {
@@ -44,12 +48,7 @@ class CallingThreadRunner implements StepRunner {
       } catch (error) {
         throw deviceLost(error);
       }
-      const now = performance.now();
-      times.push(now - begin);
-      if (now >= pause && step + 1 < end) {
-        await eventLoopTurn();
-        pause = performance.now() + SLICE;
-      }
+      times.push(performance.now() - begin);
     }
     return times;
   }
@@ -57,6 +56,17 @@ class CallingThreadRunner implements StepRunner {
   release(): Promise<void> {
     // Nothing but this object holds the instance.
     return Promise.resolve();
+  }
+}
+
+/** Remembers when the event loop had its last turn. */
+class Turns {
+  #due = performance.now() + SLICE;
+
+  async giveIfDue(): Promise<void> {
+    if (performance.now() < this.#due) return;
+    await eventLoopTurn();
+    this.#due = performance.now() + SLICE;
   }
 }
 

@@ -2,7 +2,6 @@ import { scratchFloats } from '../../codegen/ir.ts';
 import { guardBytes, tableBytes } from '../../codegen/wasm/addressing.ts';
 import { CONTROL_BYTES } from '../../codegen/wasm/executor.ts';
 import type { WasmProgram, WasmStep } from '../../codegen/wasm/program.ts';
-import { invalidArgument } from '../../core/errors.ts';
 import type { Program, Region, Step } from '../device.ts';
 
 /** A program laid out in one linear memory. Addresses and sizes in bytes. */
@@ -20,8 +19,8 @@ export interface Layout {
 }
 
 /**
- * Lays out: guard, control words, tables of constants, scratch memory of each thread, weights, and arena and staging in one place.
- * Throws `invalid-argument`, naming the step, for a program whose steps do not fit its kernels or regions.
+ * Lays out a program as `checkProgram` wants it: guard, control words, tables of constants, scratch memory of each
+ * thread, weights, and arena and staging in one place.
  */
 export function layOut(program: Program, threads: number): Layout {
   const guard = align(Math.max(0, ...program.kernels.map(guardBytes)));
@@ -50,7 +49,7 @@ export function layOut(program: Program, threads: number): Layout {
   return {
     program: {
       kernels: program.kernels,
-      steps: groups.flat().map((step) => bindStep(program, step, regions)),
+      steps: groups.flat().map((step) => bindStep(step, regions)),
       threads,
       tables,
       scratch,
@@ -64,23 +63,8 @@ export function layOut(program: Program, threads: number): Layout {
   };
 }
 
-function bindStep(program: Program, step: Step, regions: Layout['regions']): WasmStep {
-  const kernel = program.kernels[step.kernel];
-  if (kernel?.buffers.length !== step.slots.length) {
-    throw invalidArgument(
-      `Step ${step.label} must name one of the program's kernels and a slot for each of its buffers.`,
-    );
-  }
-  const addresses = step.slots.map(({ region, offset }, i) => {
-    if (!Number.isInteger(offset / 16) || offset < 0 || offset > program.sizes[region]) {
-      throw invalidArgument(
-        `Step ${step.label} binds ${kernel.buffers[i]?.name ?? 'a buffer'} to ${region} + ${offset}: ` +
-          `offsets must be multiples of 16 within its ${program.sizes[region]} floats.`,
-      );
-    }
-    return regions[region] + 4 * offset;
-  });
-  return { kernel: step.kernel, addresses };
+function bindStep({ kernel, slots }: Step, regions: Layout['regions']): WasmStep {
+  return { kernel, addresses: slots.map(({ region, offset }) => regions[region] + 4 * offset) };
 }
 
 function align(bytes: number): number {

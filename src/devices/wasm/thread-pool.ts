@@ -74,7 +74,7 @@ export class ThreadPool implements Backend {
     const cancel = new Int32Array(memory.buffer, control + CONTROL_WORDS.cancel, 1);
     const release = async (): Promise<void> => {
       // A run ends when one thread says so: wait until the others are out of the program, too.
-      await this.#ask({ type: 'detach', id }).catch(() => undefined);
+      await this.#ask({ type: 'detach', id: this.#nextId++, program: id }).catch(() => undefined);
     };
     try {
       await this.#ask({ type: 'attach', id, module, memory });
@@ -107,6 +107,8 @@ export class ThreadPool implements Backend {
     timed: boolean,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
+    this.#times = undefined;
+    if (first >= end) return true;
     const control = this.#control;
     Atomics.store(cancel, 0, signal?.aborted ? 1 : 0);
     const onAbort = (): void => {
@@ -118,7 +120,6 @@ export class ThreadPool implements Backend {
     control[WORDS.end] = end;
     control[WORDS.timed] = timed ? 1 : 0;
     control[WORDS.ready] = 0;
-    this.#times = undefined;
     try {
       await this.#wait((waiting) => {
         const run = Atomics.add(control, WORDS.runs, 1);

@@ -36,7 +36,7 @@ export type ToWorker =
       readonly module: WebAssembly.Module;
       readonly memory: WebAssembly.Memory;
     }
-  | { readonly type: 'detach'; readonly id: number };
+  | { readonly type: 'detach'; readonly id: number; readonly program: number };
 
 export interface ErrorDescription {
   readonly name: string;
@@ -46,7 +46,7 @@ export interface ErrorDescription {
 
 /** What workers tell. */
 export type FromWorker =
-  /** Started, or attached or detached the program `id`. */
+  /** Did what message `id` asked for: start, attach (the program goes by the message's number), or detach. */
   | { readonly type: 'ready'; readonly id: number }
   | { readonly type: 'refused'; readonly id: number; readonly error: ErrorDescription }
   /** A run is done; only where the main thread cannot wait for `done` itself. */
@@ -96,7 +96,7 @@ function handle(message, index) {
       port.postMessage({ type: 'refused', id: message.id, error: describe(error) });
     }
   } else {
-    programs.delete(message.id);
+    programs.delete(message.program);
     port.postMessage({ type: 'ready', id: message.id });
   }
 }

@@ -61,6 +61,33 @@ for (const victim of Array.from({ length: THREADS }, (_, thread) => thread)) {
   });
 }
 
+test('an attachment that the engine refused is forgotten by all workers before it rejects', async () => {
+  const answers: string[] = [];
+  const pool = await ThreadPool.open(THREADS, (source, events) =>
+    spawnWorker(source, {
+      ...events,
+      message: (data) => {
+        answers.push((data as { type: string }).type);
+        events.message(data);
+      },
+    }),
+  );
+  // It wants a memory of two pages, and shared.
+  const layout = endless();
+  const memories = new MemoryPool(true);
+  const module = await WebAssembly.compile(
+    emitWasm({ ...layout.program, memory: memories.describe(layout.bytes) }, { relaxed: false }),
+  );
+  answers.length = 0;
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+  await expect(pool.attach(module, memory, 0)).rejects.toMatchObject({ code: 'compile-failed' });
+  expect([...answers].sort()).toEqual([
+    ...Array.from({ length: THREADS }, () => 'ready'),
+    ...Array.from({ length: THREADS }, () => 'refused'),
+  ]);
+  await pool.dispose();
+});
+
 test('a pool does not open if a worker cannot start', async () => {
   let started = 0;
   const opening = ThreadPool.open(2, (source, events) => {
