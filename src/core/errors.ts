@@ -28,6 +28,11 @@ export class WidefieldError extends Error {
   }
 }
 
+/** What errors show of a text that may be of any length: its beginning. */
+export function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
 /** Shorthand for the commonest error. */
 export function invalidArgument(message: string): WidefieldError {
   return new WidefieldError('invalid-argument', message);

@@ -1,7 +1,14 @@
+/** More of a name than any known one has: the rest would only cost time. */
+const LONGEST = 64;
+
 /** The known names that take the fewest edits to get from `name`, at most three: what was probably meant. */
 export function nearestNames(name: string, known: readonly string[]): string[] {
   // Spelling varies most in case and in what is between words.
-  const plain = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]/g, '');
+  const plain = (text: string): string =>
+    text
+      .slice(0, LONGEST)
+      .toLowerCase()
+      .replace(/[^a-z0-9]/g, '');
   const distances = known.map((candidate) => editDistance(plain(name), plain(candidate)));
   const least = Math.min(...distances);
   return known.filter((_, i) => distances[i] === least).slice(0, 3);

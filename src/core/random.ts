@@ -1,3 +1,5 @@
+import { invalidArgument } from './errors.ts';
+
 /**
  * Counter-based random numbers: every value is a pure function of (key, index), so that data can be
  * made in any order and on any machine with the same bits.
@@ -81,8 +83,14 @@ export class RandomStream {
     return low + (high - low) * (this.bits() * 2 ** -32);
   }
 
-  /** Uniform among the integers 0 … count − 1, for counts up to 2^32: without bias, by rejection. */
+  /**
+   * Uniform among the integers 0 … count − 1: without bias, by rejection.
+   * Throws `invalid-argument` unless `count` is an integer from 1 to 2^32.
+   */
   below(count: number): number {
+    if (!Number.isInteger(count) || count < 1 || count > 2 ** 32) {
+      throw invalidArgument(`Random numbers must be below an integer from 1 to 2^32, got ${count}.`);
+    }
     const limit = 2 ** 32 - (2 ** 32 % count);
     for (;;) {
       const bits = this.bits();

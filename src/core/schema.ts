@@ -1,4 +1,4 @@
-import { invalidArgument } from './errors.ts';
+import { invalidArgument, shortened } from './errors.ts';
 import { nearestNames } from './nearest.ts';
 
 /** A JSON Schema, as far as it is used here. */
@@ -35,7 +35,7 @@ export interface Needed<T> extends Schema<T> {
   readonly needed: true;
 }
 
-/** What an object's members may be; those that are neither defaulted nor needed may be absent, or null. */
+/** What an object's members may be; those that are not needed may be absent, or null. */
 export type Fields = Readonly<Record<string, Schema<unknown>>>;
 
 type Certain = Defaulted<unknown> | Needed<unknown>;
@@ -93,7 +93,12 @@ export function count(help: string, least = 1, most?: number): Schema<number> {
 
 export function text(help: string): Schema<string> {
   const good = (value: unknown): value is string => typeof value === 'string' && value !== '';
-  return simple({ type: 'string', minLength: 1, description: help }, 'a text', isText, good);
+  return simple(
+    { type: 'string', minLength: 1, description: help },
+    'a text that is not empty',
+    isText,
+    good,
+  );
 }
 
 export function flag(help: string): Schema<boolean> {
@@ -118,7 +123,8 @@ export function list<T>(
   { length, least = 1 }: { readonly length?: number; readonly least?: number } = {},
 ): Schema<readonly T[]> {
   const size = length ?? least;
-  const wanted = `a list of ${length === undefined ? '' : `${length} `}values, each ${item.wanted}`;
+  const many = `${length === undefined ? 'at least ' : ''}${size} ${size === 1 ? 'value' : 'values'}`;
+  const wanted = `a list of ${many}, each ${item.wanted}`;
   return {
     json: {
       ...{ type: 'array', items: item.json, minItems: size, description: help },
@@ -237,7 +243,9 @@ function readFields<F extends Fields>(fields: F, value: unknown, path: string): 
   const unknown = Object.keys(value).find((name) => !names.includes(name));
   if (unknown !== undefined) {
     const near = nearestNames(unknown, names).map((name) => join(path, name));
-    throw invalidArgument(`There is no ${join(path, unknown)}: did you mean ${near.join(' or ')}?`);
+    throw invalidArgument(
+      `There is no ${join(path, shortened(unknown))}: did you mean ${near.join(' or ')}?`,
+    );
   }
   const result: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(fields)) {
@@ -252,7 +260,10 @@ function readFields<F extends Fields>(fields: F, value: unknown, path: string): 
 
 /** Null stands for what is absent, so that a file can say so. */
 function memberJson(field: Schema<unknown>): JsonSchema {
-  return isDefaulted(field) || isNeeded(field) ? field.json : { anyOf: [field.json, { type: 'null' }] };
+  if (isNeeded(field)) return field.json;
+  if (!isDefaulted(field)) return { anyOf: [field.json, { type: 'null' }] };
+  const { default: fallback, ...json } = field.json;
+  return { default: fallback, anyOf: [json, { type: 'null', description: 'the default' }] };
 }
 
 function isDefaulted(field: Schema<unknown>): field is Defaulted<unknown> {
@@ -280,7 +291,16 @@ function listOf(names: readonly string[]): string {
 }
 
 function unfit(path: string, wanted: string, value: unknown): Error {
-  const shown = JSON.stringify(value) as string | undefined;
-  const short = shown !== undefined && shown.length > 60 ? `${shown.slice(0, 57)}…` : shown;
-  return invalidArgument(`${path === '' ? 'The value' : path} must be ${wanted}, got ${short ?? 'nothing'}.`);
+  return invalidArgument(`${path === '' ? 'The value' : path} must be ${wanted}, got ${shown(value)}.`);
+}
+
+/** A value as JSON has it, and numbers that JSON does not have as JavaScript does. */
+function shown(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'bigint') return shortened(`${value}n`);
+  try {
+    return shortened((JSON.stringify(value) as string | undefined) ?? 'nothing');
+  } catch {
+    return 'what JSON cannot say';
+  }
 }

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts';
+import { invalidArgument, shortened } from '../core/errors.ts';
 import { nearestNames } from '../core/nearest.ts';
 import { deviceRecords } from './device-records.ts';
 
@@ -67,7 +67,7 @@ export function findDevice(name: string): DeviceRecord {
   if (found !== undefined) return found;
   const nearest = nearestNames(name, deviceNames()).join(' or ');
   throw invalidArgument(
-    `There is no device "${name}": did you mean ${nearest}? ("this" is the machine at hand, and a .json file may describe any other.)`,
+    `There is no device "${shortened(name)}": did you mean ${nearest}? ("this" is the machine at hand, and a .json file may describe any other.)`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { invalidArgument } from '../core/errors.ts';
+import { invalidArgument, shortened } from '../core/errors.ts';
 import { nearestNames } from '../core/nearest.ts';
 import type { Graph } from '../graph/graph.ts';
 import { convfirstVariants } from './convfirst.ts';
@@ -31,7 +31,7 @@ export function findModel(name: string): ModelVariant {
   const found = variants.find((variant) => variant.name === name);
   if (found !== undefined) return found;
   throw invalidArgument(
-    `There is no model "${name}": did you mean ${nearestNames(name, modelNames()).join(' or ')}?`,
+    `There is no model "${shortened(name)}": did you mean ${nearestNames(name, modelNames()).join(' or ')}?`,
   );
 }
 

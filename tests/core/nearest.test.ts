@@ -10,6 +10,12 @@ test.each([
   expect(nearestNames(name, ['a5000', 'a100', 'a100-80gb', 'h100'])).toEqual(expected);
 });
 
+test('a name of any length costs no more than one of a few words', () => {
+  const begin = performance.now();
+  expect(nearestNames('a100'.repeat(2_000_000), ['a100', 'b'])).toEqual(['a100']);
+  expect(performance.now() - begin).toBeLessThan(100);
+});
+
 test('at most three of those that are equally near', () => {
   expect(nearestNames('x', ['a', 'b', 'c', 'd'])).toEqual(['a', 'b', 'c']);
 });

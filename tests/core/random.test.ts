@@ -68,3 +68,7 @@ test('shuffling keeps what there is, and touches nothing else', () => {
   expect([...values].sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i));
   expect([...values]).not.toEqual([...values].sort((a, b) => a - b));
 });
+
+test.each([0, -1, 1.5, NaN, Infinity, 2 ** 33])('numbers below %d are refused', (count) => {
+  expect(() => new RandomStream(1).below(count)).toThrow(`an integer from 1 to 2^32, got ${count}.`);
+});

@@ -30,7 +30,11 @@ const schema = object('a thing', {
 
 describe('reading', () => {
   it('fills defaults in, also within, and leaves out what is absent or null', () => {
-    expect(schema.read({ name: 'x', share: null }, '')).toEqual({ name: 'x', size: 3, inner: { depth: 2 } });
+    expect(schema.read({ name: 'x', share: null, size: null }, '')).toEqual({
+      name: 'x',
+      size: 3,
+      inner: { depth: 2 },
+    });
   });
 
   it('gives the same for members in any order', () => {
@@ -46,9 +50,13 @@ describe('reading', () => {
   });
 
   it.each([
-    [{}, 'name is missing: it must be a text.'],
-    [{ name: '' }, 'name must be a text, got "".'],
+    [{}, 'name is missing: it must be a text that is not empty.'],
+    [{ name: '' }, 'name must be a text that is not empty, got "".'],
     [{ name: 'x', sise: 1 }, 'There is no sise: did you mean size?'],
+    [
+      { name: 'x', sizes: [] },
+      'sizes must be a list of at least 1 value, each a whole number from 1 on, got [].',
+    ],
     [{ name: 'x', size: 0 }, 'size must be a whole number from 1 on, got 0.'],
     [{ name: 'x', size: '3' }, 'size must be a whole number from 1 on, got "3".'],
     [{ name: 'x', share: 1 }, 'share must be a number from 0 to below 1, got 1.'],
@@ -61,7 +69,10 @@ describe('reading', () => {
       { name: 'x', shape: { kind: 'square', radius: 1 } },
       'There is no shape.radius: did you mean shape.kind?',
     ],
-    [{ name: 'x', either: true }, 'either must be a whole number from 1 on, or a text, got true.'],
+    [
+      { name: 'x', either: true },
+      'either must be a whole number from 1 on, or a text that is not empty, got true.',
+    ],
     [{ name: 'x', inner: [] }, 'inner must be an object, got [].'],
     [JSON.parse('{"name":"x","__proto__":{}}'), 'There is no __proto__'],
     [[], 'The value must be an object, got [].'],
@@ -70,13 +81,37 @@ describe('reading', () => {
   });
 });
 
+it('shows what JSON does not have, and of long names and values the beginning', () => {
+  const circle: unknown[] = [];
+  circle.push(circle);
+  const shown: readonly (readonly [unknown, string])[] = [
+    [NaN, 'NaN'],
+    [-Infinity, '-Infinity'],
+    [1n, '1n'],
+    [circle, 'what JSON cannot say'],
+    ['s'.repeat(1000), `"${'s'.repeat(56)}…`],
+  ];
+  for (const [size, text] of shown) {
+    expect(() => schema.read({ name: 'x', size }, '')).toThrow(`from 1 on, got ${text}.`);
+  }
+  const unknown = { name: 'x', ['s'.repeat(1e6)]: 1 };
+  expect(() => schema.read(unknown, '')).toThrow(/^There is no s{57}…: did you mean /);
+});
+
 it('is a JSON Schema with types, ranges, defaults and help', () => {
   expect(schema.json).toMatchObject({
     type: 'object',
     additionalProperties: false,
     required: ['name'],
     properties: {
-      size: { type: 'integer', minimum: 1, default: 3, description: 'how large' },
+      name: { type: 'string', minLength: 1 },
+      size: {
+        default: 3,
+        anyOf: [
+          { type: 'integer', minimum: 1, description: 'how large' },
+          { type: 'null', description: 'the default' },
+        ],
+      },
       share: { anyOf: [{ type: 'number', minimum: 0, exclusiveMaximum: 1 }, { type: 'null' }] },
     },
   });

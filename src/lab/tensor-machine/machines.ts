@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../core/errors.ts';
+import { invalidArgument, shortened } from '../../core/errors.ts';
 import { nearestNames } from '../../core/nearest.ts';
 import { CONVFIRST_DEFAULTS, convFirstFused, convFirstLayerWise, convFirstSplit } from './convfirst.ts';
 import { FFN_DEFAULTS, ffn } from './ffn.ts';
@@ -63,7 +63,7 @@ function isMachineName(name: string): name is MachineName {
 export function describeMachine(name: string, sizes: BlockSizes): Machine {
   if (!isMachineName(name)) {
     const nearest = nearestNames(name, MACHINE_NAMES).join(' or ');
-    throw invalidArgument(`There is no tensor machine "${name}": did you mean ${nearest}?`);
+    throw invalidArgument(`There is no tensor machine "${shortened(name)}": did you mean ${nearest}?`);
   }
   const { defaults, describe } = machines[name];
   return describe(fixSizes(name, sizes, defaults));
