@@ -8,12 +8,17 @@ export type DeviceName = 'auto' | 'native' | 'wasm';
 export const DEVICE_NAMES: readonly DeviceName[] = ['auto', 'native', 'wasm'];
 
 export interface OpenOptions {
-  /** Threads that run kernels; default: all cores. */
+  /** Threads that run kernels; default: all cores that this process may use, at most 8 of them for WebAssembly. */
   readonly threads?: number;
   /** Folder of compiled native kernels; default: the user's cache folder. */
   readonly cacheDirectory?: string;
   /** The C compiler of the native device; default: the first of cc, gcc and clang that works. */
   readonly compiler?: string;
+  /**
+   * Whether WebAssembly may use relaxed SIMD: quicker, but rounded as the processor likes. False: the same bits on every
+   * machine. Default: true, where the engine has it.
+   */
+  readonly relaxed?: boolean;
   readonly signal?: AbortSignal;
 }
 
