@@ -1,4 +1,4 @@
-import { Declarations } from './declarations.ts';
+import { Declarations, isIdentifier } from './declarations.ts';
 import { ExpressionBuilder } from './expressions.ts';
 import type { Buffer, Kernel, Local, Type, Value } from './ir.ts';
 import type { Operand } from './typing.ts';
@@ -41,7 +41,7 @@ export class KernelBuilder extends ExpressionBuilder {
     super(options.name);
     this.#options = options;
     this.lanes = options.lanes;
-    if (!/^[A-Za-z_]\w*$/.test(options.name)) this.fail('kernel', 'the name must be a C identifier');
+    if (!isIdentifier(options.name)) this.fail('kernel', 'the name must be a C identifier');
     if (!isPowerOfTwo(options.lanes)) this.fail('kernel', 'lanes must be a power of two');
     if (!Number.isInteger(options.tasks) || options.tasks < 1) {
       this.fail('kernel', `tasks must be a positive integer, got ${options.tasks}`);
@@ -123,8 +123,9 @@ export class KernelBuilder extends ExpressionBuilder {
 
   // ---- control ----------------------------------------------------------------------------------
 
-  /** A mutable variable that starts as `init`. */
+  /** A mutable variable that starts as `init`. Several may have the same name. */
   variable(init: Value, name = 'v'): Variable {
+    if (!isIdentifier(name)) this.fail('variable', `${name} is not a C identifier`);
     const local: Local = { id: this.#nextLocal++, type: init.type, name };
     this.blocks.push({ kind: 'set', local, value: init });
     return {
@@ -178,7 +179,7 @@ export class KernelBuilder extends ExpressionBuilder {
 
   /** A remark for readers of the emitted code. */
   comment(text: string): void {
-    this.blocks.push({ kind: 'comment', text: text.replace(/[\r\n]+/g, ' ').replaceAll('*/', '* /') });
+    this.blocks.push({ kind: 'comment', text });
   }
 
   /** The finished kernel. */

@@ -39,12 +39,12 @@ class CEmitter {
     const end = this.#helpers.has('wf_stream') ? [`  ${this.#helper('wf_stream_end')};`] : [];
     let offset = 0;
     const scratchLines = scratch.map((buffer) => {
-      const line = `  float *const ${buffer.name} = scratch + ${offset};`;
+      const line = `  float *const ${bufferName(buffer)} = scratch + ${offset};`;
       offset += alignedLength(buffer.length);
       return line;
     });
     return [
-      `/* ${description} */`,
+      remark(description),
       '#include <stdint.h>',
       '',
       ...prelude(lanes, this.#helpers),
@@ -54,7 +54,7 @@ class CEmitter {
       '{',
       ...buffers.map(
         (buffer, i) =>
-          `  ${buffer.access === 'read' ? 'const float' : 'float'} *const ${buffer.name} = buffers[${i}];`,
+          `  ${buffer.access === 'read' ? 'const float' : 'float'} *const ${bufferName(buffer)} = buffers[${i}];`,
       ),
       ...scratchLines,
       '  (void)buffers, (void)scratch, (void)task;',
@@ -113,7 +113,7 @@ class CEmitter {
         return this.#line(`__builtin_prefetch(${this.#place(buffer, index, offset)}, 0, 2);`);
       }
       case 'comment':
-        return this.#line(`/* ${statement.text} */`);
+        return this.#line(remark(statement.text));
     }
   }
 
@@ -140,8 +140,8 @@ class CEmitter {
 
   #place(buffer: Buffer, index: Value, offset: number): string {
     const shift = offset === 0 ? '' : offset > 0 ? ` + ${offset}` : ` - ${-offset}`;
-    if (index.op === 'const') return `${buffer.name} + ${index.value + offset}`;
-    return `${buffer.name} + ${this.#use(index)}${shift}`;
+    if (index.op === 'const') return `${bufferName(buffer)} + ${index.value + offset}`;
+    return `${bufferName(buffer)} + ${this.#use(index)}${shift}`;
   }
 
   #expression(value: Value): string {
@@ -254,8 +254,18 @@ const C_OPERATORS = {
   or: '|',
 } as const;
 
+/** No other name ends like that, so that buffers may have any: `task`, `float`, `t3`. */
+function bufferName(buffer: Buffer): string {
+  return `${buffer.name}_`;
+}
+
 function localName(local: Local): string {
   return `${local.name}_${local.id}`;
+}
+
+/** A text as a comment of one line, whatever is in it. */
+function remark(text: string): string {
+  return `/* ${text.replace(/[\r\n]+/g, ' ').replaceAll('*/', '* /')} */`;
 }
 
 function constant(type: Type, value: number): string {
@@ -266,7 +276,7 @@ function constant(type: Type, value: number): string {
 
 function tableDefinition({ buffer, values }: Table): string {
   const literals = [...values].map(floatLiteral).join(', ');
-  return `static const float ${buffer.name}[${values.length}] __attribute__((aligned(64))) = {${literals}};`;
+  return `static const float ${bufferName(buffer)}[${values.length}] __attribute__((aligned(64))) = {${literals}};`;
 }
 
 /** The shortest decimal that rounds to this float32. */

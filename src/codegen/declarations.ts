@@ -1,6 +1,11 @@
 import type { Buffer, Table } from './ir.ts';
 import type { Fail } from './typing.ts';
 
+/** Whether C would take it as a name. */
+export function isIdentifier(name: string): boolean {
+  return /^[A-Za-z_]\w*$/.test(name);
+}
+
 /** The buffers of a kernel under construction, in order of declaration. */
 export class Declarations {
   readonly buffers: Buffer[] = [];
@@ -32,7 +37,7 @@ export class Declarations {
   }
 
   #checkName({ name }: Buffer): void {
-    if (!/^[A-Za-z_]\w*$/.test(name)) this.#fail('buffer', `${name} is not a C identifier`);
+    if (!isIdentifier(name)) this.#fail('buffer', `${name} is not a C identifier`);
     if (this.#some((other) => other.name === name)) this.#fail('buffer', `${name} is declared twice`);
   }
 

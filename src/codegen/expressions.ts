@@ -32,7 +32,7 @@ export abstract class ExpressionBuilder {
     if (!Number.isInteger(value) || value < -(2 ** 31) || value >= 2 ** 31) {
       this.fail('i32', `${value} is not a 32-bit integer`);
     }
-    return this.#constant('i32', value);
+    return this.#constant('i32', value + 0); // which makes 0 of -0
   }
 
   f32(value: number): Value {
@@ -119,12 +119,13 @@ export abstract class ExpressionBuilder {
     return this.#binary('max', a, b, NUMERIC);
   }
 
+  /** By 0 … 31 bits, as {@link shr}. */
   shl(a: Operand, b: Operand): Value {
-    return this.#binary('shl', a, b, ['i32']);
+    return this.#shift('shl', a, b);
   }
 
   shr(a: Operand, b: Operand): Value {
-    return this.#binary('shr', a, b, ['i32']);
+    return this.#shift('shr', a, b);
   }
 
   lt(a: Operand, b: Operand): Value {
@@ -203,6 +204,12 @@ export abstract class ExpressionBuilder {
       if (folded !== undefined) return typeof folded === 'number' ? this.i32(folded) : folded;
     }
     return this.#arithmetic(op, type, [left, right]);
+  }
+
+  #shift(op: 'shl' | 'shr', a: Operand, b: Operand): Value {
+    const bits = typeof b === 'number' ? b : b.op === 'const' ? b.value : 0;
+    if (bits < 0 || bits > 31) this.fail(op, `bits must be from 0 to 31, got ${bits}`);
+    return this.#binary(op, a, b, ['i32']);
   }
 
   #compare(op: BinaryOp, a: Operand, b: Operand): Value {

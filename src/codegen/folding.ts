@@ -1,6 +1,6 @@
 import type { BinaryOp, Value } from './ir.ts';
 
-/** The result of an i32 operation on constants or with a neutral element, if it is one. */
+/** The result of an i32 operation on constants or with a neutral element, if it is one; it may be out of range. */
 export function foldI32(op: BinaryOp, a: Value, b: Value): number | Value | undefined {
   if (a.op === 'const' && b.op === 'const') return evaluateI32(op, a.value, b.value);
   const right = b.op === 'const' ? b.value : undefined;
@@ -19,15 +19,15 @@ export function foldI32(op: BinaryOp, a: Value, b: Value): number | Value | unde
 function evaluateI32(op: BinaryOp, a: number, b: number): number | undefined {
   switch (op) {
     case 'add':
-      return (a + b) | 0;
+      return a + b;
     case 'sub':
-      return (a - b) | 0;
+      return a - b;
     case 'mul':
-      return Math.imul(a, b);
+      return a * b;
     case 'div':
-      return b === 0 ? undefined : Math.trunc(a / b) | 0;
+      return b === 0 ? undefined : Math.trunc(a / b);
     case 'rem':
-      return b === 0 ? undefined : (a % b) | 0;
+      return b === 0 ? undefined : a % b;
     case 'min':
       return b < a ? b : a;
     case 'max':

@@ -19,7 +19,8 @@ type RuntimeValue = number | boolean | Float32Array | readonly boolean[];
  * Slow on purpose: every load and store is checked, and scratch memory is filled with NaN before each task, so
  * that a kernel that relies on what it must not rely on fails here.
  * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one, and
- * for operands whose result the language leaves open (i32 division by zero, `toI32` or `pow2` out of range).
+ * for operands whose result the language leaves open (i32 results that do not fit, division by zero, shifts by more
+ * than 31 bits, `toI32` or `pow2` out of range).
  */
 export function interpret(
   kernel: Kernel,
@@ -82,7 +83,7 @@ class Task {
         this.#locals.set(statement.local.id, i);
         while (i < end) {
           this.run(statement.body);
-          i = (i + statement.step) | 0;
+          i = this.#fitting(i + statement.step, 'for');
           this.#locals.set(statement.local.id, i);
         }
         return;
@@ -206,18 +207,21 @@ class Task {
     }
     switch (node.op) {
       case 'add':
-        return (a + b) | 0;
+        return this.#fitting(a + b, node.op);
       case 'sub':
-        return (a - b) | 0;
+        return this.#fitting(a - b, node.op);
       case 'mul':
-        return Math.imul(a, b);
+        return this.#fitting(a * b, node.op);
       case 'div':
-        return (a / b) | 0;
+        return this.#fitting(Math.trunc(a / b), node.op);
       case 'rem':
+        this.#fitting(Math.trunc(a / b), node.op);
         return (a % b) | 0;
       case 'shl':
+        this.#check(node, b, b >= 0 && b < 32);
         return a << b;
       case 'shr':
+        this.#check(node, b, b >= 0 && b < 32);
         return a >> b;
       case 'and':
         return a & b;
@@ -228,6 +232,12 @@ class Task {
       default:
         return this.#scalar(node, a, b, undefined);
     }
+  }
+
+  /** The i32 result of an operation, which leaves open what does not fit. */
+  #fitting(result: number, op: string): number {
+    if (result === (result | 0)) return result | 0;
+    throw failure(this.#kernel, `comes to ${result}, which is no i32, by ${op} in task ${this.#task}`);
   }
 
   /** Operations on f32 and bool, one lane of vec and mask, and those that are alike for i32. */

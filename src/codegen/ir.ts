@@ -6,7 +6,7 @@
  * statements run in order; every value is computed once, where it was built. All shapes are constants,
  * so that the target's compiler sees straight-line code and constant strides.
  *
- * Types: `i32` (indices), `f32`, `vec` (`lanes` neighbouring f32), `bool` and `mask` (a bool a lane).
+ * Types: `i32` (indices; results of arithmetic must fit), `f32`, `vec` (`lanes` neighbouring f32), `bool` and `mask` (a bool a lane).
  *
  * A lane may also hold a pair of bfloat16, made by `packBf16` and consumed by `dotBf16`. Between the two it may only
  * be moved: loaded, broadcast, stored, kept in variables. Arithmetic would take its bits for one float. A pair whose
@@ -69,15 +69,17 @@ export type BinaryOp =
   | 'add'
   | 'sub'
   | 'mul'
-  /** i32: towards zero, divisor not zero. */
+  /** i32: towards zero, divisor not zero, and not −2^31 / −1, which does not fit. */
   | 'div'
-  /** i32 only, sign of the dividend. */
+  /** i32 only, sign of the dividend; defined where the quotient is. */
   | 'rem'
   /** `b < a ? b : a`, which fixes the result for NaN and signed zeros. */
   | 'min'
   /** `a < b ? b : a`. */
   | 'max'
+  /** i32: by 0 … 31 bits; what is shifted out is lost. */
   | 'shl'
+  /** i32: by 0 … 31 bits, with the sign. */
   | 'shr'
   | 'lt'
   | 'le'

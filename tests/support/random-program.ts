@@ -20,7 +20,7 @@ const MAX_DEPTH = 3;
  *
  * The kernel uses every operation, nested loops and conditions, variables of every type, two scratch buffers, a
  * table, and loads and stores that are always in bounds; tasks touch disjoint parts of `y` and `z`. Operands are kept where the
- * language defines the result: no i32 division by zero, no `toI32` or `pow2` out of range.
+ * language defines the result: no i32 that does not fit, no division by zero, no `toI32` or `pow2` out of range.
  */
 export function randomProgram(choices: readonly number[], lanes: number): RandomProgram {
   return new Generator(choices, lanes).generate();
@@ -167,9 +167,9 @@ class Generator {
     const other = this.#pick('i32');
     const divisor = [2, 3, -5, 7][this.#choose(4)] ?? 2;
     const operations = [
-      () => b.add(a, other),
-      () => b.sub(a, other),
-      () => b.mul(a, other),
+      () => b.add(b.shr(a, 1), b.shr(other, 1)),
+      () => b.sub(b.shr(a, 1), b.shr(other, 1)),
+      () => b.mul(b.rem(a, 46_341), b.rem(other, 46_341)), // √2^31 is 46340.95
       () => b.div(a, divisor),
       () => b.rem(a, divisor),
       () => b.min(a, other),

@@ -10,9 +10,9 @@ static inline int32_t wf_maxi(int32_t a, int32_t b) { return a < b ? b : a; }
 
 void depthwise_direct_4x5x4_k3x3_s1_tap2_l4(float *const *buffers, float *scratch, int32_t task)
 {
-  const float *const x = buffers[0];
-  const float *const packed = buffers[1];
-  float *const y = buffers[2];
+  const float *const x_ = buffers[0];
+  const float *const packed_ = buffers[1];
+  float *const y_ = buffers[2];
   (void)buffers, (void)scratch, (void)task;
   vec acc_1;
   vec acc_2;
@@ -33,19 +33,19 @@ void depthwise_direct_4x5x4_k3x3_s1_tap2_l4(float *const *buffers, float *scratc
       const int32_t t21 = i_3;
       const int32_t t30 = (t11 * 9) + (t21 * 12);
       const int32_t t33 = (((t13 + t21) * 20) + t11) + (-4);
-      acc_2 = ((*(const uvec *)(packed + t30)) * (*(const uvec *)(x + t33 + 4)) + (acc_2));
+      acc_2 = ((*(const uvec *)(packed_ + t30)) * (*(const uvec *)(x_ + t33 + 4)) + (acc_2));
       for (int32_t i_4 = 1; i_4 < 3; i_4 += 1) {
         const int32_t t39 = (i_4) * 4;
-        const vec t41 = *(const uvec *)(packed + (t30 + t39));
+        const vec t41 = *(const uvec *)(packed_ + (t30 + t39));
         const int32_t t42 = t33 + t39;
-        acc_1 = (t41 * (*(const uvec *)(x + t42)) + (acc_1));
-        acc_2 = (t41 * (*(const uvec *)(x + t42 + 4)) + (acc_2));
+        acc_1 = (t41 * (*(const uvec *)(x_ + t42)) + (acc_1));
+        acc_2 = (t41 * (*(const uvec *)(x_ + t42 + 4)) + (acc_2));
       }
     }
     const int32_t t50 = t10 * 5;
     const int32_t t52 = (t50 * 4) + t11;
-    *(uvec *)(y + t52) = (acc_1);
-    *(uvec *)(y + t52 + 4) = (acc_2);
+    *(uvec *)(y_ + t52) = (acc_1);
+    *(uvec *)(y_ + t52 + 4) = (acc_2);
     acc_5 = (0.0f - (vec){0});
     acc_6 = (0.0f - (vec){0});
     for (int32_t i_7 = t15, i_7_end = t20; i_7 < i_7_end; i_7 += 1) {
@@ -54,15 +54,15 @@ void depthwise_direct_4x5x4_k3x3_s1_tap2_l4(float *const *buffers, float *scratc
       const int32_t t65 = (((t13 + t55) * 20) + t11) + 4;
       for (int32_t i_8 = 0; i_8 < 3; i_8 += 1) {
         const int32_t t67 = (i_8) * 4;
-        const vec t69 = *(const uvec *)(packed + (t64 + t67));
+        const vec t69 = *(const uvec *)(packed_ + (t64 + t67));
         const int32_t t70 = t65 + t67;
-        acc_5 = (t69 * (*(const uvec *)(x + t70)) + (acc_5));
-        acc_6 = (t69 * (*(const uvec *)(x + t70 + 4)) + (acc_6));
+        acc_5 = (t69 * (*(const uvec *)(x_ + t70)) + (acc_5));
+        acc_6 = (t69 * (*(const uvec *)(x_ + t70 + 4)) + (acc_6));
       }
     }
     const int32_t t79 = ((t50 + 2) * 4) + t11;
-    *(uvec *)(y + t79) = (acc_5);
-    *(uvec *)(y + t79 + 4) = (acc_6);
+    *(uvec *)(y_ + t79) = (acc_5);
+    *(uvec *)(y_ + t79 + 4) = (acc_6);
     acc_9 = (0.0f - (vec){0});
     for (int32_t i_10 = t15, i_10_end = t20; i_10 < i_10_end; i_10 += 1) {
       const int32_t t82 = i_10;
@@ -70,9 +70,9 @@ void depthwise_direct_4x5x4_k3x3_s1_tap2_l4(float *const *buffers, float *scratc
       const int32_t t92 = (((t13 + t82) * 20) + t11) + 12;
       for (int32_t i_11 = 0; i_11 < 2; i_11 += 1) {
         const int32_t t94 = (i_11) * 4;
-        acc_9 = ((*(const uvec *)(packed + (t91 + t94))) * (*(const uvec *)(x + (t92 + t94))) + (acc_9));
+        acc_9 = ((*(const uvec *)(packed_ + (t91 + t94))) * (*(const uvec *)(x_ + (t92 + t94))) + (acc_9));
       }
     }
-    *(uvec *)(y + (((t50 + 4) * 4) + t11)) = (acc_9);
+    *(uvec *)(y_ + (((t50 + 4) * 4) + t11)) = (acc_9);
   }
 }

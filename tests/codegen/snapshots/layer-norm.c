@@ -13,13 +13,13 @@ static inline float wf_sum(vec a) {
   for (int i = 0; i < 1; i++) t[i] = t[i] + t[i + 1];
   return t[0];
 }
-static const float partial[4] __attribute__((aligned(64))) = {1.0f, 1.0f, 0.0f, 0.0f};
+static const float partial_[4] __attribute__((aligned(64))) = {1.0f, 1.0f, 0.0f, 0.0f};
 
 void layer_norm_3x6_8_affine_held(float *const *buffers, float *scratch, int32_t task)
 {
-  const float *const x = buffers[0];
-  const float *const packed = buffers[1];
-  float *const y = buffers[2];
+  const float *const x_ = buffers[0];
+  const float *const packed_ = buffers[1];
+  float *const y_ = buffers[2];
   (void)buffers, (void)scratch, (void)task;
   vec total_1;
   vec total_2;
@@ -29,7 +29,7 @@ void layer_norm_3x6_8_affine_held(float *const *buffers, float *scratch, int32_t
   vec total_6;
   vec total_7;
   vec total_8;
-  const vec t1 = *(const uvec *)(partial + 0);
+  const vec t1 = *(const uvec *)(partial_ + 0);
   const int32_t t4 = task * 3;
   for (int32_t i_0 = t4, i_0_end = (t4 + 3); i_0 < i_0_end; i_0 += 1) {
     const int32_t t8 = (i_0) * 8;
@@ -37,9 +37,9 @@ void layer_norm_3x6_8_affine_held(float *const *buffers, float *scratch, int32_t
     total_2 = (0.0f - (vec){0});
     total_3 = (0.0f - (vec){0});
     total_4 = (0.0f - (vec){0});
-    const vec t11 = *(const uvec *)(x + t8);
+    const vec t11 = *(const uvec *)(x_ + t8);
     total_1 = ((total_1) + t11);
-    const vec t14 = *(const uvec *)(x + t8 + 4);
+    const vec t14 = *(const uvec *)(x_ + t8 + 4);
     total_1 = ((total_1) + t14);
     const vec t27 = wf_splat(((wf_sum(((((total_1) + (total_2)) + (total_3)) + (total_4)))) / 6.0f));
     total_5 = (0.0f - (vec){0});
@@ -52,7 +52,7 @@ void layer_norm_3x6_8_affine_held(float *const *buffers, float *scratch, int32_t
     total_5 = (t33 * t33 + (total_5));
     const vec t35 = total_5;
     const vec t49 = wf_splat((1.0f / (__builtin_sqrtf((((wf_sum((((t35 + (total_6)) + (total_7)) + (total_8)))) / 6.0f) + 9.999999974752427e-7f)))));
-    *(uvec *)(y + t8) = ((t29 * t49) * (*(const uvec *)(packed + 0)) + (*(const uvec *)(packed + 8)));
-    *(uvec *)(y + t8 + 4) = ((t33 * t49) * (*(const uvec *)(packed + 4)) + (*(const uvec *)(packed + 12)));
+    *(uvec *)(y_ + t8) = ((t29 * t49) * (*(const uvec *)(packed_ + 0)) + (*(const uvec *)(packed_ + 8)));
+    *(uvec *)(y_ + t8 + 4) = ((t33 * t49) * (*(const uvec *)(packed_ + 4)) + (*(const uvec *)(packed_ + 12)));
   }
 }
