@@ -296,10 +296,11 @@ function unfit(path: string, wanted: string, value: unknown): Error {
 
 /** A value as JSON has it, and numbers that JSON does not have as JavaScript does. */
 function shown(value: unknown): string {
+  if (value === undefined) return 'nothing';
   if (typeof value === 'number') return String(value);
   if (typeof value === 'bigint') return shortened(`${value}n`);
   try {
-    return shortened((JSON.stringify(value) as string | undefined) ?? 'nothing');
+    return shortened(JSON.stringify(value));
   } catch {
     return 'what JSON cannot say';
   }
