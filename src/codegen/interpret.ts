@@ -17,10 +17,11 @@ type RuntimeValue = number | boolean | Float32Array | readonly boolean[];
  * Runs a kernel on the given buffers: the meaning of the kernel language, one operation at a time.
  *
  * Slow on purpose: every load and store is checked, and scratch memory is filled with NaN before each task, so
- * that a kernel that relies on what it must not rely on fails here.
- * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one, and
- * for operands whose result the language leaves open (i32 results that do not fit, division by zero, shifts by more
- * than 31 bits, `toI32` or `pow2` out of range).
+ * that a kernel that relies on what it must not rely on fails here. Tasks run in no particular order, so none may
+ * touch what another one writes.
+ * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one or to what
+ * another task has written, and for operands whose result the language leaves open (i32 results that do not fit,
+ * division by zero, shifts by more than 31 bits, `toI32` or `pow2` out of range).
  */
 export function interpret(
   kernel: Kernel,
@@ -36,23 +37,36 @@ export function interpret(
   }
   for (const buffer of kernel.scratch) memory.set(buffer, new Float32Array(buffer.length));
   for (const { buffer, values } of kernel.tables) memory.set(buffer, values);
+  const writers = new Map<Buffer, Int32Array>();
+  for (const buffer of kernel.buffers) {
+    if (buffer.access !== 'read') writers.set(buffer, new Int32Array(memory.get(buffer)?.length ?? 0));
+  }
   for (let task = first; task < end; task++) {
     for (const buffer of kernel.scratch) memory.get(buffer)?.fill(NaN);
-    new Task(kernel, memory, task, options.fma === 'fused').run(kernel.body);
+    new Task(kernel, memory, writers, task, options.fma === 'fused').run(kernel.body);
   }
 }
 
 class Task {
   readonly #kernel: Kernel;
   readonly #memory: ReadonlyMap<Buffer, Float32Array>;
+  /** Of each element that was written, the task and 1. */
+  readonly #writers: ReadonlyMap<Buffer, Int32Array>;
   readonly #task: number;
   readonly #fused: boolean;
   readonly #values = new Map<number, RuntimeValue>();
   readonly #locals = new Map<number, RuntimeValue>();
 
-  constructor(kernel: Kernel, memory: ReadonlyMap<Buffer, Float32Array>, task: number, fused: boolean) {
+  constructor(
+    kernel: Kernel,
+    memory: ReadonlyMap<Buffer, Float32Array>,
+    writers: ReadonlyMap<Buffer, Int32Array>,
+    task: number,
+    fused: boolean,
+  ) {
     this.#kernel = kernel;
     this.#memory = memory;
+    this.#writers = writers;
     this.#task = task;
     this.#fused = fused;
   }
@@ -156,7 +170,27 @@ class Task {
       const where = `${buffer.name}, which has ${memory.length} floats, in task ${this.#task}`;
       throw failure(this.#kernel, `${verb} ${what} of ${where}`);
     }
+    const writers = this.#writers.get(buffer);
+    if (writers) this.#keepApart(verb, buffer, writers, start, count);
     return [memory, start];
+  }
+
+  #keepApart(
+    verb: 'reads' | 'writes',
+    buffer: Buffer,
+    writers: Int32Array,
+    start: number,
+    count: number,
+  ): void {
+    const own = this.#task + 1;
+    for (let i = start; i < start + count; i++) {
+      const writer = writers[i] ?? 0;
+      if (writer !== 0 && writer !== own) {
+        const what = `${verb} element ${i} of ${buffer.name} in task ${this.#task}`;
+        throw failure(this.#kernel, `${what}, which task ${writer - 1} has written`);
+      }
+    }
+    if (verb === 'writes') writers.fill(own, start, start + count);
   }
 
   #arithmetic(node: ArithmeticNode): RuntimeValue {

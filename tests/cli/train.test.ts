@@ -315,7 +315,7 @@ describe('what goes wrong', () => {
     await writeFile(at('taken', 'run.lock'), String(process.ppid));
     const { code, err } = await train('taken');
     expect(code).toBe(1);
-    expect(err).toContain(`Process ${process.pid} is training in ${at('taken')}: give another --folder`);
+    expect(err).toContain(`Process ${process.ppid} is training in ${at('taken')}: give another --folder`);
     expect(await readdir(at('taken'))).toEqual(['run.lock']);
   });
 

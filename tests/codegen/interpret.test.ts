@@ -163,6 +163,21 @@ describe('memory', () => {
     expect([...result]).toEqual([0, 0, 1, 1, 1, 0, 0, 0]);
   });
 
+  test('refuses tasks that touch what another one has written', () => {
+    const writing = builder(2);
+    writing.store(writing.output('out'), writing.mul(writing.task, 2), writing.vec(1));
+    expect(() => {
+      interpret(writing.build(), { out: new Float32Array(8) });
+    }).toThrow('Kernel unit writes element 2 of out in task 1, which task 0 has written.');
+
+    const reading = builder(2);
+    const x = reading.inout('x');
+    reading.store(x, reading.task, reading.add(reading.loadScalar(x, 0), 1));
+    expect(() => {
+      interpret(reading.build(), { x: new Float32Array(2) });
+    }).toThrow('Kernel unit reads element 0 of x in task 1, which task 0 has written.');
+  });
+
   test('asks for every buffer', () => {
     const b = builder();
     b.store(b.output('out'), 0, b.f32(1));
