@@ -2,7 +2,7 @@ import type { BlockReport, BlockRow } from '../bench/bench-blocks.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import { errorOf, formatProfile, speedUp } from './bench-model-table.ts';
 import { machineLines, skippedLines, timingLines } from './bench-table.ts';
-import { formatNumber, formatTable, right } from './table.ts';
+import { formatNumber, formatTable, right, withoutRepeats } from './table.ts';
 import type { Column } from './table.ts';
 
 /**
@@ -28,27 +28,21 @@ function blockTable(rows: readonly BlockRow[]): string {
     ...['layer-wise', ...peers].map((engine) => right(`× ${engine}`)),
     { title: 'configuration' },
   ];
-  let previous = '';
-  const cells = rows.map((row) => {
-    const label = `${row.model}, batch ${row.shape.split(',', 1).join()}`;
-    const shown = label === previous ? '' : label;
-    previous = label;
-    return [
-      shown,
-      row.engine,
-      formatNumber(row.medianMs),
-      formatNumber(row.minMs),
-      formatNumber(row.spreadMs),
-      String(row.runs),
-      formatNumber(row.gflops),
-      row.ofPeak === null ? '' : `${Math.round(100 * row.ofPeak)}%`,
-      errorOf(row, rows),
-      row.overLayerWise === null || !row.correct ? '' : formatNumber(row.overLayerWise),
-      ...peers.map((peer) => speedUp(row, peer, rows)),
-      row.config,
-    ];
-  });
-  return formatTable(columns, cells);
+  const cells = rows.map((row) => [
+    `${row.model}, batch ${row.shape.split(',', 1).join()}`,
+    row.engine,
+    formatNumber(row.medianMs),
+    formatNumber(row.minMs),
+    formatNumber(row.spreadMs),
+    String(row.runs),
+    formatNumber(row.gflops),
+    row.ofPeak === null ? '' : `${Math.round(100 * row.ofPeak)}%`,
+    errorOf(row, rows),
+    row.overLayerWise === null || !row.correct ? '' : formatNumber(row.overLayerWise),
+    ...peers.map((peer) => speedUp(row, peer, rows)),
+    row.config,
+  ]);
+  return formatTable(columns, withoutRepeats(cells));
 }
 
 function footer({ rows, skipped, machine }: BlockReport, asked: readonly PeerName[] | undefined): string {

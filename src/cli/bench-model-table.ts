@@ -3,7 +3,7 @@ import type { ModelProfile, ProfileLine } from '../bench/profile.ts';
 import type { ModelReport, ModelRow } from '../bench/report.ts';
 import { machineLines, skippedLines, timingLines } from './bench-table.ts';
 import { MEASURED_COLUMNS, measuredCells } from './measured-columns.ts';
-import { formatNumber, formatTable, right } from './table.ts';
+import { formatNumber, formatTable, right, withoutRepeats } from './table.ts';
 import type { Column } from './table.ts';
 
 /** Kernels that a profile shows; the rest is summed up. */
@@ -32,20 +32,14 @@ function modelTable(rows: readonly ModelRow[]): string {
     ...peers.map((peer) => right(`× ${peer}`)),
     { title: 'configuration' },
   ];
-  let previous = '';
-  const cells = rows.map((row) => {
-    const label = `${row.model} ${row.shape}`;
-    const shown = label === previous ? '' : label;
-    previous = label;
-    return [
-      shown,
-      ...measuredCells(row),
-      errorOf(row, rows),
-      ...peers.map((peer) => speedUp(row, peer, rows)),
-      row.config,
-    ];
-  });
-  return formatTable(columns, cells);
+  const cells = rows.map((row) => [
+    `${row.model} ${row.shape}`,
+    ...measuredCells(row),
+    errorOf(row, rows),
+    ...peers.map((peer) => speedUp(row, peer, rows)),
+    row.config,
+  ]);
+  return formatTable(columns, withoutRepeats(cells));
 }
 
 function isOurs(engine: string): boolean {

@@ -1,7 +1,7 @@
 import type { PeerName } from '../bench/peers/index.ts';
 import type { BenchReport, Measured, OpRow } from '../bench/report.ts';
 import { MEASURED_COLUMNS, measuredCells } from './measured-columns.ts';
-import { formatNumber, formatTable, right } from './table.ts';
+import { formatNumber, formatTable, right, withoutRepeats } from './table.ts';
 import type { Column } from './table.ts';
 
 /** The engine that others are compared with. */
@@ -31,20 +31,15 @@ function shapeTable(rows: readonly OpRow[]): string {
     ...(hasBaseline ? [right('speed-up')] : []),
     { title: 'configuration' },
   ];
-  let previous: OpRow['kernel'] | undefined;
-  const cells = rows.map((row) => {
-    const kernel = row.kernel === previous ? '' : String(row.kernel);
-    previous = row.kernel;
-    return [
-      ...(isDepthwise ? [kernel] : []),
-      ...measuredCells(row),
-      ...(isDepthwise ? [] : [partOfPeak(row)]),
-      row.correct ? (row.maxRelError ?? NaN).toExponential(0) : 'WRONG',
-      ...(hasBaseline ? [speedUp(row, rows)] : []),
-      row.config,
-    ];
-  });
-  return `${first.op} ${first.shape}\n${formatTable(columns, cells)}`;
+  const cells = rows.map((row) => [
+    ...(isDepthwise ? [String(row.kernel)] : []),
+    ...measuredCells(row),
+    ...(isDepthwise ? [] : [partOfPeak(row)]),
+    row.correct ? (row.maxRelError ?? NaN).toExponential(0) : 'WRONG',
+    ...(hasBaseline ? [speedUp(row, rows)] : []),
+    row.config,
+  ]);
+  return `${first.op} ${first.shape}\n${formatTable(columns, isDepthwise ? withoutRepeats(cells) : cells)}`;
 }
 
 function partOfPeak({ gflops, peakGflops }: OpRow): string {

@@ -4,7 +4,7 @@ import type { BenchReport } from '../bench/report.ts';
 import { LAYER_PARTS } from '../bench/train-layer-case.ts';
 import type { LayerPart } from '../bench/train-layer-case.ts';
 import { machineLines, skippedLines, timingLines } from './bench-table.ts';
-import { formatNumber, formatTable, right } from './table.ts';
+import { formatNumber, formatTable, right, withoutRepeats } from './table.ts';
 import type { Column } from './table.ts';
 
 /** All parts of one layer on one engine. */
@@ -60,15 +60,12 @@ function shapeTable(sums: readonly LayerSum[]): string {
     ...peers.map((peer) => right(`× ${peer}`)),
     { title: 'configurations' },
   ];
-  let previous: LayerSum['kernel'] | undefined;
   const cells = sums.map((sum) => {
-    const kernel = sum.kernel === previous ? '' : String(sum.kernel);
-    previous = sum.kernel;
     const rows = [...sum.parts.values()];
     const errors = rows.map(({ maxRelError }) => maxRelError ?? NaN);
     const peerErrors = rows.flatMap(({ peerError }) => peerError ?? []);
     return [
-      kernel,
+      String(sum.kernel),
       sum.engine,
       ...LAYER_PARTS.map((part) => formatNumber(sum.parts.get(part)?.medianMs ?? NaN)),
       formatNumber(sum.milliseconds),
@@ -79,7 +76,7 @@ function shapeTable(sums: readonly LayerSum[]): string {
       [...new Set(rows.map(({ config }) => config))].join('; '),
     ];
   });
-  return `depthwise layer ${sums[0]?.shape ?? ''} in training\n${formatTable(columns, cells)}`;
+  return `depthwise layer ${sums[0]?.shape ?? ''} in training\n${formatTable(columns, withoutRepeats(cells))}`;
 }
 
 function isOurs(engine: string): boolean {

@@ -5,7 +5,7 @@ import { LOSS_STEPS } from '../bench/train-case.ts';
 import { errorOf, formatProfile, speedUp } from './bench-model-table.ts';
 import { machineLines, skippedLines, timingLines } from './bench-table.ts';
 import { MEASURED_COLUMNS, measuredCells } from './measured-columns.ts';
-import { formatNumber, formatTable, right } from './table.ts';
+import { formatNumber, formatTable, right, withoutRepeats } from './table.ts';
 import type { Column } from './table.ts';
 
 /**
@@ -34,21 +34,15 @@ function stepTable(rows: readonly ModelRow[]): string {
     ...peers.map((peer) => right(`× ${peer}`)),
     { title: 'configuration' },
   ];
-  let previous = '';
-  const cells = rows.map((row) => {
-    const label = `${row.model} ${row.shape}`;
-    const shown = label === previous ? '' : label;
-    previous = label;
-    return [
-      shown,
-      ...measuredCells(row),
-      row.peakGflops === null ? '' : `${Math.round((100 * row.gflops) / row.peakGflops)}%`,
-      errorOf(row, rows),
-      ...peers.map((peer) => speedUp(row, peer, rows)),
-      row.config,
-    ];
-  });
-  return formatTable(columns, cells);
+  const cells = rows.map((row) => [
+    `${row.model} ${row.shape}`,
+    ...measuredCells(row),
+    row.peakGflops === null ? '' : `${Math.round((100 * row.gflops) / row.peakGflops)}%`,
+    errorOf(row, rows),
+    ...peers.map((peer) => speedUp(row, peer, rows)),
+    row.config,
+  ]);
+  return formatTable(columns, withoutRepeats(cells));
 }
 
 function footer(

@@ -18,6 +18,11 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
   return [header, ...rows.map(line)].join('\n');
 }
 
+/** Rows whose first cell is left out where it repeats that of the row before. */
+export function withoutRepeats(rows: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  return rows.map((cells, i) => (cells[0] === rows[i - 1]?.[0] ? ['', ...cells.slice(1)] : cells));
+}
+
 /** A table that is written as its rows come: its header, and what makes a line of a row. */
 export interface TableLines {
   readonly header: string;

@@ -8,6 +8,7 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 import { evenly } from './divide.ts';
+import { meetingPairs } from './taps.ts';
 
 /** Outputs of a register tile, and the order of loops around and inside it. */
 export interface DepthwiseDirectConfig extends Config {
@@ -63,45 +64,13 @@ function tileWidth(width: number, registers: number, weights: number): number {
 
 function estimate(problem: DepthwiseProblem, config: DepthwiseDirectConfig, caps: DeviceCaps): number {
   const out = outputMap(problem);
-  const { kernelHeight, kernelWidth, dilation, padding } = problem;
-  // Taps that meet pixels, on average, along each axis.
-  const rows = meetingTaps(problem.height, out.height, kernelHeight, problem.stride, dilation, padding.top);
-  const columns = meetingTaps(problem.width, out.width, kernelWidth, problem.stride, dilation, padding.left);
+  const { vertical, horizontal } = meetingPairs(problem);
   const vectors = problem.batch * (problem.pitch / config.lanes);
   const widest = config.lanes === Math.max(...caps.lanes);
   const cycles = (widest && config.lanes > 8 ? 1 : 0.5) * (caps.fma ? 1.2 : 2.6);
   const loads = config.order === 'tap' ? 1.1 : 1;
   const memory = problem.height * problem.width * 6;
-  return vectors * (rows * columns * cycles * loads + out.height * out.width * 4 * cycles + memory);
-}
-
-/** Σ over outputs of the taps that meet a pixel. */
-function meetingTaps(
-  size: number,
-  outputs: number,
-  kernel: number,
-  stride: number,
-  dilation: number,
-  before: number,
-): number {
-  let total = 0;
-  for (let o = 0; o < outputs; o++) {
-    const { first, end } = tapRange(o * stride - before, size, kernel, dilation);
-    total += Math.max(0, end - first);
-  }
-  return total;
-}
-
-/** Taps k with 0 ≤ start + k·dilation < size. */
-function tapRange(
-  start: number,
-  size: number,
-  kernel: number,
-  dilation: number,
-): { readonly first: number; readonly end: number } {
-  const first = Math.max(0, Math.ceil(-start / dilation));
-  const end = Math.min(kernel, Math.floor((size - 1 - start) / dilation) + 1);
-  return { first, end: Math.max(first, end) };
+  return vectors * (vertical * horizontal * cycles * loads + out.height * out.width * 4 * cycles + memory);
 }
 
 function emit(problem: DepthwiseProblem, config: DepthwiseDirectConfig): Emission {

@@ -1,10 +1,9 @@
-import { KernelBuilder } from '../../codegen/builder.ts';
 import type { Kernel } from '../../codegen/ir.ts';
 import { epilogueLayout, packEpilogue, shiftEpilogue } from '../epilogue.ts';
 import type { EpilogueLayout } from '../epilogue.ts';
 import type { Config } from '../family.ts';
-import { kernelName } from '../family.ts';
-import { emitPacking, panelCount, panelFloats, panelsOf } from '../gemm/panels.ts';
+import { packProduct, packVector } from '../gemm/pack.ts';
+import { panelCount, panelFloats, panelsOf } from '../gemm/panels.ts';
 import type { Panels } from '../gemm/panels.ts';
 import type { Activation, Epilogue } from '../problem.ts';
 
@@ -103,32 +102,8 @@ export function packBlock(
   const { up, down, downOffset, biasOffset } = plan;
   return [
     packProduct(`up${names}`, up, start, hidden, inputs),
-    ...(biasOffset === undefined ? [] : [packBias(`up_bias${names}`, hidden, start + biasOffset)]),
+    ...(biasOffset === undefined ? [] : [packVector(`up_bias${names}`, hidden, start + biasOffset)]),
     packProduct(`down${names}`, down, start + downOffset, outputs, hidden),
     ...packEpilogue(epilogue, shiftEpilogue(plan.epilogue, start), outputs, names),
   ];
-}
-
-function packProduct(name: string, panels: Panels, offset: number, outputs: number, inputs: number): Kernel {
-  const b = new KernelBuilder({
-    name: kernelName('ffn_pack', name, `${inputs}x${outputs}`, `v${panels.vectors}`, `l${panels.lanes}`),
-    description: `packs weights [${outputs}, ${inputs}] into panels of ${panels.vectors} vectors`,
-    lanes: panels.lanes,
-    tasks: panelCount(panels),
-  });
-  emitPacking(b, b.input(name), b.output('packed'), panels, outputs, undefined, inputs, offset);
-  return b.build();
-}
-
-function packBias(name: string, hidden: number, offset: number): Kernel {
-  const b = new KernelBuilder({
-    name: kernelName('ffn_pack', name, hidden),
-    description: `copies the bias [${hidden}] of hidden channels into packed`,
-    lanes: 4,
-    tasks: 1,
-  });
-  const bias = b.input(name);
-  const packed = b.output('packed');
-  b.for(0, hidden, 1, (c) => b.store(packed, c, b.loadScalar(bias, c), offset));
-  return b.build();
 }

@@ -2,8 +2,7 @@ import { KernelBuilder } from '../../codegen/builder.ts';
 import type { Kernel } from '../../codegen/ir.ts';
 import { packEpilogue } from '../epilogue.ts';
 import { kernelName } from '../family.ts';
-import { emitPacking, panelCount } from '../gemm/panels.ts';
-import type { Panels } from '../gemm/panels.ts';
+import { packProduct, packVector } from '../gemm/pack.ts';
 import type { MBConvProblem } from '../problem.ts';
 import type { MBConvConfig, MBConvPlan } from './plan.ts';
 
@@ -31,30 +30,6 @@ export function packMBConv(
     packProduct('project', down.panels, down.offset, outputs, hidden),
     ...packEpilogue(problem.epilogue, epilogue, outputs),
   ];
-}
-
-function packProduct(name: string, panels: Panels, offset: number, outputs: number, inputs: number): Kernel {
-  const b = new KernelBuilder({
-    name: kernelName('mbconv_pack', name, `${inputs}x${outputs}`, `v${panels.vectors}`, `l${panels.lanes}`),
-    description: `packs weights [${outputs}, ${inputs}] into panels of ${panels.vectors} vectors`,
-    lanes: panels.lanes,
-    tasks: panelCount(panels),
-  });
-  emitPacking(b, b.input(name), b.output('packed'), panels, outputs, undefined, inputs, offset);
-  return b.build();
-}
-
-function packVector(name: string, length: number, offset: number): Kernel {
-  const b = new KernelBuilder({
-    name: kernelName('mbconv_pack', name, length),
-    description: `copies ${name} [${length}] into packed`,
-    lanes: 4,
-    tasks: 1,
-  });
-  const vector = b.input(name);
-  const packed = b.output('packed');
-  b.for(0, length, 1, (c) => b.store(packed, c, b.loadScalar(vector, c), offset));
-  return b.build();
 }
 
 /** [hidden, inputs, ky, kx] → [vector][ky][input][kx][lane]. */

@@ -10,6 +10,7 @@ import { emitPartialSums } from './partial-sums.ts';
 import { channelsHere, clearBehindTaps } from './store-taps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
+import { meetingPairs } from '../taps.ts';
 
 export interface DepthwiseWeightGradientDirectConfig extends Config {
   readonly lanes: number;
@@ -100,17 +101,7 @@ function estimate(
   const out = outputMap(problem);
   const widest = lanes === Math.max(...caps.lanes) && lanes > 8;
   const cycles = (widest ? 1 : 0.5) * (caps.fma ? 1.15 : 2.2);
-  const meeting = (size: number, outputs: number, kernel: number, before: number): number => {
-    let total = 0;
-    for (let o = 0; o < outputs; o++) {
-      const { first, end } = tapRange(o * stride - before, size, kernel, problem.dilation);
-      total += end - first;
-    }
-    return total;
-  };
-  const { top, left } = problem.padding;
-  const kernelRows = meeting(problem.height, out.height, kernelHeight, top);
-  const products = meeting(problem.width, out.width, kernelWidth, left);
+  const { vertical: kernelRows, horizontal: products } = meetingPairs(problem);
   const chunks = Math.ceil(kernelWidth / tapColumns);
   // A tile's gradients are loaded once for all kernel rows at hand, its pixels for each.
   const tiles = Math.ceil(out.width / tile);
@@ -125,18 +116,6 @@ function estimate(
   const rounds = Math.ceil(tasks / caps.threads) * caps.threads;
   const reduce = splits > 1 ? ((splits + 1) * gradientPitch * 1.5) / lanes + 2000 : 0;
   return rounds * ((batch / splits) * perImage + last + TASK_CYCLES) + reduce;
-}
-
-/** Taps k with 0 ≤ start + k·dilation < size. */
-function tapRange(
-  start: number,
-  size: number,
-  kernel: number,
-  dilation: number,
-): { readonly first: number; readonly end: number } {
-  const first = Math.max(0, Math.ceil(-start / dilation));
-  const end = Math.min(kernel, Math.floor((size - 1 - start) / dilation) + 1);
-  return { first, end: Math.max(first, end) };
 }
 
 function emit(
