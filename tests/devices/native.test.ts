@@ -16,6 +16,10 @@ import type { Problem } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
 import { createOp } from '../../src/runtime/op.ts';
 import { openDevice } from '../../src/runtime/open.ts';
+import { hasNativeDevice } from '../support/devices.ts';
+
+/** Whether this machine has a C compiler; most of these tests are skipped without one. */
+const isHere = await hasNativeDevice();
 
 /** y[task·L …] = x · 2 + 1, then z = y summed over the previous step's other tasks' outputs. */
 function twoStepProgram(tasks: number, lanes: number): Program {
@@ -42,7 +46,7 @@ function twoStepProgram(tasks: number, lanes: number): Program {
   };
 }
 
-describe('native device', () => {
+describe.skipIf(!isHere)('native device', () => {
   test('runs steps in order on any number of threads', async () => {
     for (const threads of [1, 2, 5]) {
       const device = await openNativeDevice({ threads });
@@ -134,7 +138,7 @@ describe('native cache and compiler', () => {
     return device.note;
   }
 
-  test.each([
+  test.skipIf(!isHere).each([
     ['corrupted', (file: string) => writeFile(file, 'not a library')],
     ['truncated', (file: string) => truncate(file, 100)],
     ['removed', (file: string) => rm(file)],
@@ -154,33 +158,36 @@ describe('native cache and compiler', () => {
     expect((await readdir(folder)).length).toBe(6);
   });
 
-  test('a folder that cannot be used is replaced by a temporary one of the user, and the note says so', async () => {
-    const file = path.join(folder, 'file');
-    await writeFile(file, 'x');
-    const wanted = path.join(file, 'below');
-    const temporary = path.join(folder, 'temporary');
-    await mkdir(temporary);
-    vi.stubEnv('TMPDIR', temporary);
-    const own = path.join(temporary, `widefield-${userInfo().uid}`);
-    for (let i = 0; i < 2; i++) {
-      const note = `cache folder ${wanted} cannot be written (ENOTDIR), using ${own}`;
-      expect(await checkRuns(wanted)).toMatch(new RegExp(`${note.replace(/[()]/g, '\\$&')}$`));
-    }
-    expect(await readdir(temporary)).toEqual([path.basename(own)]);
-    expect((await readdir(own)).length).toBe(6);
-    // What somebody else may have put there is not used.
-    await rm(own, { recursive: true });
-    await symlink(folder, own);
-    expect(await checkRuns(wanted)).toContain(`using ${own.replace(/\d+$/, '')}`);
-    expect((await readdir(temporary)).length).toBe(2);
-    vi.stubEnv('TMPDIR', path.join(file, 'nowhere'));
-    await expect(openNativeDevice({ cacheDirectory: wanted })).rejects.toMatchObject({
-      code: 'io',
-      message: `The cache folder ${wanted} cannot be written (ENOTDIR), nor can ${file}/nowhere (ENOTDIR).`,
-    });
-  });
+  test.skipIf(!isHere)(
+    'a folder that cannot be used is replaced by a temporary one of the user, and the note says so',
+    async () => {
+      const file = path.join(folder, 'file');
+      await writeFile(file, 'x');
+      const wanted = path.join(file, 'below');
+      const temporary = path.join(folder, 'temporary');
+      await mkdir(temporary);
+      vi.stubEnv('TMPDIR', temporary);
+      const own = path.join(temporary, `widefield-${userInfo().uid}`);
+      for (let i = 0; i < 2; i++) {
+        const note = `cache folder ${wanted} cannot be written (ENOTDIR), using ${own}`;
+        expect(await checkRuns(wanted)).toMatch(new RegExp(`${note.replace(/[()]/g, '\\$&')}$`));
+      }
+      expect(await readdir(temporary)).toEqual([path.basename(own)]);
+      expect((await readdir(own)).length).toBe(6);
+      // What somebody else may have put there is not used.
+      await rm(own, { recursive: true });
+      await symlink(folder, own);
+      expect(await checkRuns(wanted)).toContain(`using ${own.replace(/\d+$/, '')}`);
+      expect((await readdir(temporary)).length).toBe(2);
+      vi.stubEnv('TMPDIR', path.join(file, 'nowhere'));
+      await expect(openNativeDevice({ cacheDirectory: wanted })).rejects.toMatchObject({
+        code: 'io',
+        message: `The cache folder ${wanted} cannot be written (ENOTDIR), nor can ${file}/nowhere (ENOTDIR).`,
+      });
+    },
+  );
 
-  test('a compiler that cannot link is none, and the next one is taken', async () => {
+  test.skipIf(!isHere)('a compiler that cannot link is none, and the next one is taken', async () => {
     const compiler = await standIn('case "$*" in *-pthread*) echo "ld: error: no libc" >&2; exit 1 ;; esac');
     const cacheDirectory = path.join(folder, 'cache');
     await expect(openNativeDevice({ compiler, cacheDirectory })).rejects.toMatchObject({
@@ -192,7 +199,7 @@ describe('native cache and compiler', () => {
     await checkRuns(cacheDirectory);
   });
 
-  test('what cannot be loaded is unsupported', async () => {
+  test.skipIf(!isHere)('what cannot be loaded is unsupported', async () => {
     const garbage = 'while [ "$1" != -o ]; do shift; done; echo garbage > "$2"; exit';
     const compiler = await standIn(`case "$*" in *-pthread*) ${garbage} ;; esac`);
     const opening = openNativeDevice({ compiler, cacheDirectory: path.join(folder, 'cache') });
@@ -209,10 +216,13 @@ describe('native cache and compiler', () => {
     }
   });
 
-  test('devices that compile the same kernels at once, in one fresh folder, all work', async () => {
-    await Promise.all([1, 2, 3, 4].map(() => checkRuns(folder)));
-    expect((await readdir(folder)).length, 'libraries and checksums, no leftovers').toBe(6);
-  });
+  test.skipIf(!isHere)(
+    'devices that compile the same kernels at once, in one fresh folder, all work',
+    async () => {
+      await Promise.all([1, 2, 3, 4].map(() => checkRuns(folder)));
+      expect((await readdir(folder)).length, 'libraries and checksums, no leftovers').toBe(6);
+    },
+  );
 
   test('without a compiler, native is unsupported and auto is WebAssembly', async () => {
     const compiler = '/nonexistent/cc';
@@ -226,7 +236,7 @@ describe('native cache and compiler', () => {
     expect(device.note).toContain('/nonexistent/cc');
   });
 
-  test('a compiler that fails is quoted, and nothing stays behind', async () => {
+  test.skipIf(!isHere)('a compiler that fails is quoted, and nothing stays behind', async () => {
     const compiler = path.join(folder, 'cc');
     const script = `#!/bin/sh
 case "$*" in
@@ -248,7 +258,7 @@ exit 1
     expect(await readdir(cacheDirectory)).toEqual(before);
   });
 
-  test('compiling can be cancelled', async () => {
+  test.skipIf(!isHere)('compiling can be cancelled', async () => {
     const compiler = path.join(folder, 'cc');
     const script =
       '#!/bin/sh\ncase "$*" in --version|*-dM*|*-pthread*) exec cc "$@" ;; esac\nexec sleep 60\n';
@@ -267,7 +277,7 @@ exit 1
   });
 });
 
-describe('native device, used for long and wrongly', () => {
+describe.skipIf(!isHere)('native device, used for long and wrongly', () => {
   test('brief runs in a row do not keep timers waiting', async () => {
     await using device = await openNativeDevice({ threads: 2 });
     const executable = await device.compile(twoStepProgram(4, device.caps.lanes[0] ?? 4));
