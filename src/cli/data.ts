@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import type { Sharp } from 'sharp';
 
 import { writeWhole } from '../checkpoints/write-file.ts';
+import { printable } from '../checkpoints/text.ts';
 import { RandomStream } from '../core/random.ts';
 import { invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { createAugmentation } from '../data/augmentation.ts';
@@ -88,7 +89,7 @@ async function runData(where: string, options: DataOptions, context: CommandCont
   const reports: SplitReport[] = [];
   let saved = 0;
   for (const split of options.split === undefined ? location.splits : [options.split]) {
-    const dataset = await openDataset(where, { split });
+    const dataset = await openDataset(where, { split, signal: context.signal });
     try {
       const report = await inspect(dataset, split, options.check === true, context);
       reports.push(report);
@@ -176,7 +177,9 @@ function describeSplit({ split, samples, classes, sizes, corrupt, strays }: Spli
     `${split}: ${samples} samples of ${classes.length} classes, ${span(width)} × ${span(height)} pixels (${which} decoded)`,
     formatTable(
       [{ title: 'label', align: 'right' }, { title: 'class' }, { title: 'samples', align: 'right' }],
-      classes.slice(0, CLASSES_SHOWN).map(({ name, samples: count }, i) => [String(i), name, String(count)]),
+      classes
+        .slice(0, CLASSES_SHOWN)
+        .map(({ name, samples: count }, i) => [String(i), printable(name), String(count)]),
     ),
   ];
   if (classes.length > CLASSES_SHOWN)

@@ -92,7 +92,7 @@ async function runEval(
 ): Promise<void> {
   const weights = requireWeights(command, name, options.weights);
   const labels = options.labels === undefined ? undefined : await readLabels(options.labels);
-  const dataset = await openEvaluationSplit(options);
+  const dataset = await openEvaluationSplit(options, context.signal);
   try {
     await withNetwork(name, { ...options, weights }, context, async (fitted) => {
       if (weights === 'synthetic') context.warn('Synthetic weights have learned nothing: expect chance.');
@@ -126,13 +126,13 @@ async function runEval(
 }
 
 /** The split asked for; else validation or test images, where the dataset tells them from others. */
-async function openEvaluationSplit({ data, split }: EvalOptions): Promise<Dataset> {
-  if (split !== undefined) return openDataset(data, { split });
+async function openEvaluationSplit({ data, split }: EvalOptions, signal: AbortSignal): Promise<Dataset> {
+  if (split !== undefined) return openDataset(data, { split, signal });
   const { splits } = await findDataset(data);
   const held =
     splits.find((each) => /^(val|valid|validation|dev)$/.test(each)) ??
     splits.find((each) => each === 'test');
-  return openDataset(data, held === undefined ? {} : { split: held });
+  return openDataset(data, { signal, ...(held !== undefined && { split: held }) });
 }
 
 async function evaluateWith(

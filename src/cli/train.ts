@@ -69,11 +69,12 @@ async function runTrain(options: OwnOptions, context: CommandContext): Promise<v
     return;
   }
   if (options.plotOnly !== undefined) return plotOnly(options.plotOnly, options.plot, context);
-  const run = await prepareRun({
+  const sources = {
     ...(options.config !== undefined && { config: options.config }),
     ...(options.resume !== undefined && { resume: options.resume }),
     flags: configOfFlags({ ...options }),
-  });
+  };
+  const run = await prepareRun(sources, context.signal);
   try {
     if (options.printConfig === true) context.print(JSON.stringify(withNulls(run.config), undefined, 2));
     else {

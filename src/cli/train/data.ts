@@ -11,13 +11,13 @@ const HELD_BACK = [/^(val|valid|validation|dev)$/, /^test$/];
 const DEFAULT_SHARE = 0.1;
 
 /** The images of a run, which the caller closes. Throws what opening datasets throws. */
-export async function openTrainData(config: TrainConfig): Promise<TrainData> {
+export async function openTrainData(config: TrainConfig, signal: AbortSignal): Promise<TrainData> {
   const { data, validation: held, limit, seed } = config;
   const { splits } = await findDataset(data);
   const split = config.split ?? splits.find((name) => name.startsWith('train')) ?? splits[0];
-  let training = await openDataset(data, { ...(split !== undefined && { split }) });
+  let training = await openDataset(data, { signal, ...(split !== undefined && { split }) });
   try {
-    const opened = await openHeldBack(config, splits, training, split);
+    const opened = await openHeldBack(config, splits, training, split, signal);
     let validation = opened;
     const share = held.share ?? DEFAULT_SHARE;
     if (validation === undefined && share > 0) {
@@ -45,16 +45,17 @@ async function openHeldBack(
   splits: readonly string[],
   { classes }: Dataset,
   training: string | undefined,
+  signal: AbortSignal,
 ): Promise<Dataset | undefined> {
   if (other !== undefined)
-    return openDataset(other, { classes, ...(wanted !== undefined && { split: wanted }) });
-  if (wanted !== undefined) return openDataset(data, { classes, split: wanted });
+    return openDataset(other, { classes, signal, ...(wanted !== undefined && { split: wanted }) });
+  if (wanted !== undefined) return openDataset(data, { classes, signal, split: wanted });
   if (share !== undefined) return undefined;
   const rest = splits.filter((name) => name !== training);
   const found = HELD_BACK.map((kind) => rest.find((name) => kind.test(name))).find(
     (name) => name !== undefined,
   );
-  return found === undefined ? undefined : openDataset(data, { classes, split: found });
+  return found === undefined ? undefined : openDataset(data, { classes, signal, split: found });
 }
 
 /**

@@ -40,7 +40,7 @@ export interface PreparedRun {
  *
  * Throws `invalid-argument` for what makes no sense, and for a run that is to be gone on with as another one.
  */
-export async function prepareRun(sources: Sources): Promise<PreparedRun> {
+export async function prepareRun(sources: Sources, signal: AbortSignal): Promise<PreparedRun> {
   const { resume, flags } = sources;
   const saved = resume === undefined ? undefined : await readSaved(resume);
   const file = sources.config ?? (resume === undefined ? undefined : path.join(resume, CONFIG_FILE));
@@ -48,7 +48,7 @@ export async function prepareRun(sources: Sources): Promise<PreparedRun> {
   const given = readConfig(raw, file);
   if (given.plot !== undefined) checkPicture(given.plot);
   const variant = buildModelOf(given.model);
-  const data = await openTrainData(given);
+  const data = await openTrainData(given, signal);
   try {
     const resolution = given.resolution ?? variant.resolution;
     const fitted = readConfig(await fitToData(raw, data.training, resolution));
