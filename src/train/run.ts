@@ -3,13 +3,11 @@ import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.
 import { RandomStream, hashText } from '../core/random.ts';
 import type { Batch } from '../data/dataset.ts';
 import { countBatches, loadBatches } from '../data/loader.ts';
-import type { TransformOptions } from '../data/transform-options.ts';
 import { parametersOf } from '../graph/graph.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { ModelVariant } from '../models/model.ts';
 import { differences, openRun, saveRun } from './checkpoint.ts';
 import type { Progress, RunRecord } from './checkpoint.ts';
-import { evaluate } from './evaluate.ts';
 import type { Evaluation } from './evaluate.ts';
 import { layerOf } from './layer-depth.ts';
 import { drawMix, mixImages, targetsOf } from './mix.ts';
@@ -19,7 +17,6 @@ import type { TrainingNetwork } from './network.ts';
 import { createOptimizer } from './optimizer.ts';
 import type { Optimizer } from './optimizer.ts';
 import type { EpochReport, TrainData, TrainOptions, TrainResult } from './options.ts';
-import { reestimateStatistics } from './reestimate.ts';
 import { checkData, checkIntervals, makeFolder } from './preconditions.ts';
 import { scheduleOf } from './schedule.ts';
 import type { CompleteSettings } from './settings.ts';
@@ -27,6 +24,7 @@ import { SparsityController } from './sparsity/index.ts';
 import type { Adaptation } from './sparsity/controller.ts';
 import { Sums, correct } from './sums.ts';
 import { softTargets } from './teacher.ts';
+import { Validator, keptWeights, transformOf } from './validator.ts';
 
 /** The checkpoint that a run can go on from, within its folder. */
 export const RUN_FILE = 'run.safetensors';
@@ -41,6 +39,7 @@ export class Run {
   readonly #stepsPerEpoch: number;
   readonly #rateOf: (step: number) => number;
   readonly #optimizer: Optimizer;
+  readonly #validator: Validator;
   #sparsity: SparsityController | undefined;
   /** The last one that was written or read. */
   #checkpoint: string | undefined;
@@ -70,6 +69,7 @@ export class Run {
     const facts = { base, epochs, stepsPerEpoch: this.#stepsPerEpoch, warmupEpochs };
     this.#rateOf = scheduleOf(facts, settings.schedule);
     this.#optimizer = createOptimizer(settings.optimizer, layerOf(this.#graph));
+    this.#validator = new Validator(this.#graph, data, options, settings);
   }
 
   get #steps(): number {
@@ -112,17 +112,12 @@ export class Run {
       throw error;
     }
     return {
-      weights: network.weights(this.#kept),
+      weights: network.weights(keptWeights(settings)),
       network,
       settings,
       validation,
       dispose: () => network.dispose(),
     };
-  }
-
-  /** Which weights are evaluated and kept. */
-  get #kept(): 'values' | 'average' {
-    return this.settings.averageDecay === undefined ? 'values' : 'average';
   }
 
   async #begin(network: TrainingNetwork): Promise<void> {
@@ -248,9 +243,9 @@ export class Run {
     const { loss, accuracy } = this.#sums.means();
     const evaluates = (epoch + 1) % (options.evaluateEvery ?? 1) === 0;
     const validation = isLast
-      ? await this.#finish(network)
+      ? await this.#validator.finish(network)
       : evaluates
-        ? await this.#validate(network)
+        ? await this.#validator.validate(network)
         : undefined;
     this.#progress = { ...this.#progress, epoch: epoch + 1, batch: 0 };
     this.#sums = new Sums();
@@ -342,71 +337,10 @@ export class Run {
       `${what}; the first number that is not finite is in ${where}. Use a lower learning rate, a longer warm-up or clipping${kept}.`,
     );
   }
-
-  /** What comes after the last update: statistics anew, if the settings say so, and an evaluation. */
-  async #finish(network: TrainingNetwork): Promise<Evaluation | undefined> {
-    const weights = network.weights(this.#kept);
-    const buffers = this.#kept === 'average' ? network.averagedBuffers : network.buffers;
-    if (this.settings.reestimate) {
-      for (const [key, values] of await this.#statistics(weights)) buffers.get(key)?.set(values);
-    }
-    return this.#evaluate(weights);
-  }
-
-  /** An evaluation on the way, with statistics of as many images as it takes. */
-  async #validate(network: TrainingNetwork): Promise<Evaluation | undefined> {
-    const weights = network.weights(this.#kept);
-    const { validation } = this.data;
-    if (!validation || !this.settings.reestimate) return this.#evaluate(weights);
-    const statistics = await this.#statistics(weights, validation.length);
-    return this.#evaluate({ read: async (key) => statistics.get(key) ?? (await weights.read(key)) });
-  }
-
-  #statistics(weights: Weights, images = Infinity): Promise<ReadonlyMap<string, Float32Array>> {
-    return reestimateStatistics(this.options.device, this.#graph, weights, this.#plainBatches(images));
-  }
-
-  /** The training images as they are evaluated, in full batches, so many of them at least. */
-  async *#plainBatches(images: number): AsyncGenerator<Batch, void, void> {
-    const { options, settings } = this;
-    const batches = loadBatches(this.data.training, {
-      batchSize: settings.batchSize,
-      transform: transformOf(settings.evaluation, settings.resolution),
-      shuffle: true,
-      dropLast: true,
-      seed: settings.seed,
-      ...(options.workers !== undefined && { workers: options.workers }),
-      ...(options.corruptLimit !== undefined && { corruptLimit: options.corruptLimit }),
-    });
-    let seen = 0;
-    for await (const batch of batches) {
-      throwIfAborted(options.signal);
-      yield batch;
-      if ((seen += batch.labels.length) >= images) break;
-    }
-  }
-
-  async #evaluate(weights: Weights): Promise<Evaluation | undefined> {
-    const { options, settings } = this;
-    const { validation } = this.data;
-    if (!validation) return undefined;
-    return evaluate(options.device, this.#graph, weights, validation, {
-      transform: transformOf(settings.evaluation, settings.resolution),
-      ...(options.workers !== undefined && { workers: options.workers }),
-      ...(options.corruptLimit !== undefined && { corruptLimit: options.corruptLimit }),
-      ...(options.signal && { signal: options.signal }),
-    });
-  }
 }
-
-type Weights = ReturnType<TrainingNetwork['weights']>;
 
 /** Tells networks of one name apart: a number that follows from all names and shapes of parameters. */
 function layoutOf(graph: Graph): number {
   const keys = parametersOf(graph).map(({ key, shape }) => `${key} ${shape.join('×')}`);
   return hashText(keys.join('\n'));
-}
-
-function transformOf(transform: Partial<TransformOptions>, resolution: number): TransformOptions {
-  return { ...transform, size: resolution };
 }
