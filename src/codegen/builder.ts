@@ -117,8 +117,21 @@ export class KernelBuilder extends ExpressionBuilder {
 
   /** Hints that `buffer[index + offset]` will be read soon. Any index will do, even one outside the buffer. */
   prefetch(buffer: Buffer, index: Operand, offset = 0): void {
-    this.#declarations.checkAccess('prefetch', buffer, offset);
-    this.blocks.push({ kind: 'prefetch', buffer, index: this.#index('prefetch', index), offset });
+    this.#prefetch('prefetch', buffer, index, offset);
+  }
+
+  /**
+   * Hints that `buffer[index + offset]`, an element within the buffer, will be read soon. Where the target has no hints, it
+   * is loaded and dropped: a core does not wait for what nobody uses, unless it comes from so far away that loads queue up.
+   */
+  touch(buffer: Buffer, index: Operand, offset = 0): void {
+    this.#prefetch('touch', buffer, index, offset);
+  }
+
+  #prefetch(what: 'prefetch' | 'touch', buffer: Buffer, index: Operand, offset: number): void {
+    this.#declarations.checkAccess(what, buffer, offset);
+    const isWithin = what === 'touch';
+    this.blocks.push({ kind: 'prefetch', buffer, index: this.#index(what, index), offset, isWithin });
   }
 
   // ---- control ----------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ class Task {
         this.run(this.#value(statement.condition) === true ? statement.then : statement.otherwise);
         return;
       case 'prefetch':
+        if (statement.isWithin) this.#locate('reads', statement.buffer, statement.index, statement.offset, 1);
+        return;
       case 'comment':
         return;
     }

@@ -160,11 +160,13 @@ export type Statement =
       readonly streams: boolean;
     }
   | {
-      /** A hint that `buffer[index + offset]` is read soon. No effect on results; any index will do. */
+      /** A hint that `buffer[index + offset]` is read soon. No effect on results. */
       readonly kind: 'prefetch';
       readonly buffer: Buffer;
       readonly index: Value;
       readonly offset: number;
+      /** Whether the element is within the buffer, so that a target without hints may load it. */
+      readonly isWithin: boolean;
     }
   | {
       /** for (local = start; local < end; local += step) */

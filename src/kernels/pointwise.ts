@@ -18,6 +18,7 @@ import type { Panels } from './gemm/panels.ts';
 import { makespan, partition } from './gemm/partition.ts';
 import type { TileGrid } from './gemm/partition.ts';
 import { accumulate, newTile } from './gemm/tile.ts';
+import type { Ahead } from './gemm/tile.ts';
 import { conflictFactor, finishCycles, tileCycles, tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { PointwiseProblem } from './problem.ts';
 
@@ -186,7 +187,8 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
   const depthBlock = config.depthBlock === 0 ? depth : config.depthBlock;
   const sums =
     depthBlock < depth ? b.scratch('sums', config.rowTiles * tileRows * tileVectors * lanes) : undefined;
-  const layout = epilogueLayout(epilogue, outputPitch, panelFloats(panels));
+  const weightFloats = panelFloats(panels);
+  const layout = epilogueLayout(epilogue, outputPitch, weightFloats);
 
   const rowTask = b.rem(b.task, rowTasks);
   const panelTask = b.div(b.task, rowTasks);
@@ -205,6 +207,19 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
 
   const rowOffset = (r: number): number => r * inputPitch;
 
+  /**
+   * The tiles of a task ask for the weights that come next, each for its part: those that come from memory keep the first
+   * tile of a panel waiting otherwise.
+   */
+  const ahead = (tile: Value, rightBase: Value, vectors: number): Ahead | undefined => {
+    if (config.rowTiles === 1 || weightFloats === depthBlock * vectors * lanes) return undefined;
+    const width = vectors * lanes;
+    const perStep = Math.ceil(width / config.rowTiles);
+    const next = b.min(b.add(rightBase, depthBlock * width), weightFloats - depthBlock * width);
+    const part = b.min(b.mul(b.sub(tile, firstTile), perStep), width - perStep);
+    return { buffer: packed, base: b.add(next, b.mul(part, depthBlock)), perStep };
+  };
+
   /** One register tile over products k0 … k0 + depthBlock − 1. */
   const emitTile = (
     tile: Value,
@@ -221,7 +236,7 @@ function emitMain(problem: PointwiseProblem, config: PointwiseConfig, panels: Pa
     );
     const left = { buffer: x, base: b.add(b.mul(tile, tileRows * inputPitch), k0), rowOffset };
     const right = { buffer: packed, base: b.add(panelBase, b.mul(k0, vectors * lanes)) };
-    accumulate(b, accumulators, left, right, depthBlock, config.unroll);
+    accumulate(b, accumulators, left, right, depthBlock, config.unroll, ahead(tile, right.base, vectors));
     accumulators.forEach((row, r) => {
       row.forEach((accumulator, v) => {
         if (sums && sumBase) b.store(sums, sumBase, accumulator.get(), place(r, v));

@@ -141,6 +141,11 @@ describe('memory', () => {
         b.store(out, b.task, b.f32(1), -1);
       }),
     ).toThrow('Kernel unit writes element -1 of out, which has 8 floats, in task 0.');
+    // What targets without hints load must be there; a mere hint may be anything.
+    expect(failing((b, x) => b.touch(x, b.mul(b.task, 8)))).toThrow(
+      'Kernel unit reads element 8 of x, which has 8 floats, in task 1.',
+    );
+    expect(failing((b, x) => b.prefetch(x, b.mul(b.task, 8)))).not.toThrow();
   });
 
   test('fills scratch memory with NaN before each task', () => {

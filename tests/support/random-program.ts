@@ -132,6 +132,7 @@ class Generator {
     } else {
       b.comment('a remark with */ in it');
       b.prefetch(this.#x, this.#pick('i32'), this.#choose(3));
+      b.touch(this.#x, b.and(this.#pick('i32'), 7), this.#choose(3));
       const variables = this.#variables.flat();
       const variable = variables[this.#choose(Math.max(1, variables.length))];
       if (variable !== undefined) this.#remember(variable.get());

@@ -68,7 +68,8 @@ export function guardBytes(kernel: Kernel): number {
   };
   const visit = (block: readonly Statement[]): void => {
     for (const statement of block) {
-      if (statement.kind === 'store') access(statement.buffer, statement.index, statement.offset);
+      if (statement.kind === 'store' || statement.kind === 'prefetch')
+        access(statement.buffer, statement.index, statement.offset);
       if (statement.kind === 'let' && statement.value.op === 'load') {
         access(statement.value.buffer, statement.value.index, statement.value.offset);
       }

@@ -115,7 +115,14 @@ class KernelWriter implements OperandWriter {
               },
         );
         return;
-      case 'prefetch': // There is no such hint.
+      case 'prefetch': {
+        // There is no such hint.
+        if (!statement.isWithin) return;
+        const bytes = this.#pushAddress(statement.buffer, statement.index, statement.offset);
+        this.writer.memory('f32.load', bytes);
+        this.writer.drop();
+        return;
+      }
       case 'comment':
         return;
     }

@@ -136,6 +136,8 @@ function visitEvaluation(
   } else if (statement.kind === 'store') {
     access(statement.buffer, statement.index);
     operand(statement.value);
+  } else if (statement.kind === 'prefetch') {
+    if (statement.isWithin) access(statement.buffer, statement.index);
   } else {
     directOperands(statement).forEach(operand);
   }

@@ -45,7 +45,7 @@ function operands(rows: number, vectors: number, fma: boolean): number {
 
 /** Steps of k in one turn of the inner loop; see `accumulate`. */
 export function unrollFor(caps: DeviceCaps): number {
-  return caps.vectorRegisters >= 32 ? 4 : 8;
+  return caps.vectorRegisters >= 32 ? 4 : 16;
 }
 
 /** Instructions that a core takes up in a cycle. */

@@ -15,6 +15,15 @@ export interface RightOperand {
   readonly base: Value;
 }
 
+/** The `perStep` floats from `base + k · perStep` on, for each step k. */
+export interface Ahead {
+  readonly buffer: Buffer;
+  readonly base: Value;
+  readonly perStep: number;
+}
+
+const LINE_FLOATS = 16;
+
 /** A register tile of `rows` × `vectors` accumulators. */
 export type Tile = readonly (readonly Variable[])[];
 
@@ -35,6 +44,7 @@ export function newTile(
  * row of vectors, rows · vectors independent fused multiply-adds.
  *
  * @param maxUnroll the most steps of k in one turn of the loop.
+ * @param ahead what is asked for on the way, because it is needed next.
  */
 export function accumulate(
   b: KernelBuilder,
@@ -43,16 +53,19 @@ export function accumulate(
   right: RightOperand,
   depth: number,
   maxUnroll: number,
+  ahead?: Ahead,
 ): void {
   const vectors = tile[0]?.length ?? 0;
-  const step = (k: Value, ahead: number): void => {
+  const step = (k: Value, i: number): void => {
     const from = b.add(right.base, b.mul(k, vectors * b.lanes));
     const row = Array.from({ length: vectors }, (_, v) =>
-      b.loadVec(right.buffer, from, (ahead * vectors + v) * b.lanes),
+      b.loadVec(right.buffer, from, (i * vectors + v) * b.lanes),
     );
-    const element = b.add(left.base, k);
+    // All rows share the step's index: V8 adds the constant offset of a broadcast outside of the loop, and with an offset
+    // for each row and step it would keep more addresses than there are registers.
+    const element = b.add(b.add(left.base, k), i);
     tile.forEach((accumulators, r) => {
-      const a = b.loadBroadcast(left.buffer, element, left.rowOffset(r) + ahead);
+      const a = b.loadBroadcast(left.buffer, element, left.rowOffset(r));
       accumulators.forEach((accumulator, v) => {
         const factor = row[v];
         if (factor !== undefined) accumulator.set(b.fma(a, factor, accumulator.get()));
@@ -61,6 +74,10 @@ export function accumulate(
   };
   const unroll = largestDivisor(depth, maxUnroll);
   b.for(0, depth, unroll, (k) => {
-    for (let ahead = 0; ahead < unroll; ahead++) step(k, ahead);
+    if (ahead) {
+      const from = b.add(ahead.base, b.mul(k, ahead.perStep));
+      for (let at = 0; at < unroll * ahead.perStep; at += LINE_FLOATS) b.touch(ahead.buffer, from, at);
+    }
+    for (let i = 0; i < unroll; i++) step(k, i);
   });
 }

@@ -273,8 +273,9 @@ class OuterEmitter {
     const vectors = (tile[0] ?? []).map((_, v) =>
       b.loadVec(this.#band, x, ahead * this.#problem.stride * pixelPitch + v * b.lanes),
     );
+    const gradient = b.add(dy, ahead * gradientPitch);
     tile.forEach((row, o) => {
-      const factor = b.loadBroadcast(this.#gradients, dy, ahead * gradientPitch + o);
+      const factor = b.loadBroadcast(this.#gradients, gradient, o);
       row.forEach((sum, v) => {
         const vector = vectors[v];
         if (vector) sum.set(b.fma(factor, vector, sum.get()));
