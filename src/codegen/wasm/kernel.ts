@@ -130,6 +130,16 @@ class KernelWriter implements OperandWriter {
 
   #let(value: Value): void {
     const shared = this.#lifetimes.sharedBases(value);
+    const step = this.#lifetimes.stepFrom(value);
+    if (step) {
+      for (const base of shared) {
+        this.writer.get(this.#localOf(addressResource(base, step.from)));
+        this.writer.i32(4 * step.by);
+        this.writer.op('i32.add');
+        this.writer.set(this.#occupy(addressResource(base, value), 'i32'));
+      }
+      return;
+    }
     this.#compute(value);
     const local = this.#occupy(valueResource(value), VAL_TYPES[value.type]);
     this.writer.set(local);

@@ -16,8 +16,16 @@ export interface Lifetimes {
   isRead(value: Value): boolean;
   /** The memory bases for which `base + 4 · value` is used twice or more, so that it is computed once. */
   sharedBases(value: Value): readonly number[];
+  /** The value that `value` lies a constant behind, if its addresses follow from those and nothing else needs it. */
+  stepFrom(value: Value): Step | undefined;
   /** What nothing uses after the statement. */
   endingAt(statement: Statement): readonly Resource[];
+}
+
+/** An index that is another one plus a constant. */
+export interface Step {
+  readonly from: Value;
+  readonly by: number;
 }
 
 /** Analyses a kernel; `baseOf` tells which parameter holds a buffer's address. */
@@ -27,6 +35,7 @@ export function lifetimes(kernel: Kernel, baseOf: (buffer: Buffer) => number): L
   const isEmitted = (statement: Statement): boolean =>
     statement.kind !== 'let' || placement(statement.value) === 'named';
   const bases = sharedBases(kernel, isEmitted, isInline, baseOf);
+  const steps = findSteps(kernel, isEmitted, isInline, (value) => bases.get(value.id) ?? [], baseOf);
   const uses = new UseRecorder();
   const read = new Set<number>();
   const visitor: EvaluationVisitor = {
@@ -47,9 +56,11 @@ export function lifetimes(kernel: Kernel, baseOf: (buffer: Buffer) => number): L
     for (const statement of block) {
       if (!isEmitted(statement)) continue;
       uses.enter(statement);
-      visitEvaluation(statement, isInline, visitor);
+      const step = statement.kind === 'let' ? steps.get(statement.value.id) : undefined;
+      if (step === undefined) visitEvaluation(statement, isInline, visitor);
       if (statement.kind === 'let') {
         const { value } = statement;
+        if (step) for (const base of bases.get(value.id) ?? []) uses.use(addressResource(base, step.from));
         uses.define(valueResource(value));
         for (const base of bases.get(value.id) ?? []) uses.define(addressResource(base, value));
       }
@@ -64,6 +75,7 @@ export function lifetimes(kernel: Kernel, baseOf: (buffer: Buffer) => number): L
     placement,
     isRead: (value) => read.has(value.id),
     sharedBases: (value) => bases.get(value.id) ?? [],
+    stepFrom: (value) => steps.get(value.id),
     endingAt: (statement) => ending.get(statement) ?? [],
   };
 }
@@ -101,6 +113,47 @@ function sharedBases(
     if (often.length > 0) shared.set(index, often);
   }
   return shared;
+}
+
+/** The indices whose addresses are those of another index plus a constant, and that nothing reads themselves. */
+function findSteps(
+  kernel: Kernel,
+  isEmitted: (statement: Statement) => boolean,
+  isInline: (value: Value) => boolean,
+  basesOf: (value: Value) => readonly number[],
+  baseOf: (buffer: Buffer) => number,
+): Map<number, Step> {
+  const steps = new Map<number, Step>();
+  const read = new Set<number>();
+  const visitor: EvaluationVisitor = {
+    read: (value) => void read.add(value.id),
+    compute: () => undefined,
+    access: (buffer, index) => {
+      if (!basesOf(index).includes(baseOf(buffer))) read.add(index.id);
+    },
+  };
+  const visitBlock = (block: readonly Statement[]): void => {
+    for (const statement of block) {
+      if (!isEmitted(statement)) continue;
+      visitEvaluation(statement, isInline, visitor);
+      const step = statement.kind === 'let' ? stepOf(statement.value) : undefined;
+      if (statement.kind === 'let' && step) {
+        const own = basesOf(statement.value);
+        const others = basesOf(step.from);
+        if (own.length > 0 && own.every((base) => others.includes(base))) steps.set(statement.value.id, step);
+      }
+      for (const nested of nestedBlocks(statement)) visitBlock(nested);
+    }
+  };
+  visitBlock(kernel.body);
+  for (const id of read) steps.delete(id);
+  return steps;
+}
+
+function stepOf(value: Value): Step | undefined {
+  if (value.op !== 'add' || value.type !== 'i32') return undefined;
+  const [from, by] = value.args;
+  return from !== undefined && by?.op === 'const' ? { from, by: by.value } : undefined;
 }
 
 interface EvaluationVisitor {

@@ -53,8 +53,8 @@ export const DISPATCH_WIDTH = 6;
 /** Latency of an addition, fused with a product or not, in cycles: with fewer accumulators the units wait. */
 const FMA_LATENCY = 4;
 const ADD_LATENCY = 3;
-/** What a load of weights counts as: measured in WebAssembly, where without fused multiply-add it costs more. */
-const VECTOR_LOAD = { fused: 1, separate: 3 };
+/** Cycles of a step beyond the longest of its bounds, measured: products on their own leave the units less to choose from. */
+const SLACK = { fused: 0.25, separate: 0.75 };
 
 /** Expected cycles of one k step of a register tile: arithmetic, loads, dispatch or latency, whichever is longest. */
 export function tileCycles(rows: number, vectors: number, lanes: number, caps: DeviceCaps): number {
@@ -63,17 +63,15 @@ export function tileCycles(rows: number, vectors: number, lanes: number, caps: D
   const products = rows * vectors;
   const arithmetic = products * width;
   const loads = rows / 2 + vectors * width;
-  // Besides products and sums: loads; an address a row; what controls the loop and ends basic blocks.
+  // Besides products and sums: loads; an address for all rows; what controls the loop and ends basic blocks.
   const blocks =
     caps.vectorRegisters >= 32 ? 0 : rows / (SMALL_REGISTERS + 1 - operands(rows, vectors, caps.fma));
-  const instructions =
-    products * (caps.fma ? 1 : 2) +
-    vectors * (caps.fma ? VECTOR_LOAD.fused : VECTOR_LOAD.separate) +
-    2 * rows +
-    Math.max(blocks, 0) +
-    1.5;
+  const instructions = products * (caps.fma ? 1 : 2) + vectors + rows + Math.max(blocks, 0) + 2;
   const latency = caps.fma ? FMA_LATENCY : ADD_LATENCY;
-  return Math.max(arithmetic, loads, instructions / DISPATCH_WIDTH, latency) + 0.25;
+  return (
+    Math.max(arithmetic, loads, instructions / DISPATCH_WIDTH, latency) +
+    (caps.fma ? SLACK.fused : SLACK.separate)
+  );
 }
 
 /** Registers that the arithmetic of an epilogue wants beside a tile's accumulators. */
