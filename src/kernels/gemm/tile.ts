@@ -23,6 +23,8 @@ export interface Ahead {
 }
 
 const LINE_FLOATS = 16;
+/** Steps that may be one turn of the loop. */
+const SHORT = 8;
 
 /** A register tile of `rows` × `vectors` accumulators. */
 export type Tile = readonly (readonly Variable[])[];
@@ -72,7 +74,8 @@ export function accumulate(
       });
     });
   };
-  const unroll = largestDivisor(depth, maxUnroll);
+  // A loop of one turn is merged into what surrounds it, where the emitter ends no basic blocks: for short ones only.
+  const unroll = largestDivisor(depth, depth > SHORT ? Math.min(maxUnroll, depth >> 1) : maxUnroll);
   b.for(0, depth, unroll, (k) => {
     if (ahead) {
       const from = b.add(ahead.base, b.mul(k, ahead.perStep));
