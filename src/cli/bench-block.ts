@@ -9,13 +9,7 @@ import { BLOCK_KINDS, blockGraph, blockName } from '../lab/block-case.ts';
 import type { BlockCase, BlockKind } from '../lab/block-case.ts';
 import { blockLatencies } from '../lab/published.ts';
 import { formatBlockReport } from './bench-block-table.ts';
-import {
-  parsePlotName,
-  refuseWrongResults,
-  withCommonOptions,
-  withProgress,
-  writePlot,
-} from './bench-options.ts';
+import { parsePlotName, presentReport, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import type { CommandContext } from './context.ts';
 import { parseBatch, parseCount, parseCounts } from './options.ts';
@@ -76,16 +70,15 @@ export function blockCommand(context: CommandContext): Command {
       const report = await withProgress(options, context, (bench) =>
         runBlockBench(requests, { ...bench, profile: options.profile === true }),
       );
-      context.print(
-        options.json === true
-          ? JSON.stringify(withBlocks(report, blocks), undefined, 2)
-          : formatBlockReport(report, options.peers),
-      );
-      if (options.out !== undefined) {
-        const { plotModels } = await import('../bench/plot-models.ts');
-        await writePlot(options.out, plotModels(report));
-      }
-      refuseWrongResults(report);
+      await presentReport(report, context, {
+        json: options.json,
+        data: withBlocks(report, blocks),
+        table: () => formatBlockReport(report, options.peers),
+        plot: {
+          file: options.out,
+          draw: async () => (await import('../bench/plot-models.ts')).plotModels(report),
+        },
+      });
     });
 }
 

@@ -5,13 +5,7 @@ import { MODEL_PEER_NAMES } from '../bench/peers/index.ts';
 import type { KeySet } from '../models/model.ts';
 import type { Precision } from '../runtime/plan.ts';
 import { formatModelReport } from './bench-model-table.ts';
-import {
-  parsePlotName,
-  refuseWrongResults,
-  withCommonOptions,
-  withProgress,
-  writePlot,
-} from './bench-options.ts';
+import { parsePlotName, presentReport, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import type { CommandContext } from './context.ts';
 import { modelOf, ownWeights } from './model-file.ts';
@@ -69,16 +63,14 @@ export function modelCommand(context: CommandContext): Command {
       const report = await withProgress(options, context, (bench) =>
         runModelBench(requests, { ...bench, profile: options.profile === true }),
       );
-      context.print(
-        options.json === true
-          ? JSON.stringify(report, undefined, 2)
-          : formatModelReport(report, options.peers),
-      );
-      if (options.plot !== undefined) {
-        const { plotModels } = await import('../bench/plot-models.ts');
-        await writePlot(options.plot, plotModels(report));
-      }
-      refuseWrongResults(report);
+      await presentReport(report, context, {
+        json: options.json,
+        table: () => formatModelReport(report, options.peers),
+        plot: {
+          file: options.plot,
+          draw: async () => (await import('../bench/plot-models.ts')).plotModels(report),
+        },
+      });
     });
 }
 

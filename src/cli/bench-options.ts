@@ -6,6 +6,7 @@ import { PEER_NAMES } from '../bench/peers/index.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import type { BenchReport, Measured } from '../bench/report.ts';
 import type { WidefieldDevice } from '../bench/widefield.ts';
+import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
 import type { CommandContext } from './context.ts';
 import { defaultThreads, parseDevices, parsePeers, parseSeconds, parseThreads } from './options.ts';
@@ -66,9 +67,28 @@ export async function withProgress<T>(
   }
 }
 
-/** Ends the command with an error if any result is wrong, after all have been printed. */
-export function refuseWrongResults<R extends Measured>({ rows }: BenchReport<R>): void {
-  const wrong = rows.filter((row) => !row.correct);
+/** How a report is shown. */
+export interface Presentation {
+  /** Whether as JSON. */
+  readonly json: boolean | undefined;
+  /** What is printed as JSON, if that is more than the report. */
+  readonly data?: unknown;
+  readonly table: () => string;
+  readonly plot?: { readonly file: string | undefined; readonly draw: () => Promise<string> };
+}
+
+/**
+ * Prints a report, and draws it where a file is named.
+ * Throws `io` if that cannot be written, and at last `device-lost` if any result is wrong.
+ */
+export async function presentReport<R extends Measured>(
+  report: BenchReport<R>,
+  { print, signal }: CommandContext,
+  { json = false, data = report, table, plot }: Presentation,
+): Promise<void> {
+  print(json ? JSON.stringify(data, undefined, 2) : table());
+  if (plot?.file !== undefined) await writeWhole(plot.file, [await plot.draw()], signal);
+  const wrong = report.rows.filter((row) => !row.correct);
   if (wrong.length === 0) return;
   const names = [...new Set(wrong.map((row) => row.engine))].join(', ');
   throw new WidefieldError('device-lost', `WRONG RESULTS from ${names}: their times mean nothing.`);
@@ -80,13 +100,4 @@ export function parsePlotName(text: string): string {
     throw new InvalidArgumentError(`Plots are SVG: give a name that ends in .svg, not ${text}.`);
   }
   return text;
-}
-
-export async function writePlot(file: string, svg: string): Promise<void> {
-  const { writeFile } = await import('node:fs/promises');
-  try {
-    await writeFile(file, svg);
-  } catch (error) {
-    throw new WidefieldError('io', `The plot cannot be written to ${file}.`, { cause: error });
-  }
 }

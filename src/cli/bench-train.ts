@@ -10,7 +10,7 @@ import type { TrainRequest } from '../bench/train-case.ts';
 import { SMALL_CONVNET, replkBlockPair, smallConvNet } from '../bench/train-networks.ts';
 import { WIDEFIELD_DEVICES } from '../bench/widefield.ts';
 import type { Graph } from '../graph/graph.ts';
-import { refuseWrongResults, withCommonOptions, withProgress } from './bench-options.ts';
+import { presentReport, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatLayerReport } from './bench-train-layer-table.ts';
 import { formatLeakReports, formatTrainReport } from './bench-train-table.ts';
@@ -59,10 +59,10 @@ function layerCommand(context: CommandContext): Command {
     const report = await withProgress(options, context, (bench) =>
       runLayerBench(lazily(makers), makers.length, bench),
     );
-    context.print(
-      options.json === true ? JSON.stringify(report, undefined, 2) : formatLayerReport(report, options.peers),
-    );
-    refuseWrongResults(report);
+    await presentReport(report, context, {
+      json: options.json,
+      table: () => formatLayerReport(report, options.peers),
+    });
   });
 }
 
@@ -132,10 +132,10 @@ async function runSteps(
       { ...bench, profile },
     ),
   );
-  context.print(
-    options.json === true ? JSON.stringify(report, undefined, 2) : formatTrainReport(report, options.peers),
-  );
-  refuseWrongResults(report);
+  await presentReport(report, context, {
+    json: options.json,
+    table: () => formatTrainReport(report, options.peers),
+  });
 }
 
 function networkOf(

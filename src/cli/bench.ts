@@ -3,16 +3,9 @@ import { Command } from 'commander';
 import { runBench } from '../bench/bench.ts';
 import { depthwiseCase, pointwiseCase } from '../bench/case.ts';
 import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
-import type { BenchReport } from '../bench/report.ts';
 import { blockCommand } from './bench-block.ts';
 import { modelCommand } from './bench-model.ts';
-import {
-  parsePlotName,
-  refuseWrongResults,
-  withCommonOptions,
-  withProgress,
-  writePlot,
-} from './bench-options.ts';
+import { parsePlotName, presentReport, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
 import { formatReport } from './bench-table.ts';
 import { trainCommand } from './bench-train.ts';
@@ -66,11 +59,7 @@ function depthwiseCommand(context: CommandContext): Command {
         (options.sparsity ?? [undefined]).map((sparsity) => () => depthwiseCase(shape, kernel, sparsity)),
       ),
     );
-    const report = await run(makers, options, context);
-    if (options.plot !== undefined) {
-      const { plotReport } = await import('../bench/plot.ts');
-      await writePlot(options.plot, plotReport(report));
-    }
+    await run(makers, options, context);
   });
 }
 
@@ -98,17 +87,17 @@ function pointwiseCommand(context: CommandContext): Command {
 
 async function run(
   makers: readonly (() => BenchCase)[],
-  options: CommonOptions,
+  options: CommonOptions & { readonly plot?: string },
   context: CommandContext,
-): Promise<BenchReport> {
+): Promise<void> {
   const report = await withProgress(options, context, (bench) =>
     runBench(lazily(makers), makers.length, bench),
   );
-  context.print(
-    options.json === true ? JSON.stringify(report, undefined, 2) : formatReport(report, options.peers),
-  );
-  refuseWrongResults(report);
-  return report;
+  await presentReport(report, context, {
+    json: options.json,
+    table: () => formatReport(report, options.peers),
+    plot: { file: options.plot, draw: async () => (await import('../bench/plot.ts')).plotReport(report) },
+  });
 }
 
 /** Makes each case's data only when its turn has come. */

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { KernelBuilder } from '../../src/codegen/builder.ts';
 import { interpret } from '../../src/codegen/interpret.ts';
+import type { Buffer, Value } from '../../src/codegen/ir.ts';
 import type { Program } from '../../src/devices/device.ts';
 import { openNativeDevice } from '../../src/devices/native.ts';
 import { Random } from '../../src/core/random.ts';
@@ -79,36 +80,29 @@ describe.skipIf(!isHere)('native device', () => {
   });
 });
 
-/** `rounds` steps that each take a while: y = x · 1.0001, again and again. */
-function slowProgram(rounds: number): Program {
-  const b = new KernelBuilder({ name: 'slow', description: 'slow', lanes: 4, tasks: 4 });
-  const y = b.inout('y');
-  b.for(0, 200_000, 1, () => {
-    const at = b.mul(b.task, 4);
-    b.store(y, at, b.sqrt(b.add(b.loadVec(y, at), 1)));
-  });
-  const step = { kernel: 0, slots: [{ region: 'arena' as const, offset: 0 }], label: 'slow' };
-  return {
-    kernels: [b.build()],
-    steps: Array.from({ length: rounds }, () => step),
-    prepare: [],
-    sizes: { weights: 0, arena: 16, staging: 0 },
-  };
-}
-
-/** `count` steps that take next to no time: y = y + 1, in four tasks. */
-function tinySteps(count: number): Program {
-  const b = new KernelBuilder({ name: 'tiny', description: 'y = y + 1', lanes: 4, tasks: 4 });
-  const y = b.inout('y');
-  const at = b.mul(b.task, 4);
-  b.store(y, at, b.add(b.loadVec(y, at), 1));
-  const step = { kernel: 0, slots: [{ region: 'arena' as const, offset: 0 }], label: 'tiny' };
+/** `count` steps of one kernel with four tasks, each of which `body` changes the four floats at `at` of. */
+function inPlace(count: number, body: (b: KernelBuilder, y: Buffer, at: Value) => void): Program {
+  const b = new KernelBuilder({ name: 'in_place', description: 'changes y', lanes: 4, tasks: 4 });
+  body(b, b.inout('y'), b.mul(b.task, 4));
+  const step = { kernel: 0, slots: [{ region: 'arena' as const, offset: 0 }], label: 'in place' };
   return {
     kernels: [b.build()],
     steps: Array.from({ length: count }, () => step),
     prepare: [],
     sizes: { weights: 0, arena: 16, staging: 0 },
   };
+}
+
+/** `rounds` steps that each take a while: y = √(y + 1), again and again. */
+function slowProgram(rounds: number): Program {
+  return inPlace(rounds, (b, y, at) => {
+    b.for(0, 200_000, 1, () => b.store(y, at, b.sqrt(b.add(b.loadVec(y, at), 1))));
+  });
+}
+
+/** `count` steps that take next to no time: y = y + 1. */
+function tinySteps(count: number): Program {
+  return inPlace(count, (b, y, at) => b.store(y, at, b.add(b.loadVec(y, at), 1)));
 }
 
 describe('native cache and compiler', () => {
