@@ -8,7 +8,7 @@ import { axisPlans, depthwiseAxes, planAxis, planSizes, realFrequencies, twiddle
 import type { AxisPlan } from './fft/axis.ts';
 import { outgrowsCaches, planCycles } from './fft/cost.ts';
 import { emitSpectra } from './fft/spectra.ts';
-import { TileTransforms, columnSteps } from './fft/transforms.ts';
+import { TileTransforms, parkingPlace, columnSteps } from './fft/transforms.ts';
 import { clearRow, hintPixels, loadWindow } from './fft/windows.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
@@ -150,6 +150,7 @@ function emitMain(
     plane: b.scratch('plane', 2 * columns * planeRows * lanes),
     planeRows,
     line: b.scratch('line', 2 * Math.max(v.n, (Math.floor(h.p / 2) + 1) * h.q) * lanes),
+    parked: parkingPlace(b),
   };
   const horizontalTwiddles = b.table('horizontal_twiddles', twiddleTable(h));
   const sameTwiddles = v.p === h.p && v.q === h.q;

@@ -9,7 +9,7 @@ import type { DepthwiseWeightGradientProblem } from '../training/problems.ts';
 import { kernelExtent, realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { forEachTap } from './tap-range.ts';
-import { TileTransforms, correlationSteps } from './transforms.ts';
+import { TileTransforms, parkingPlace, correlationSteps } from './transforms.ts';
 import { clearRow, hintPixels, loadWindow } from './windows.ts';
 
 /** Transforms of both axes, whose kernels are the taps that meet pixels, and where these begin in the kernel. */
@@ -107,6 +107,7 @@ class CorrelationEmitter {
     const horizontalTwiddles = b.table('horizontal_twiddles', twiddleTable(h));
     const isSquare = v.p === h.p && v.q === h.q;
     const verticalTwiddles = isSquare ? horizontalTwiddles : b.table('vertical_twiddles', twiddleTable(v));
+    const parked = parkingPlace(b);
     const pair = (
       buffer: Buffer,
       rows: number,
@@ -114,7 +115,7 @@ class CorrelationEmitter {
       vertical: AxisPlan,
       horizontal: AxisPlan,
     ) => {
-      const memory = { plane: buffer, planeRows: rows, line: ownLine };
+      const memory = { plane: buffer, planeRows: rows, line: ownLine, parked };
       return [
         new TileTransforms(b, memory, horizontal, horizontalTwiddles),
         new TileTransforms(b, memory, vertical, verticalTwiddles),

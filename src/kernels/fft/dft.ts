@@ -5,6 +5,11 @@ import { gcd } from '../divide.ts';
 /** Lengths that are worth one codelet: their data nearly fit the registers. */
 export const CODELET_LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16] as const;
 
+/** A value of the input, read where it is needed. */
+export type Source = () => Complex;
+/** Takes y[k] as soon as it is there; not in the order of k. */
+export type Sink = (value: Complex, k: number) => void;
+
 /**
  * Straight-line discrete Fourier transform of `x`: y[k] = Σ_j x[j] · e^{sign·2πi·jk/n}.
  *
@@ -12,12 +17,76 @@ export const CODELET_LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15, 16] a
  * output need no variants.
  */
 export function dft(algebra: ComplexAlgebra, x: readonly Complex[], sign: 1 | -1): Complex[] {
+  const y: Complex[] = new Array<Complex>(x.length).fill(ZERO);
+  stagedDft(
+    algebra,
+    x.map((value) => () => value),
+    sign,
+    (value, k) => (y[k] = value),
+    (value) => () => value,
+  );
+  return y;
+}
+
+/**
+ * The same in two stages, where its data do not fit the registers: results of the first are put aside in memory, each input
+ * is read and each output given away in its turn.
+ *
+ * @param park puts a value aside; `slot` counts from 0 to n − 1
+ */
+export function stagedDft(
+  algebra: ComplexAlgebra,
+  x: readonly Source[],
+  sign: 1 | -1,
+  sink: Sink,
+  park: (value: Complex, slot: number) => Source,
+): void {
   const n = x.length;
-  if (n === 1) return [...x];
   const factors = split(n);
-  if (factors === undefined) return primeDft(algebra, x, sign);
+  if (factors === undefined) {
+    const values = x.map((read) => read());
+    (n === 1 ? values : primeDft(algebra, values, sign)).forEach(sink);
+    return;
+  }
   const [a, b] = factors;
-  return gcd(a, b) === 1 ? coprimeDft(algebra, x, a, b, sign) : mixedDft(algebra, x, a, b, sign);
+  const { input, output, turns } = gcd(a, b) === 1 ? goodThomas(a, b) : cooleyTukey(a, b);
+  const inner = range(b).map((j) => {
+    const values = dft(
+      algebra,
+      range(a).map((i) => at(x, input(i, j))()),
+      sign,
+    );
+    return values.map((value, i) => park(value, j * a + i));
+  });
+  for (const k1 of range(a)) {
+    const column = range(b).map((j) => algebra.rotate(at(at(inner, j), k1)(), sign * turns(j, k1)));
+    dft(algebra, column, sign).forEach((value, k2) => sink(value, output(k1, k2)));
+  }
+}
+
+/** How a transform of length a·b is made of b transforms of length a, rotations, and a transforms of length b. */
+interface Composition {
+  readonly input: (i: number, j: number) => number;
+  readonly output: (k1: number, k2: number) => number;
+  readonly turns: (j: number, k1: number) => number;
+}
+
+function cooleyTukey(a: number, b: number): Composition {
+  return {
+    input: (i, j) => b * i + j,
+    output: (k1, k2) => k1 + a * k2,
+    turns: (j, k1) => (j * k1) / (a * b),
+  };
+}
+
+/** For coprime factors: no rotations. */
+function goodThomas(a: number, b: number): Composition {
+  const n = a * b;
+  return {
+    input: (i, j) => (b * i + a * j) % n,
+    output: (k1, k2) => range(n).find((k) => k % a === k1 && k % b === k2) ?? 0,
+    turns: () => 0,
+  };
 }
 
 /** Vector operations of `dft` on n complex values, for estimates. */
@@ -32,61 +101,6 @@ export function dftOperations(n: number): number {
   const [a, b] = factors;
   const twiddles = gcd(a, b) === 1 ? 0 : 4 * (a - 1) * (b - 1);
   return b * dftOperations(a) + a * dftOperations(b) + twiddles;
-}
-
-/** n = a·b: a transforms of length b after twiddles (Cooley and Tukey). */
-function mixedDft(
-  algebra: ComplexAlgebra,
-  x: readonly Complex[],
-  a: number,
-  b: number,
-  sign: 1 | -1,
-): Complex[] {
-  const n = a * b;
-  const inner = range(b).map((j) =>
-    dft(
-      algebra,
-      range(a).map((i) => at(x, b * i + j)),
-      sign,
-    ),
-  );
-  const y: Complex[] = new Array<Complex>(n).fill(ZERO);
-  for (const k1 of range(a)) {
-    const column = range(b).map((j) => algebra.rotate(at(at(inner, j), k1), (sign * j * k1) / n));
-    dft(algebra, column, sign).forEach((value, k2) => (y[k1 + a * k2] = value));
-  }
-  return y;
-}
-
-/** n = a·b with coprime factors: no twiddles (Good and Thomas). */
-function coprimeDft(
-  algebra: ComplexAlgebra,
-  x: readonly Complex[],
-  a: number,
-  b: number,
-  sign: 1 | -1,
-): Complex[] {
-  const n = a * b;
-  const inner = range(b).map((j) =>
-    dft(
-      algebra,
-      range(a).map((i) => at(x, (b * i + a * j) % n)),
-      sign,
-    ),
-  );
-  const y: Complex[] = new Array<Complex>(n).fill(ZERO);
-  for (const k1 of range(a)) {
-    const outer = dft(
-      algebra,
-      range(b).map((j) => at(at(inner, j), k1)),
-      sign,
-    );
-    outer.forEach((value, k2) => {
-      const k = range(n).find((candidate) => candidate % a === k1 && candidate % b === k2) ?? 0;
-      y[k] = value;
-    });
-  }
-  return y;
 }
 
 /**

@@ -5,7 +5,7 @@ import { realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { conjugate } from './complex.ts';
 import { forEachTap, meetingTaps } from './tap-range.ts';
-import { TileTransforms } from './transforms.ts';
+import { TileTransforms, parkingPlace } from './transforms.ts';
 
 /**
  * Emits the spectra of one block of channels, for `packed[block][column][row frequency][re, im][lane]`:
@@ -35,7 +35,7 @@ export function emitSpectra(
   const plane = b.scratch('plane', planeFloats);
   const line = b.scratch('line', 2 * Math.max(v.n, (Math.floor(h.p / 2) + 1) * h.q) * lanes);
   const tapRow = b.scratch('tap_row', h.loads * lanes);
-  const memory = { plane, planeRows, line };
+  const memory = { plane, planeRows, line, parked: parkingPlace(b) };
   const horizontalTwiddles = b.table('horizontal_twiddles', twiddleTable(h));
   const isSquare = v.p === h.p && v.q === h.q;
   const verticalTwiddles = isSquare ? horizontalTwiddles : b.table('vertical_twiddles', twiddleTable(v));

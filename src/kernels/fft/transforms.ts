@@ -4,7 +4,8 @@ import { positionGroups } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { ComplexAlgebra, ZERO, conjugate, term } from './complex.ts';
 import type { Complex, Term } from './complex.ts';
-import { dft } from './dft.ts';
+import { CODELET_LENGTHS, dft, stagedDft } from './dft.ts';
+import type { Sink, Source } from './dft.ts';
 
 /** Where one tile's data are while it is transformed. All lengths count vectors of `lanes` floats. */
 export interface TileMemory {
@@ -14,6 +15,21 @@ export interface TileMemory {
   readonly planeRows: number;
   /** [k1][j][re, im]: one line between its two passes. */
   readonly line: Buffer;
+  /** For values that wait between the stages of a codelet; undefined: registers hold them. */
+  readonly parked: Buffer | undefined;
+}
+
+/** The longest codelet. */
+const LONGEST = Math.max(...CODELET_LENGTHS);
+/** The longest codelet that 16 registers hold, nearly. */
+const FITTING_LENGTH = 7;
+
+/**
+ * A place for values that wait, where vectors are so narrow that there are 16 registers at most. Engines then put most values of
+ * a codelet aside and fetch them again: they load all its inputs first, and store all its outputs last.
+ */
+export function parkingPlace(b: KernelBuilder): Buffer | undefined {
+  return b.lanes <= 4 ? b.scratch('parked', 4 * LONGEST * b.lanes) : undefined;
 }
 
 /** Reads pixel `j + constant` of the row at hand, j being a running value. */
@@ -45,24 +61,23 @@ export class TileTransforms {
     b.comment(`row: ${loads} real pixels to ${p}×${q} frequencies`);
     for (const group of positionGroups(this.#plan, loads)) {
       b.for(group.from, group.to, 1, (j) => {
-        const x = indices(p).map((i) => (i < group.count ? real(source(j, q * i)) : ZERO));
-        const y = dft(this.#algebra, x, -1);
-        for (let k1 = 0; k1 <= p / 2; k1++)
-          this.#storeLine(k1, j, k1 === 0 ? at(y, 0) : this.#twiddle(at(y, k1), j, k1));
+        const x = indices(p).map((i) => () => (i < group.count ? real(source(j, q * i)) : ZERO));
+        this.#dft(x, -1, (value, k1) => {
+          if (k1 <= p / 2) this.#storeLine(k1, j, k1 === 0 ? value : this.#twiddle(value, j, k1));
+        });
       });
     }
     const active = Math.min(q, loads);
     const firstFull = Math.floor(q / 2) + 1;
-    const readLine = (k1: Value | number): Complex[] =>
+    const readLine = (k1: number): Complex[] =>
       indices(q).map((j) => (j < active ? this.#loadLine(k1, j, k1 === 0) : ZERO));
     dft(this.#algebra, readLine(0), -1)
       .slice(0, firstFull)
       .forEach((value, k2) => this.#storePlane(k2, 0, row, value));
     b.for(1, Math.ceil(p / 2), 1, (k1) => {
       const column = b.mul(b.sub(k1, 1), q);
-      dft(this.#algebra, readLine(k1), -1).forEach((value, k2) => {
-        this.#storePlane(column, firstFull + k2, row, value);
-      });
+      const x = indices(q).map((j) => () => (j < active ? this.#loadLine(k1, j, false) : ZERO));
+      this.#dft(x, -1, (value, k2) => this.#storePlane(column, firstFull + k2, row, value));
     });
     if (p % 2 === 0) {
       const half = firstFull + (p / 2 - 1) * q;
@@ -89,8 +104,8 @@ export class TileTransforms {
     );
     b.for(1, Math.ceil(p / 2), 1, (k1) => {
       const column = b.mul(b.sub(k1, 1), q);
-      const x = indices(q).map((k2) => this.#loadPlane(column, firstFull + k2, row));
-      dft(this.#algebra, x, 1).forEach((value, j) => this.#storeLine(k1, j, this.#untwiddle(value, j, k1)));
+      const x = indices(q).map((k2) => () => this.#loadPlane(column, firstFull + k2, row));
+      this.#dft(x, 1, (value, j) => this.#storeLine(k1, j, this.#untwiddle(value, j, k1)));
     });
     if (p % 2 === 0) this.#inverseMiddle(row, firstFull + (p / 2 - 1) * q);
     for (const group of positionGroups(this.#plan, tile)) {
@@ -135,16 +150,17 @@ export class TileTransforms {
     this.#columnCodelets(columnBase, meanwhile);
     b.for(0, p, 1, (k1) => {
       meanwhile?.(b.add(k1, active));
-      const x = this.#loadActive(k1);
+      const x = indices(q).map((j) => () => (j < active ? this.#loadLine(k1, j, false) : ZERO));
       const factors = b.add(spectrum, b.mul(k1, 2 * q * b.lanes));
-      const products = dft(this.#algebra, x, -1).map((value, k2) => {
+      const products: Source[] = [];
+      this.#dft(x, -1, (value, k2) => {
         const re = b.loadVec(spectra, factors, 2 * k2 * b.lanes);
         const im = b.loadVec(spectra, factors, (2 * k2 + 1) * b.lanes);
-        return this.#algebra.multiply(value, re, im);
+        products[k2] = this.#park(this.#algebra.multiply(value, re, im), LONGEST + k2);
       });
-      dft(this.#algebra, products, 1)
-        .slice(0, Math.min(q, tile))
-        .forEach((value, j) => this.#storeLine(k1, j, value));
+      this.#dft(products, 1, (value, j) => {
+        if (j < Math.min(q, tile)) this.#storeLine(k1, j, value);
+      });
     });
     this.#inverseCodelets(columnBase, meanwhile && ((j) => meanwhile(b.add(j, active + p))));
   }
@@ -212,13 +228,39 @@ export class TileTransforms {
       b.for(group.from, group.to, 1, (j) => {
         meanwhile?.(j);
         const from = b.add(columnBase, b.mul(j, 2 * b.lanes));
-        const x = indices(p).map((i) =>
-          i < group.count ? this.#loadComplex(this.#memory.plane, from, 2 * q * i * b.lanes) : ZERO,
+        const x = indices(p).map(
+          (i) => () =>
+            i < group.count ? this.#loadComplex(this.#memory.plane, from, 2 * q * i * b.lanes) : ZERO,
         );
-        const y = dft(this.#algebra, x, -1);
-        y.forEach((value, k1) => this.#storeLine(k1, j, k1 === 0 ? value : this.#twiddle(value, j, k1)));
+        this.#dft(x, -1, (value, k1) =>
+          this.#storeLine(k1, j, k1 === 0 ? value : this.#twiddle(value, j, k1)),
+        );
       });
     }
+  }
+
+  /** A codelet; one that does not fit the registers in two stages, where there is a place between them. */
+  #dft(x: readonly Source[], sign: 1 | -1, sink: Sink): void {
+    if (this.#memory.parked !== undefined && x.length > FITTING_LENGTH) {
+      stagedDft(this.#algebra, x, sign, sink, (value, slot) => this.#park(value, slot));
+      return;
+    }
+    const values = x.map((read) => read());
+    dft(this.#algebra, values, sign).forEach(sink);
+  }
+
+  /** Puts a value aside, if there is a place for that. */
+  #park(value: Complex, slot: number): Source {
+    const { parked } = this.#memory;
+    if (parked === undefined) return () => value;
+    const b = this.#b;
+    const put = (part: Term, offset: number): (() => Term) => {
+      if (part === undefined) return () => undefined;
+      b.store(parked, 0, part.value, offset);
+      return () => ({ value: b.loadVec(parked, 0, offset), negative: part.negative });
+    };
+    const [re, im] = [put(value.re, 2 * slot * b.lanes), put(value.im, (2 * slot + 1) * b.lanes)];
+    return () => ({ re: re(), im: im() });
   }
 
   /** Second half: the q-point codelet of one k1. */
@@ -248,15 +290,14 @@ export class TileTransforms {
     for (const group of positionGroups(this.#plan, tile)) {
       b.for(group.from, group.to, 1, (j) => {
         meanwhile?.(j);
-        const x = indices(p).map((k1) => {
+        const x = indices(p).map((k1) => () => {
           const value = this.#loadLine(k1, j, false);
           return k1 === 0 ? value : this.#twiddle(value, j, k1, true);
         });
-        const y = dft(this.#algebra, x, 1);
         const to = b.add(columnBase, b.mul(j, 2 * b.lanes));
-        for (let i = 0; i < group.count; i++) {
-          this.#storeComplex(this.#memory.plane, to, 2 * q * i * b.lanes, at(y, i));
-        }
+        this.#dft(x, 1, (value, i) => {
+          if (i < group.count) this.#storeComplex(this.#memory.plane, to, 2 * q * i * b.lanes, value);
+        });
       });
     }
   }
