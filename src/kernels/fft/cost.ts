@@ -64,12 +64,12 @@ const MEMORY_PIXELS_BYTES_PER_CYCLE = 6;
 
 /**
  * Cycles of one vector operation, measured: narrower vectors than the machine's use half its units, partly hidden;
- * without fused multiply-adds some operations are two.
+ * without fused multiply-adds some operations are two, which codelets in two stages make up for (`parkingPlace`).
  */
 function operationCycles(lanes: number, caps: DeviceCaps): number {
   const widest = Math.max(...caps.lanes);
   if (lanes !== widest) return 0.5;
-  return caps.fma ? 0.6 : 0.75;
+  return caps.fma || lanes <= 4 ? 0.6 : 0.75;
 }
 
 /** Estimated cycles, of all threads together, of a depthwise convolution's weight gradient by the transforms v × h. */
