@@ -9,7 +9,8 @@ import type { DepthwiseWeightGradientProblem } from '../training/problems.ts';
 import { kernelExtent, realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { forEachTap } from './tap-range.ts';
-import { TileTransforms, parkingPlace, correlationSteps } from './transforms.ts';
+import { parkingPlace } from './parking.ts';
+import { TileTransforms, correlationSteps } from './transforms.ts';
 import { clearRow, hintPixels, loadWindow } from './windows.ts';
 
 /** Transforms of both axes, whose kernels are the taps that meet pixels, and where these begin in the kernel. */

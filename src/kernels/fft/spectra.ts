@@ -5,7 +5,8 @@ import { realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { conjugate } from './complex.ts';
 import { forEachTap, meetingTaps } from './tap-range.ts';
-import { TileTransforms, parkingPlace } from './transforms.ts';
+import { parkingPlace } from './parking.ts';
+import { TileTransforms } from './transforms.ts';
 
 /**
  * Emits the spectra of one block of channels, for `packed[block][column][row frequency][re, im][lane]`:

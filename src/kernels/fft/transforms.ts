@@ -4,8 +4,9 @@ import { positionGroups } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { ComplexAlgebra, ZERO, conjugate, term } from './complex.ts';
 import type { Complex, Term } from './complex.ts';
-import { CODELET_LENGTHS, dft, stagedDft } from './dft.ts';
+import { dft } from './dft.ts';
 import type { Sink, Source } from './dft.ts';
+import { LONGEST, park, parkedDft } from './parking.ts';
 
 /** Where one tile's data are while it is transformed. All lengths count vectors of `lanes` floats. */
 export interface TileMemory {
@@ -17,19 +18,6 @@ export interface TileMemory {
   readonly line: Buffer;
   /** For values that wait between the stages of a codelet; undefined: registers hold them. */
   readonly parked: Buffer | undefined;
-}
-
-/** The longest codelet. */
-const LONGEST = Math.max(...CODELET_LENGTHS);
-/** The longest codelet that 16 registers hold, nearly. */
-const FITTING_LENGTH = 7;
-
-/**
- * A place for values that wait, where vectors are so narrow that there are 16 registers at most. Engines then put most values of
- * a codelet aside and fetch them again: they load all its inputs first, and store all its outputs last.
- */
-export function parkingPlace(b: KernelBuilder): Buffer | undefined {
-  return b.lanes <= 4 ? b.scratch('parked', 4 * LONGEST * b.lanes) : undefined;
 }
 
 /** Reads pixel `j + constant` of the row at hand, j being a running value. */
@@ -156,7 +144,7 @@ export class TileTransforms {
       this.#dft(x, -1, (value, k2) => {
         const re = b.loadVec(spectra, factors, 2 * k2 * b.lanes);
         const im = b.loadVec(spectra, factors, (2 * k2 + 1) * b.lanes);
-        products[k2] = this.#park(this.#algebra.multiply(value, re, im), LONGEST + k2);
+        products[k2] = park(b, this.#algebra.multiply(value, re, im), LONGEST + k2, this.#memory.parked);
       });
       this.#dft(products, 1, (value, j) => {
         if (j < Math.min(q, tile)) this.#storeLine(k1, j, value);
@@ -239,28 +227,9 @@ export class TileTransforms {
     }
   }
 
-  /** A codelet; one that does not fit the registers in two stages, where there is a place between them. */
+  /** A codelet, through the parking place if it needs one. */
   #dft(x: readonly Source[], sign: 1 | -1, sink: Sink): void {
-    if (this.#memory.parked !== undefined && x.length > FITTING_LENGTH) {
-      stagedDft(this.#algebra, x, sign, sink, (value, slot) => this.#park(value, slot));
-      return;
-    }
-    const values = x.map((read) => read());
-    dft(this.#algebra, values, sign).forEach(sink);
-  }
-
-  /** Puts a value aside, if there is a place for that. */
-  #park(value: Complex, slot: number): Source {
-    const { parked } = this.#memory;
-    if (parked === undefined) return () => value;
-    const b = this.#b;
-    const put = (part: Term, offset: number): (() => Term) => {
-      if (part === undefined) return () => undefined;
-      b.store(parked, 0, part.value, offset);
-      return () => ({ value: b.loadVec(parked, 0, offset), negative: part.negative });
-    };
-    const [re, im] = [put(value.re, 2 * slot * b.lanes), put(value.im, (2 * slot + 1) * b.lanes)];
-    return () => ({ re: re(), im: im() });
+    parkedDft(this.#b, this.#algebra, x, sign, sink, this.#memory.parked);
   }
 
   /** Second half: the q-point codelet of one k1. */
