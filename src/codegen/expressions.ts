@@ -53,6 +53,16 @@ export abstract class ExpressionBuilder {
     return this.#unary('toI32', a, ['f32'], 'i32');
   }
 
+  /** The f32 with the bits of an i32: how buffers, which hold floats, keep integers. Its bits must not be a NaN's. */
+  asF32(a: Value): Value {
+    return this.#unary('asF32', a, ['i32'], 'f32');
+  }
+
+  /** The i32 with the bits of an f32, as {@link asF32} made it. */
+  asI32(a: Value): Value {
+    return this.#unary('asI32', a, ['f32'], 'i32');
+  }
+
   // ---- arithmetic -------------------------------------------------------------------------------
 
   neg(a: Value): Value {

@@ -21,7 +21,7 @@ type RuntimeValue = number | boolean | Float32Array | readonly boolean[];
  * touch what another one writes.
  * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one or to what
  * another task has written, and for operands whose result the language leaves open (i32 results that do not fit,
- * division by zero, shifts by more than 31 bits, `toI32` or `pow2` out of range).
+ * division by zero, shifts by more than 31 bits, `toI32` or `pow2` out of range, the bits of a NaN).
  */
 export function interpret(
   kernel: Kernel,
@@ -265,6 +265,9 @@ class Task {
         return a | b;
       case 'toF32':
         return Math.fround(a);
+      case 'asF32':
+        this.#check(node, a, (a & 0x7fffffff) <= 0x7f800000);
+        return withBits(a);
       default:
         return this.#scalar(node, a, b, undefined);
     }
@@ -301,6 +304,9 @@ class Task {
       case 'toI32':
         this.#check(node, a, Math.trunc(a) >= -(2 ** 31) && Math.trunc(a) < 2 ** 31);
         return Math.trunc(a) | 0;
+      case 'asI32':
+        this.#check(node, a, !Number.isNaN(a));
+        return bitsOf(a);
       case 'add':
         return Math.fround(a + b);
       case 'sub':
@@ -341,6 +347,15 @@ class Task {
       throw failure(this.#kernel, `takes ${node.op} of ${operand}, out of its range, in task ${this.#task}`);
     }
   }
+}
+
+/** An f32's bits, and back. A JavaScript number holds every f32 exactly, NaN's bits aside. */
+function bitsOf(value: number): number {
+  return new DataView(Float32Array.of(value).buffer).getInt32(0, true);
+}
+
+function withBits(bits: number): number {
+  return new DataView(Int32Array.of(bits).buffer).getFloat32(0, true);
 }
 
 function laneOf(value: RuntimeValue | undefined, lane: number): RuntimeValue | undefined {

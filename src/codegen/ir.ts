@@ -58,6 +58,10 @@ export type UnaryOp =
   | 'toF32'
   /** f32 → i32, towards zero; the value must be in range. */
   | 'toI32'
+  /** i32 → f32 of the same bits, which must not be those of a NaN: moving one may change it. */
+  | 'asF32'
+  /** f32 → i32 of the same bits; not of a NaN. */
+  | 'asI32'
   /** f32 → vec, the same value in every lane. */
   | 'splat'
   /** vec → f32, summed by halving: lane i += lane i + s for s = lanes/2, lanes/4, …, 1. */

@@ -55,6 +55,18 @@ describe('arithmetic', () => {
     ).toEqual([-3, -1, -4, 7 << 30]);
   });
 
+  test('takes the bits of floats for integers, and back', () => {
+    const tiny = 2 ** -149;
+    expect(
+      compute([1, -0, 7 * tiny], (b, [one, zero, small]) => [
+        b.shr(b.asI32(one), 23),
+        b.shr(b.asI32(zero), 31),
+        b.asI32(small),
+        b.asF32(b.add(b.asI32(small), 1)),
+      ]),
+    ).toEqual([127, -1, 7, 8 * tiny]);
+  });
+
   test('defines min and max by comparison, for NaN and signed zeros too', () => {
     const min = (b: number, a: number): number => (b < a ? b : a);
     const max = (b: number, a: number): number => (a < b ? b : a);
@@ -229,6 +241,8 @@ describe('control', () => {
     );
     expect(run((b, zero) => b.shr(b.i32(1), b.sub(b.toI32(zero), 1)))).toThrow(/shr of -1, out of its range/);
     expect(run((b, zero) => b.toI32(b.div(zero, zero)))).toThrow(/toI32 of NaN/);
+    expect(run((b, zero) => b.asI32(b.div(zero, zero)))).toThrow(/asI32 of NaN/);
+    expect(run((b, zero) => b.asF32(b.sub(b.asI32(zero), 1)))).toThrow(/asF32 of -1/);
     expect(run((b, zero) => b.pow2(b.add(zero, 128)))).toThrow(/pow2 of 128/);
   });
 });

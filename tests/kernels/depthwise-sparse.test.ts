@@ -104,6 +104,10 @@ describe('what is offered', () => {
     expect(families({ ...problem, density: 0.5 })).toContain(depthwiseSparse.name);
   });
 
+  test('for maps whose channels do not fit the cache together too', () => {
+    expect(families({ ...problem, height: 128, width: 256, density: 0.5 })).toContain(depthwiseSparse.name);
+  });
+
   test('the planner expects transforms to be quicker with 40% zeros, sparse kernels with 95%', () => {
     expect(families({ ...problem, density: 0.6 })[0]).toBe('depthwise-fft');
     expect(families({ ...problem, density: 0.05 })[0]).toBe(depthwiseSparse.name);

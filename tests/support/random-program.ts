@@ -20,7 +20,8 @@ const MAX_DEPTH = 3;
  *
  * The kernel uses every operation, nested loops and conditions, variables of every type, two scratch buffers, a
  * table, and loads and stores that are always in bounds; tasks touch disjoint parts of `y` and `z`. Operands are kept where the
- * language defines the result: no i32 that does not fit, no division by zero, no `toI32` or `pow2` out of range.
+ * language defines the result: no i32 that does not fit, no division by zero, no `toI32` or `pow2` out of range,
+ * no bits of a NaN.
  */
 export function randomProgram(choices: readonly number[], lanes: number): RandomProgram {
   return new Generator(choices, lanes).generate();
@@ -182,6 +183,7 @@ class Generator {
       () => b.select(this.#pick('bool'), a, other),
       () => b.toI32(this.#clamped(this.#pick('f32'), -100000.5, 100000.5)),
       () => b.i32(this.#choose(2 ** 31) - 2 ** 30),
+      () => b.asI32(this.#clamped(this.#pick('f32'), -1e30, 1e30)),
     ];
     return this.#chosen(operations);
   }
@@ -212,7 +214,7 @@ class Generator {
         type === 'vec' ? b.vec(b.loadScalar(this.#x, this.#choose(WINDOW))) : b.sumLanes(this.#pick('vec')),
       () => (type === 'vec' ? b.vec(this.#choose(1000) / 7) : b.maxLanes(this.#pick('vec'))),
       () => (type === 'vec' ? b.zipLow(a, other) : b.add(a, other)),
-      () => (type === 'vec' ? b.zipHigh(a, other) : b.sub(a, other)),
+      () => (type === 'vec' ? b.zipHigh(a, other) : b.asF32(b.and(this.#pick('i32'), 0x7effffff))),
       () => this.#pair(type),
       () => (type === 'vec' ? b.dotBf16(this.#pair('vec'), this.#pair('vec'), a) : this.#pair('f32')),
     ];

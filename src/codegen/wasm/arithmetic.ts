@@ -33,6 +33,7 @@ const DIRECT: Readonly<Record<string, PlainOp>> = {
     eq: 'i32.eq',
     ne: 'i32.ne',
     toF32: 'f32.convert_i32_s',
+    asF32: 'f32.reinterpret_i32',
   }),
   ...byType('f32', {
     neg: 'f32.neg',
@@ -40,6 +41,7 @@ const DIRECT: Readonly<Record<string, PlainOp>> = {
     sqrt: 'f32.sqrt',
     floor: 'f32.floor',
     toI32: 'i32.trunc_sat_f32_s',
+    asI32: 'i32.reinterpret_f32',
     splat: 'f32x4.splat',
     add: 'f32.add',
     sub: 'f32.sub',

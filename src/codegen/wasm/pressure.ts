@@ -30,8 +30,9 @@ export function blockEnds(
   let atStart = 0;
   let loaded = 0;
   let updates = 0;
+  let previous: Statement | undefined;
   body.forEach((statement, position) => {
-    const fresh = updates > 0 && (loads[position] ?? 0) > 0 && isUpdate(body[position - 1]);
+    const fresh = updates > 0 && (loads[position] ?? 0) > 0 && isUpdate(previous);
     if (fresh && atStart + loaded + loadsUpToUpdate(body, loads, position) > available) {
       ends.add(statement);
       atStart = alive.size;
@@ -42,8 +43,14 @@ export function blockEnds(
     if (isUpdate(statement)) updates++;
     if (isNamedVector(statement, lifetimes)) alive.add(valueResource(statement.value));
     for (const resource of lifetimes.endingAt(statement)) alive.delete(resource);
+    if (!isWrittenElsewhere(statement, lifetimes)) previous = statement;
   });
   return ends;
+}
+
+/** Whether a statement is a value that its users compute in place, so that nothing is written where it was built. */
+function isWrittenElsewhere(statement: Statement, lifetimes: Lifetimes): boolean {
+  return statement.kind === 'let' && lifetimes.placement(statement.value) === 'inline';
 }
 
 function isUpdate(statement: Statement | undefined): boolean {

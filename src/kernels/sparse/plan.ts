@@ -5,14 +5,14 @@ import type { Config } from '../family.ts';
 /** How a sparse depthwise convolution is cut. */
 export interface DepthwiseSparseConfig extends Config {
   readonly lanes: number;
-  /** The axis along which a vector holds neighbouring pixels of one channel; the other one counts lines. */
+  /** The axis along which a vector holds pixels of one channel; the other one counts lines. */
   readonly along: 'width' | 'height';
   /** Lines of a register tile. */
   readonly tileLines: number;
   /** Vectors of a line in a register tile. */
   readonly tileVectors: number;
-  /** Whether lines are copied for each shift along them, so that loads are aligned. */
-  readonly aligned: boolean;
+  /** Vectors of channels that a task takes, fewer in the last one. */
+  readonly group: number;
   /** Output lines of a task; a multiple of `tileLines`. */
   readonly band: number;
 }
@@ -30,52 +30,74 @@ export interface SparseAxis {
   readonly tapStride: number;
 }
 
-/** Where things lie in scratch memory, in floats. Planes hold one channel each. */
+/**
+ * Where things lie in scratch memory, in floats. Everything is of one channel.
+ *
+ * Lanes hold pixels that are `spacing` apart, so that a line of outputs is that many vectors, and the pixels that a tap
+ * of the line meets are vectors too, whatever its position: nothing is loaded across vectors.
+ */
 export interface SparsePlan {
   readonly along: SparseAxis;
   readonly lines: SparseAxis;
-  /** Vectors of an output line. */
-  readonly vectors: number;
-  /** Floats of a line of input: zeros around included. */
-  readonly linePitch: number;
+  /** Pixels from one lane to the next; vectors of an output line. */
+  readonly spacing: number;
+  /**
+   * Strand r of a line: its pixels r, r + spacing, r + 2 spacing, …, and zeros up to the next strand. `strandStart` zeros
+   * come before the first one. Of any strand, at least `strandLanes` are written with pixels.
+   */
+  readonly strandStart: number;
+  readonly strandLanes: number;
+  readonly strandPitch: number;
+  /** Lines of input that a task reads at most. */
+  readonly inputLines: number;
+  readonly strandPlane: number;
+  /** All strands of a task: writing zeros may overshoot by a vector. */
+  readonly strandFloats: number;
   /** Lines of zeros above and below, so that a register tile may stick out. */
   readonly margin: number;
-  /** Lines of input that a task reads at most, without margins. */
-  readonly inputLines: number;
-  readonly inputPlane: number;
-  readonly sumPlane: number;
-  /** Lines as the taps read them: `linePitch` apart, or those of a copy, without zeros around. */
+  /** Vectors of a line as the taps meet it: from the first pixel of the first tap to the last one of the last. */
+  readonly tapVectors: number;
   readonly tapPitch: number;
+  readonly tapPlane: number;
+  readonly sumPlane: number;
   readonly bands: number;
   readonly scratchFloats: number;
 }
 
 export function planSparse(problem: DepthwiseProblem, config: DepthwiseSparseConfig): SparsePlan {
-  const { lanes, tileLines, band, aligned } = config;
+  const { lanes, tileLines, band, group } = config;
   const { along, lines } = sparseAxes(problem, config.along);
   const { dilation } = problem;
-  const vectors = Math.ceil(along.outputs / lanes);
-  const linePitch = Math.max(
-    vectors * lanes + (along.taps - 1) * dilation,
-    along.before + Math.ceil(along.size / lanes) * lanes,
-  );
+  const spacing = Math.ceil(along.outputs / lanes);
+  const tapVectors = spacing + (along.taps - 1) * dilation;
+  const strandStart = Math.ceil(along.before / spacing);
+  const longest = Math.ceil(along.size / spacing);
+  const lastShift = Math.floor((tapVectors - 1 - along.before) / spacing);
+  const strandPitch = Math.max(lastShift + lanes, roundUp(longest, lanes) + strandStart);
   const margin = tileLines - 1;
   const inputLines = Math.min(lines.size, band + (lines.taps - 1) * dilation);
-  const inputPlane = (inputLines + 2 * margin) * linePitch;
-  const sumPlane = band * vectors * lanes;
-  const copy = aligned ? (inputLines + 2 * margin) * vectors * lanes : 0;
+  const strandPlane = inputLines * spacing * strandPitch;
+  const strandFloats = strandStart + group * lanes * strandPlane + lanes;
+  const tapPitch = tapVectors * lanes;
+  const tapPlane = (inputLines + 2 * margin) * tapPitch;
+  const sumPlane = band * spacing * lanes;
   return {
     along,
     lines,
-    vectors,
-    linePitch,
-    margin,
+    spacing,
+    strandStart,
+    strandLanes: roundUp(Math.floor(along.size / spacing), lanes),
+    strandPitch,
     inputLines,
-    inputPlane,
+    strandPlane,
+    strandFloats,
+    margin,
+    tapVectors,
+    tapPitch,
+    tapPlane,
     sumPlane,
-    tapPitch: aligned ? vectors * lanes : linePitch,
     bands: Math.ceil(lines.outputs / band),
-    scratchFloats: lanes * (inputPlane + sumPlane) + copy,
+    scratchFloats: strandFloats + tapPlane + group * lanes * sumPlane,
   };
 }
 
@@ -104,4 +126,8 @@ export function sparseAxes(
     tapStride: 1,
   };
   return along === 'width' ? { along: columns, lines: rows } : { along: rows, lines: columns };
+}
+
+function roundUp(value: number, step: number): number {
+  return Math.ceil(value / step) * step;
 }

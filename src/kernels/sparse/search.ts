@@ -10,14 +10,17 @@ export function sparseConfigs(problem: DepthwiseProblem, caps: DeviceCaps): Dept
   for (const lanes of caps.lanes.filter((count) => count >= 4 && problem.pitch % count === 0)) {
     for (const along of ['width', 'height'] as const) {
       const axes = sparseAxes(problem, along);
-      const vectors = Math.ceil(axes.along.outputs / lanes);
-      for (const [tileLines, tileVectors] of tiles(axes.lines.outputs, vectors, caps)) {
-        const bands = Math.max(1, Math.ceil((2 * caps.threads) / ((problem.pitch / lanes) * problem.batch)));
-        const band = Math.ceil(axes.lines.outputs / bands / tileLines) * tileLines;
-        for (const aligned of [false, true]) {
-          const config = { lanes, along, tileLines, tileVectors, aligned, band };
-          if (4 * planSparse(problem, config).scratchFloats <= 2 * caps.l2Bytes) found.push(config);
-        }
+      const spacing = Math.ceil(axes.along.outputs / lanes);
+      for (const [tileLines, tileVectors] of tiles(axes.lines.outputs, spacing, caps)) {
+        const fitting = groups(lanes)
+          .map((group) => {
+            const count = Math.ceil(problem.pitch / lanes / group) * problem.batch;
+            const bands = Math.ceil((2 * caps.threads) / count);
+            const band = Math.ceil(axes.lines.outputs / bands / tileLines) * tileLines;
+            return { lanes, along, tileLines, tileVectors, group, band };
+          })
+          .find((config) => 4 * planSparse(problem, config).scratchFloats <= 2 * caps.l2Bytes);
+        if (fitting) found.push(fitting);
       }
     }
   }
@@ -26,6 +29,11 @@ export function sparseConfigs(problem: DepthwiseProblem, caps: DeviceCaps): Dept
 
 /** Configurations that are worth measuring: estimates tell the others apart well enough. */
 const CHOICES = 6;
+
+/** Vectors of channels that a task may take: those of a cache line, or fewer where the map is large. */
+function groups(lanes: number): number[] {
+  return lanes < 16 ? [16 / lanes, ...groups(2 * lanes)] : [1];
+}
 
 /** Register tiles of lines × vectors. */
 function tiles(lines: number, vectors: number, { vectorRegisters, fma }: DeviceCaps): [number, number][] {
@@ -43,9 +51,9 @@ function tiles(lines: number, vectors: number, { vectorRegisters, fma }: DeviceC
 
 export function sparseEstimate(problem: DepthwiseProblem, config: DepthwiseSparseConfig): number {
   const { density = 1, dilation, batch, pitch } = problem;
-  const { lanes, tileLines, tileVectors, aligned, band } = config;
+  const { lanes, tileLines, tileVectors, band } = config;
   const plan = planSparse(problem, config);
-  const { along, lines, vectors } = plan;
+  const { along, lines, spacing } = plan;
   // Lines of taps that meet a tile.
   let met = 0;
   for (let line = 0; line < plan.bands * band; line += tileLines) {
@@ -53,14 +61,14 @@ export function sparseEstimate(problem: DepthwiseProblem, config: DepthwiseSpars
     const end = Math.min(lines.taps, Math.floor((lines.size - 1 + lines.before - line) / dilation) + 1);
     met += Math.max(0, end - first);
   }
-  // Loads feed the multiply-adds; those that cross cache lines take twice as long. 512 bits count as two.
+  // 512 bits count as two.
   const wide = lanes > 8 ? 2 : 1;
-  const load = lanes === 4 ? 1.6 : aligned ? 0.62 * wide : 0.5 * wide + lanes / 16;
-  const taps = met * along.taps * density * (vectors / tileVectors) * (tileLines * tileVectors * load + 4);
-  const passes = aligned ? along.taps : 1;
-  const tileEnds = passes * plan.bands * band * vectors * (2 * wide + 24 / (tileLines * tileVectors));
-  const copies = aligned ? passes * (plan.inputLines + 2 * plan.margin) * vectors * 2 * wide : 0;
+  const load = lanes === 4 ? 1.1 : 0.6 * wide;
+  const taps = met * along.taps * density * (spacing / tileVectors) * (tileLines * tileVectors * load + 4);
+  const tileEnds = plan.bands * band * spacing * (2 * wide + 24 / (tileLines * tileVectors));
+  const copies = plan.bands * plan.inputLines * plan.tapVectors * 1.5 * wide;
   const pixels = problem.height * problem.width + along.outputs * lines.outputs;
-  const transposes = pixels * (lanes === 4 ? 2 : 0.7);
+  // Pixels above each other share sets of the cache.
+  const transposes = pixels * (lanes === 4 ? 1 : 0.6) * (config.along === 'height' ? 1.5 : 1);
   return batch * pitch * (taps + tileEnds + copies + transposes);
 }
