@@ -8,7 +8,7 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 import { evenly } from './divide.ts';
-import { meetingPairs } from './taps.ts';
+import { meetingPairs, meetings } from './taps.ts';
 
 /** Outputs of a register tile, and the order of loops around and inside it. */
 export interface DepthwiseDirectConfig extends Config {
@@ -274,18 +274,11 @@ class DirectEmitter {
     const { lanes } = this.#config;
     const base = this.#windowBase(tile, rowBase);
     const taps = Array.from({ length: kernelWidth }, (_, kx) => b.loadVec(this.#packed, weights, kx * lanes));
-    const positions = new Map<number, { readonly i: number; readonly kx: number }[]>();
-    accumulators.forEach((_, i) => {
-      for (let kx = 0; kx < kernelWidth; kx++) {
-        if (!this.#meets(tile, i, kx)) continue;
-        const position = i * stride + kx * dilation;
-        positions.set(position, [...(positions.get(position) ?? []), { i, kx }]);
-      }
-    });
-    for (const [position, pairs] of [...positions].sort(([a], [c]) => a - c)) {
+    const meets = (output: number, kx: number): boolean => this.#meets(tile, output, kx);
+    for (const { position, pairs } of meetings(accumulators.length, kernelWidth, stride, dilation, meets)) {
       const pixel = b.loadVec(this.#x, base, position * pitch);
-      for (const { i, kx } of pairs) {
-        const accumulator = accumulators[i];
+      for (const { output, tap: kx } of pairs) {
+        const accumulator = accumulators[output];
         const tap = taps[kx];
         if (accumulator && tap) accumulator.set(b.fma(tap, pixel, accumulator.get()));
       }

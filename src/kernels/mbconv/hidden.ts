@@ -4,6 +4,7 @@ import { panelStride } from '../gemm/panels.ts';
 import { accumulate, newTile } from '../gemm/tile.ts';
 import { activate } from '../math.ts';
 import type { MBConvProblem } from '../problem.ts';
+import { meetings } from '../taps.ts';
 import type { MBConvConfig, MBConvPlan } from './plan.ts';
 
 /** One image's hidden map, before it is gated. */
@@ -278,14 +279,13 @@ class ChunkEmitter {
     const b = this.#b;
     const { kernelWidth, stride } = this.#problem;
     const taps = Array.from({ length: kernelWidth }, (_, kx) => tapAt(kx));
-    for (let position = 0; position < (accumulators.length - 1) * stride + kernelWidth; position++) {
-      const meeting = taps.flatMap((tap, kx) => {
-        const sum = (position - kx) % stride === 0 ? accumulators[(position - kx) / stride] : undefined;
-        return sum ? [{ tap, sum }] : [];
-      });
-      if (meeting.length === 0) continue;
+    for (const { position, pairs } of meetings(accumulators.length, kernelWidth, stride, 1)) {
       const input = inputAt(position);
-      for (const { tap, sum } of meeting) sum.set(b.fma(input, tap, sum.get()));
+      for (const { output, tap: kx } of pairs) {
+        const sum = accumulators[output];
+        const tap = taps[kx];
+        if (sum && tap) sum.set(b.fma(input, tap, sum.get()));
+      }
     }
   }
 }
