@@ -41,4 +41,5 @@ export type { EpochReport, StepReport, TrainData, TrainOptions, TrainResult } fr
 export type { CompleteSettings, TrainSettings } from './train/settings.ts';
 export { evaluate as evaluateClassifier } from './train/evaluate.ts';
 export type { EvaluateOptions, Evaluation } from './train/evaluate.ts';
+export { ensemble } from './train/teacher.ts';
 export type { DistillationOptions, Teacher } from './train/teacher.ts';

@@ -338,8 +338,10 @@ function helperDefinitions(lanes: number): Record<string, string> {
     ].join('\n'),
     wf_pow2:
       'static inline vec wf_pow2(vec a) { return (vec)((__builtin_convertvector(a, mask) + 127) << 23); }',
-    wf_as_f32: 'static inline float wf_as_f32(int32_t a) { union { int32_t i; float f; } u = {a}; return u.f; }',
-    wf_as_i32: 'static inline int32_t wf_as_i32(float a) { union { float f; int32_t i; } u = {a}; return u.i; }',
+    wf_as_f32:
+      'static inline float wf_as_f32(int32_t a) { union { int32_t i; float f; } u = {a}; return u.f; }',
+    wf_as_i32:
+      'static inline int32_t wf_as_i32(float a) { union { float f; int32_t i; } u = {a}; return u.i; }',
     wf_pow2f:
       'static inline float wf_pow2f(float a) { union { int32_t i; float f; } u = {((int32_t)a + 127) << 23}; return u.f; }',
     wf_select:

@@ -160,7 +160,9 @@ class SparseEmitter {
       // All vectors of a pixel while its cache line is near.
       b.for(0, vectors, 1, (vector) => {
         const pixel = b.add(first, b.mul(vector, lanes));
-        const rows = Array.from({ length: lanes }, (_, i) => (i < count ? b.loadVec(this.#x, pixel, i * step) : zero));
+        const rows = Array.from({ length: lanes }, (_, i) =>
+          i < count ? b.loadVec(this.#x, pixel, i * step) : zero,
+        );
         const plane = b.add(start, b.mul(vector, lanes * strandPlane));
         transpose(b, rows).forEach((row, lane) => b.store(this.#strands, plane, row, lane * strandPlane));
       });
@@ -198,8 +200,17 @@ class SparseEmitter {
       for (let shift = -strandStart; shift * spacing < end; shift++) {
         const first = Math.max(0, -along.before - shift * spacing);
         b.for(first, Math.min(spacing, end - shift * spacing), 1, (strand) => {
-          const pixels = b.loadVec(this.#strands, b.add(from, b.mul(strand, strandPitch)), strandStart + shift);
-          b.store(this.#pixels, b.add(to, b.mul(strand, lanes)), pixels, (shift * spacing + along.before) * lanes);
+          const pixels = b.loadVec(
+            this.#strands,
+            b.add(from, b.mul(strand, strandPitch)),
+            strandStart + shift,
+          );
+          b.store(
+            this.#pixels,
+            b.add(to, b.mul(strand, lanes)),
+            pixels,
+            (shift * spacing + along.before) * lanes,
+          );
         });
       }
     });
@@ -248,7 +259,8 @@ class SparseEmitter {
         sum.set(b.fma(weight, b.loadVec(this.#pixels, met, line * tapPitch + vector * lanes), sum.get()));
       }
     });
-    for (const { line, vector, sum } of tile) b.store(this.#sums, sums, sum.get(), (line * spacing + vector) * lanes);
+    for (const { line, vector, sum } of tile)
+      b.store(this.#sums, sums, sum.get(), (line * spacing + vector) * lanes);
   }
 
   /** Sums → NHWC, through the epilogue. */
@@ -268,7 +280,9 @@ class SparseEmitter {
         this.#eachStrand(along.outputs, (strand, length) => {
           const from = b.add(plane, b.mul(strand, lanes));
           const to = b.add(target, b.mul(strand, along.outputStride));
-          const rows = Array.from({ length: lanes }, (_, lane) => b.loadVec(this.#sums, from, lane * sumPlane));
+          const rows = Array.from({ length: lanes }, (_, lane) =>
+            b.loadVec(this.#sums, from, lane * sumPlane),
+          );
           transpose(b, rows)
             .slice(0, length)
             .forEach((sum, i) => {

@@ -6,6 +6,34 @@ export interface Teacher {
   run(images: Float32Array): Promise<Float32Array>;
 }
 
+/**
+ * Several teachers as one: it gives the mean of their logits, which stands for the geometric mean of their
+ * distributions (Hinton et al. 2015, section 2). They run one after the other.
+ */
+export function ensemble(teachers: readonly Teacher[]): Teacher {
+  return {
+    async run(images) {
+      const [first = new Float32Array(), ...others] = await inTurn(teachers, images);
+      const odd = others.find(({ length }) => length !== first.length);
+      if (odd) {
+        throw invalidArgument(
+          `Teachers must give equally many logits; one gave ${first.length}, another ${odd.length}.`,
+        );
+      }
+      return first.map((logit, i) => {
+        const sum = others.reduce((total, logits) => total + (logits[i] ?? 0), logit);
+        return sum / teachers.length;
+      });
+    },
+  };
+}
+
+async function inTurn(teachers: readonly Teacher[], images: Float32Array): Promise<Float32Array[]> {
+  const answers: Float32Array[] = [];
+  for (const teacher of teachers) answers.push(await teacher.run(images));
+  return answers;
+}
+
 export interface DistillationOptions {
   /** Share of the teacher's distribution in the targets; default 0.5. */
   readonly share?: number;

@@ -461,4 +461,19 @@ it('fine-tunes weights; a classifier for other classes starts anew, and a teache
   );
   expect(taught.err).toBe('');
   expect(taught.code).toBe(0);
+
+  const both = ['--teacher-weights', JSON.stringify([weights, at('fine', 'model.safetensors')])];
+  const together = await train(
+    'taught-3',
+    '--epochs',
+    '1',
+    ...both,
+    '--teacher-model',
+    at('teacher', 'model.json'),
+  );
+  expect(together.err).toBe('');
+  expect(together.code).toBe(0);
+  const models = JSON.stringify(['slak-tiny', 'slak-tiny', 'slak-tiny']);
+  const uneven = await train('taught-4', '--epochs', '1', ...both, '--teacher-model', models);
+  expect(uneven.err).toContain('teacher.model and teacher.weights must be equally many; they are 3 and 2.');
 });

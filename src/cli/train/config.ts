@@ -1,5 +1,16 @@
 import { invalidArgument } from '../../core/errors.ts';
-import { choice, count, flag, needed, number, object, text, withDefault } from '../../core/schema.ts';
+import {
+  choice,
+  count,
+  either,
+  flag,
+  list,
+  needed,
+  number,
+  object,
+  text,
+  withDefault,
+} from '../../core/schema.ts';
 import type { Fields, ReadFields, Schema } from '../../core/schema.ts';
 import { modelSchema } from '../../runtime/model-file.ts';
 import { DEVICE_NAMES } from '../../runtime/open.ts';
@@ -26,9 +37,21 @@ const subject = {
     {},
   ),
   weights: text('a checkpoint to start from'),
-  teacher: object('a trained network whose judgement is learned too', {
-    model: needed(modelSchema),
-    weights: needed(text('its checkpoint')),
+  teacher: object('a trained network whose judgement is learned too, or several', {
+    model: needed(
+      either(
+        'the network: a name, a model.json or sizes; a list for several, whose logits are averaged',
+        modelSchema,
+        list('networks', modelSchema),
+      ),
+    ),
+    weights: needed(
+      either(
+        'its checkpoint; a list for several',
+        text('a checkpoint'),
+        list('checkpoints', text('a checkpoint')),
+      ),
+    ),
   }),
 } satisfies Fields;
 

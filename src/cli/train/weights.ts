@@ -4,6 +4,7 @@ import type { Device } from '../../devices/device.ts';
 import { parametersOf, selectOutputs } from '../../graph/graph.ts';
 import { optimize } from '../../graph/passes/index.ts';
 import type { ModelVariant } from '../../models/model.ts';
+import type { OwnModel } from '../../models/own.ts';
 import { fitModel } from '../../runtime/fit.ts';
 import { buildModelOf } from '../../runtime/model-file.ts';
 import { optimizeFor } from '../../runtime/plan.ts';
@@ -11,6 +12,7 @@ import { createSession } from '../../runtime/session.ts';
 import { openWeights } from '../../runtime/weights.ts';
 import { initialValues } from '../../train/initialise.ts';
 import type { InitialOptions } from '../../train/initialise.ts';
+import { ensemble } from '../../train/teacher.ts';
 import type { Teacher } from '../../train/teacher.ts';
 import type { CommandContext } from '../context.ts';
 import { modelOf } from '../model-file.ts';
@@ -79,15 +81,56 @@ export interface OpenTeacher extends Teacher {
   dispose(): Promise<void>;
 }
 
-/** Loads a trained network. Throws `invalid-argument` if it tells other numbers of classes apart. */
+/** What a teacher is asked. */
+export interface TeacherInput {
+  readonly batch: number;
+  readonly resolution: number;
+  readonly classes: number;
+}
+
+/**
+ * Loads trained networks; several judge together. One model may stand for several checkpoints.
+ * Throws `invalid-argument` if models and checkpoints are not equally many, or one tells other numbers of classes apart.
+ */
 export async function openTeacher(
-  { model, weights: file }: NonNullable<TrainConfig['teacher']>,
+  { model, weights }: NonNullable<TrainConfig['teacher']>,
   device: Device,
-  {
-    batch,
-    resolution,
-    classes,
-  }: { readonly batch: number; readonly resolution: number; readonly classes: number },
+  input: TeacherInput,
+  context: CommandContext,
+): Promise<OpenTeacher> {
+  const models = listOf(model);
+  const files = listOf(weights);
+  if (models.length > 1 && models.length !== files.length) {
+    throw invalidArgument(
+      `teacher.model and teacher.weights must be equally many; they are ${models.length} and ${files.length}.`,
+    );
+  }
+  const teachers: OpenTeacher[] = [];
+  const dispose = async (): Promise<void> => {
+    for (const teacher of teachers) await teacher.dispose();
+  };
+  try {
+    for (const [i, file] of files.entries()) {
+      const own = models[i] ?? models[0];
+      if (own !== undefined) teachers.push(await openOneTeacher(own, file, device, input, context));
+    }
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+  return { ...ensemble(teachers), dispose };
+}
+
+function listOf<T>(value: T | readonly T[]): readonly T[] {
+  const isList = (one: T | readonly T[]): one is readonly T[] => Array.isArray(one);
+  return isList(value) ? value : [value];
+}
+
+async function openOneTeacher(
+  model: string | OwnModel,
+  file: string,
+  device: Device,
+  { batch, resolution, classes }: TeacherInput,
   { signal, warn }: CommandContext,
 ): Promise<OpenTeacher> {
   const variant = typeof model === 'string' ? modelOf(model) : buildModelOf(model);
