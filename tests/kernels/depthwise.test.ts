@@ -81,6 +81,18 @@ describeKernels(
       epilogue: { bias: true, activation: 'sigmoid' },
     }),
     depthwise('more padding than kernel', UNUSUAL_PADDINGS['more padding than kernel']),
+    depthwise('a kernel of more than twice its map, dilated', {
+      map: [11, 9],
+      channels: 4,
+      kernel: [19, 13],
+      dilation: 2,
+    }),
+    depthwise('a kernel of more than twice its map, stride 2', {
+      map: [9, 12],
+      channels: 4,
+      kernel: [31, 27],
+      stride: 2,
+    }),
   ].map((test) => ({ ...test, onDevices: allButNative })),
 );
 
@@ -146,6 +158,22 @@ describeKernels('depthwise: fetching ahead', [
     { heightP: 4, heightQ: 6, heightTile: 18, widthP: 4, widthQ: 5, widthTile: 16 },
   ),
 ]);
+
+test('taps that never meet the map ask for no longer transforms', () => {
+  const lengths = (map: number, kernel: number): number[] => {
+    const shape: Shape = { map: [map, map], channels: 16, kernel: [kernel, kernel] };
+    const problem = depthwise('', shape).problem((channels) => channels);
+    if (problem.op !== 'depthwise') throw new TypeError('a depthwise problem is needed');
+    return depthwiseFft
+      .configs(problem, interpreterCaps([16]))
+      .map(({ heightP, heightQ }) => heightP * heightQ)
+      .sort((a, b) => a - b);
+  };
+  // 14 outputs of a kernel that reaches 13 pixels either way.
+  expect(lengths(14, 47)).toEqual(lengths(14, 27));
+  expect(lengths(14, 47)[0]).toBeLessThanOrEqual(28);
+  expect(lengths(56, 511)[0]).toBeLessThanOrEqual(112);
+});
 
 test('only maps that outgrow the caches are fetched ahead, and only vectors that fill a cache line', () => {
   const aheadOf = (lanes: number, map: readonly [number, number]): number[] => {

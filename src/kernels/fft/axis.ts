@@ -48,6 +48,25 @@ export function kernelExtent(axis: AxisProblem): number {
   return axis.dilation * (axis.kernel - 1) + 1;
 }
 
+/** An axis with only the taps that meet a pixel anywhere: `first` to `first + kernel − 1` of the original ones. */
+export interface MeetingTaps {
+  readonly axis: AxisProblem;
+  readonly first: number;
+}
+
+/**
+ * Leaves out taps that lie beyond the map for all outputs, as most of a kernel that is wider than its map: 0 ≤
+ * o·stride + k·dilation − padding < size for no output o. Undefined if none is left.
+ */
+export function meetingTaps(axis: AxisProblem): MeetingTaps | undefined {
+  const { size, outputs, kernel, stride, dilation, padding } = axis;
+  const reach = (outputs - 1) * stride;
+  const first = Math.max(0, Math.ceil((padding - reach) / dilation));
+  const end = Math.min(kernel, Math.floor((size - 1 + padding) / dilation) + 1);
+  if (end <= first) return undefined;
+  return { axis: { ...axis, kernel: end - first, padding: padding - first * dilation }, first };
+}
+
 /** The plan with codelets p and q; `tile` = 0 for none. Undefined if the length does not suffice. */
 export function planAxis(axis: AxisProblem, p: number, q: number, tile: number): AxisPlan | undefined {
   const n = p * q;
@@ -57,9 +76,12 @@ export function planAxis(axis: AxisProblem, p: number, q: number, tile: number):
     if (tile + extent - 1 > n || tile % axis.stride !== 0) return undefined;
     return { ...axis, n, p, q, tiles: Math.ceil(span / tile), tile, loads: tile + extent - 1, shift: 0 };
   }
-  const loads = Math.min(axis.size, span + extent - 1 - axis.padding);
-  if (loads < 1 || n < loads + axis.padding || n < span + extent - 1 - axis.padding || n < span)
-    return undefined;
+  // Taps that meet no pixel take no part, so that a kernel wider than twice its map asks for no more than one of that size.
+  const met = meetingTaps(axis)?.axis;
+  if (met === undefined) return undefined;
+  const reached = span + kernelExtent(met) - 1 - met.padding;
+  const loads = Math.min(axis.size, reached);
+  if (loads < 1 || n < loads + met.padding || n < reached || n < span) return undefined;
   return { ...axis, n, p, q, tiles: 1, tile: span, loads, shift: axis.padding };
 }
 

@@ -1,10 +1,10 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
 import type { Buffer } from '../../codegen/ir.ts';
 import { channelsHere } from '../training/store-taps.ts';
-import { realFrequencies, twiddleTable } from './axis.ts';
+import { meetingTaps, realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { conjugate } from './complex.ts';
-import { forEachTap, meetingTaps } from './tap-range.ts';
+import { forEachTap } from './tap-range.ts';
 import { parkingPlace } from './parking.ts';
 import { TileTransforms } from './transforms.ts';
 

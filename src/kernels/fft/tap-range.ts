@@ -1,25 +1,7 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
 import type { Value } from '../../codegen/ir.ts';
-import type { AxisPlan, AxisProblem } from './axis.ts';
-
-/** An axis with only the taps that meet a pixel anywhere: `first` to `first + kernel − 1` of the original ones. */
-export interface MeetingTaps {
-  readonly axis: AxisProblem;
-  readonly first: number;
-}
-
-/**
- * Leaves out taps that lie beyond the map for all outputs, as most of a kernel that is wider than its map: 0 ≤
- * o·stride + k·dilation − padding < size for no output o. Undefined if none is left.
- */
-export function meetingTaps(axis: AxisProblem): MeetingTaps | undefined {
-  const { size, outputs, kernel, stride, dilation, padding } = axis;
-  const reach = (outputs - 1) * stride;
-  const first = Math.max(0, Math.ceil((padding - reach) / dilation));
-  const end = Math.min(kernel, Math.floor((size - 1 + padding) / dilation) + 1);
-  if (end <= first) return undefined;
-  return { axis: { ...axis, kernel: end - first, padding: padding - first * dilation }, first };
-}
+import { meetingTaps } from './axis.ts';
+import type { AxisPlan } from './axis.ts';
 
 /**
  * Calls `body(k, position)` for the taps k that meet pixels, position = k·dilation − shift, from the end of the

@@ -4,8 +4,8 @@ import type { Buffer, Kernel, Value } from '../../codegen/ir.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
 import type { Config, Emission, KernelFamily } from '../family.ts';
-import { axisPlans, depthwiseAxes } from '../fft/axis.ts';
-import { meetingTaps } from '../fft/tap-range.ts';
+import { axisPlans, depthwiseAxes, meetingTaps } from '../fft/axis.ts';
+
 import { emitPartialSums } from './partial-sums.ts';
 import { channelsHere, clearBehindTaps } from './store-taps.ts';
 import { outputMap } from '../problem.ts';

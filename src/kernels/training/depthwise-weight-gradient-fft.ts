@@ -1,11 +1,11 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import type { Config, KernelFamily } from '../family.ts';
-import { axisPlans, depthwiseAxes, planAxis, planSizes } from '../fft/axis.ts';
+import { axisPlans, depthwiseAxes, meetingTaps, planAxis, planSizes } from '../fft/axis.ts';
 import type { AxisPlan } from '../fft/axis.ts';
 import { correlationCycles, outgrowsCaches } from '../fft/cost.ts';
 import { emitCorrelation } from '../fft/correlation.ts';
 import type { CorrelationPlan } from '../fft/correlation.ts';
-import { meetingTaps } from '../fft/tap-range.ts';
+
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
 import { evenly } from '../divide.ts';
 
