@@ -28,8 +28,8 @@ export function noise(width: number, height: number, key: string): RgbImage {
   return { width, height, data };
 }
 
-/** A TIFF of one uncompressed strip: CMYK, 8 bits a channel, written by hand because sharp cannot make one exactly. */
-export function cmykTiff(width: number, height: number, cmyk: Uint8Array): Uint8Array {
+/** A TIFF of one uncompressed strip of CMYK, written by hand because sharp cannot make one exactly. */
+export function cmykTiff(width: number, height: number, cmyk: Uint8Array | Uint16Array): Uint8Array {
   const SHORT = 3;
   const LONG = 4;
   const bitsAt = 8 + 2 + 12 * 9 + 4;
@@ -43,9 +43,9 @@ export function cmykTiff(width: number, height: number, cmyk: Uint8Array): Uint8
     [273, LONG, 1, dataAt],
     [277, SHORT, 1, 4],
     [278, LONG, 1, height],
-    [279, LONG, 1, cmyk.length],
+    [279, LONG, 1, cmyk.byteLength],
   ];
-  const bytes = Buffer.alloc(dataAt + cmyk.length);
+  const bytes = Buffer.alloc(dataAt + cmyk.byteLength);
   bytes.write('II*\0', 0, 'latin1');
   bytes.writeUInt32LE(8, 4);
   bytes.writeUInt16LE(entries.length, 8);
@@ -56,8 +56,8 @@ export function cmykTiff(width: number, height: number, cmyk: Uint8Array): Uint8
     bytes.writeUInt32LE(count, at + 4);
     bytes.writeUInt32LE(value, at + 8);
   });
-  for (let i = 0; i < 4; i++) bytes.writeUInt16LE(8, bitsAt + 2 * i);
-  bytes.set(cmyk, dataAt);
+  for (let i = 0; i < 4; i++) bytes.writeUInt16LE(8 * cmyk.BYTES_PER_ELEMENT, bitsAt + 2 * i);
+  bytes.set(new Uint8Array(cmyk.buffer, cmyk.byteOffset, cmyk.byteLength), dataAt);
   return bytes;
 }
 

@@ -41,12 +41,42 @@ export async function decodeEncoded(encoded: EncodedImage, limits: DecodeLimits)
 export function decodeBitmap(name: string, bitmap: ImageBitmap, maxPixels: number): RgbImage {
   const { width, height } = bitmap;
   checkSize(name, width, height, maxPixels);
-  const context = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-  if (context === null) {
-    throw new WidefieldError('out-of-memory', `There is no canvas for ${name}, ${width} × ${height} pixels.`);
+  try {
+    return { width, height, data: readPixels(bitmap) };
+  } catch (error) {
+    throw new WidefieldError(
+      'out-of-memory',
+      `This browser cannot hold the pixels of ${name}, ${width} × ${height}: shrink it.`,
+      { cause: error },
+    );
   }
-  context.drawImage(bitmap, 0, 0);
-  return { width, height, data: dropAlpha(context.getImageData(0, 0, width, height).data) };
+}
+
+/** Browsers limit canvases, on phones to 2²⁴ pixels, and some then give zeros without a word. */
+const TILE = 2048;
+
+/** RGB of a bitmap, [height, width, 3], by way of a canvas as large as a tile. */
+function readPixels(bitmap: ImageBitmap): Uint8Array {
+  const { width, height } = bitmap;
+  const rgb = new Uint8Array(width * height * 3);
+  const canvas = new OffscreenCanvas(Math.min(width, TILE), Math.min(height, TILE));
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  if (context === null) throw new Error('There is no canvas.');
+  // Each tile replaces the last one, also where it is translucent.
+  context.globalCompositeOperation = 'copy';
+  for (let top = 0; top < height; top += TILE) {
+    for (let left = 0; left < width; left += TILE) {
+      const columns = Math.min(TILE, width - left);
+      const rows = Math.min(TILE, height - top);
+      context.drawImage(bitmap, -left, -top);
+      const tile = dropAlpha(context.getImageData(0, 0, columns, rows).data);
+      for (let row = 0; row < rows; row++) {
+        const pixels = tile.subarray(row * columns * 3, (row + 1) * columns * 3);
+        rgb.set(pixels, ((top + row) * width + left) * 3);
+      }
+    }
+  }
+  return rgb;
 }
 
 async function readBlob(encoded: EncodedImage, signal: AbortSignal | undefined): Promise<Blob> {

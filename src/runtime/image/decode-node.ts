@@ -57,22 +57,33 @@ async function decode(
     ).toBuffer({ resolveWithObject: true }),
   );
   const { width, height, channels } = info;
-  if (data.length !== width * height * channels || channels !== (header.space === 'cmyk' ? 4 : 3)) {
+  const values = isDeepCmyk(header) ? highBytes(data) : data;
+  if (values.length !== width * height * channels || channels !== (header.space === 'cmyk' ? 4 : 3)) {
     throw invalidArgument(
       `${name} has ${channels} channels that mean nothing to Widefield: convert it to RGB.`,
     );
   }
-  const pixels = new Uint8Array(data.buffer, data.byteOffset, data.length);
+  const pixels = new Uint8Array(values.buffer, values.byteOffset, values.length);
   return { width, height, data: channels === 4 ? cmykToRgb(pixels) : pixels };
 }
 
-/** Pixels of 8-bit RGB, or of CMYK, which libvips would convert by a profile of its own choice. */
+/** Pixels of 8-bit RGB, or of CMYK as it is stored, which libvips would convert by a profile of its own choice. */
 function rgbPipeline(image: Sharp, header: Metadata): Sharp {
-  const pixels =
-    header.space === 'cmyk'
-      ? image.pipelineColourspace('cmyk').toColourspace('cmyk')
-      : image.removeAlpha().toColourspace('srgb');
-  return pixels.raw({ depth: 'uchar' });
+  if (header.space !== 'cmyk') return image.removeAlpha().toColourspace('srgb').raw({ depth: 'uchar' });
+  const pixels = image.pipelineColourspace('cmyk').toColourspace('cmyk');
+  return pixels.raw({ depth: isDeepCmyk(header) ? 'ushort' : 'uchar' });
+}
+
+/** CMYK of 16 bits, which libvips would clip to 8 bits, not scale. */
+function isDeepCmyk({ space, depth }: Metadata): boolean {
+  return space === 'cmyk' && depth === 'ushort';
+}
+
+/** The high bytes of 16-bit values. */
+function highBytes(values: Uint8Array): Uint8Array {
+  const { length } = values;
+  const view = new DataView(values.buffer, values.byteOffset, length);
+  return Uint8Array.from({ length: length / 2 }, (_, i) => view.getUint16(2 * i, true) >> 8);
 }
 
 /** Runs sharp and turns its complaint into one sentence. */
@@ -96,7 +107,6 @@ async function attempt<T>(name: string, run: () => Promise<T>): Promise<T> {
 async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined): Promise<Uint8Array> {
   const { name, source } = encoded;
   if (source instanceof Uint8Array) return source;
-  if (source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
   if (source instanceof URL && source.protocol !== 'file:') {
     return Buffer.concat(
       await fetchImage(name, source, signal, (pieces, bytes) => hasImageHead(name, pieces, bytes)),
@@ -104,6 +114,11 @@ async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined)
   }
   let file: FileHandle | undefined;
   try {
+    if (source instanceof Blob) {
+      checkHead(name, await bytesOf(source.slice(0, HEAD_BYTES)));
+      checkBytes(name, source.size);
+      return await bytesOf(source);
+    }
     file = await open(source instanceof URL ? fileURLToPath(source) : source);
     const { size } = await file.stat();
     const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
@@ -116,6 +131,10 @@ async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined)
   } finally {
     await file?.close();
   }
+}
+
+async function bytesOf(blob: Blob): Promise<Uint8Array> {
+  return new Uint8Array(await blob.arrayBuffer());
 }
 
 function cannotRead(name: string, error: unknown): WidefieldError {

@@ -29,7 +29,8 @@ export const DEFAULT_MAX_PIXELS = 100e6;
  *
  * Turned upright by its EXIF orientation. Otherwise it follows Pillow's `convert('RGB')`, with which networks are
  * trained: grey and palettes are expanded, alpha is dropped, colour profiles are ignored, CMYK is converted
- * plainly. Of 16 bits the high 8 are kept. (Browsers forget the colour of pixels that are fully transparent.)
+ * plainly. Of 16 bits the high 8 are kept. (The colour of pixels that are fully transparent is lost in browsers,
+ * and in GIFs under Node.)
  *
  * Throws `io` if the image cannot be read, `invalid-argument` if it is empty, damaged, no image or too large,
  * `unsupported` if this environment has no decoder, and `aborted`.

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { decodeImage } from '../../../src/runtime/image/image.ts';
 import { findChromium } from '../../support/chromium.ts';
-import { noise, pngClaiming } from '../../support/sample-images.ts';
+import { draw, noise, pngClaiming } from '../../support/sample-images.ts';
 
 interface Outcome {
   readonly size?: readonly [number, number];
@@ -70,11 +70,12 @@ describe.skipIf(executablePath === undefined)('in Chromium', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const decodeThere = (kind: Kind, encoded: Uint8Array, maxPixels = 1e6): Promise<Outcome> =>
-    page.evaluate(
-      async ({ kind, values, maxPixels }): Promise<Outcome> => {
+  const decodeThere = async (kind: Kind, encoded: Uint8Array, maxPixels = 1e6): Promise<Outcome> => {
+    // Bytes go and come as text, which is much quicker than numbers.
+    const { text, ...outcome } = await page.evaluate(
+      async ({ kind, sent, maxPixels }): Promise<Outcome & { readonly text?: string }> => {
         const { decodeImage } = globalThis as unknown as Loaded;
-        const bytes = Uint8Array.from(values);
+        const bytes = Uint8Array.from(sent, (letter) => letter.charCodeAt(0));
         const blob = new Blob([bytes]);
         const make = async () => {
           switch (kind) {
@@ -98,14 +99,16 @@ describe.skipIf(executablePath === undefined)('in Chromium', () => {
         };
         try {
           const { width, height, data } = await decodeImage(await make(), { maxPixels });
-          return { size: [width, height], pixels: [...data] };
+          return { size: [width, height], text: Array.from(data, (v) => String.fromCharCode(v)).join('') };
         } catch (error) {
           const { code, message } = error as { code: string; message: string };
           return { code, message };
         }
       },
-      { kind, values: [...encoded], maxPixels },
+      { kind, sent: Buffer.from(encoded).toString('latin1'), maxPixels },
     );
+    return text === undefined ? outcome : { ...outcome, pixels: [...Buffer.from(text, 'latin1')] };
+  };
 
   const image = noise(40, 24, 'browser');
   const raw = { raw: { width: 40, height: 24, channels: 3 as const } };
@@ -114,6 +117,18 @@ describe.skipIf(executablePath === undefined)('in Chromium', () => {
     const { size, pixels } = await decodeThere(kind, await sharp(image.data, raw).png().toBuffer());
     expect(size).toEqual([40, 24]);
     expect(pixels).toEqual([...image.data]);
+  });
+
+  test('images that are larger than a canvas have theirs too', async () => {
+    const [width, height] = [70_000, 2];
+    const { data } = draw(width, height, (x, y) => [x, x >> 8, y]);
+    const across = sharp(data, { raw: { width, height, channels: 3 } });
+    for (const png of [await across.png().toBuffer(), await across.rotate(90).png().toBuffer()]) {
+      const here = await decodeImage(png);
+      const { size, pixels } = await decodeThere('blob', png);
+      expect(size).toEqual([here.width, here.height]);
+      expect(Buffer.compare(Buffer.from(pixels ?? []), Buffer.from(here.data))).toBe(0);
+    }
   });
 
   test.each([1, 3, 6, 7])('EXIF orientation %i is applied, as under Node', async (orientation) => {

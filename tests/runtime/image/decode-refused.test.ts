@@ -86,6 +86,24 @@ describe('bad files', () => {
     }
   });
 
+  test('a Blob is looked at before it is read', async () => {
+    class Unread extends Blob {
+      override arrayBuffer(): Promise<ArrayBuffer> {
+        return Promise.reject(new DOMException('The blob could not be read.', 'NotReadableError'));
+      }
+    }
+    class Huge extends Unread {
+      override get size(): number {
+        return 2 ** 31;
+      }
+    }
+    const png = Uint8Array.from(await rgb(squares).png().toBuffer());
+    expect((await failure(new Unread(['This is not a photo.']))).message).toMatch(/not an image/);
+    expect((await failure(new Huge([png]))).message).toMatch(/larger than 2 GiB/);
+    const { code, message } = await failure(new Unread([png]));
+    expect([code, message]).toEqual(['io', expect.stringContaining('could not be read')]);
+  });
+
   test('megabytes of a data: address are not repeated', async () => {
     const error = await failure(`data:text/plain,${'x'.repeat(1e6)}`);
     expect(error.message.length).toBeLessThan(300);

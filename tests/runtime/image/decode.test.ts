@@ -164,6 +164,13 @@ describe('colours', () => {
     const colours = [[255, 255, 255], [0, 255, 255], [255, 0, 255], [255, 255, 0], [0, 0, 0], dark];
     const tiff = cmykTiff(6, 1, Uint8Array.from(inks.flat()));
     expect(await decodeImage(tiff)).toEqual(draw(6, 1, (x) => colours[x] ?? []));
+    const deep = cmykTiff(
+      6,
+      1,
+      Uint16Array.from(inks.flat(), (ink, i) => ink * 256 + i),
+    );
+    expect((await sharp(deep).metadata()).depth).toBe('ushort');
+    expect(await decodeImage(deep)).toEqual(await decodeImage(tiff));
     const jpeg = await rgb(squares).toColourspace('cmyk').jpeg({ quality: 95 }).toBuffer();
     expect((await sharp(jpeg).metadata()).space).toBe('cmyk');
     // The profile with which sharp made it is undone without one, so colours are only near.
