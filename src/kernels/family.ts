@@ -49,6 +49,7 @@ export interface KernelFamily<P extends Problem, C extends Config> {
 
 /** A family bound to a problem and a configuration: what the planner chooses among. */
 export interface Candidate {
+  readonly problem: Problem;
   readonly family: string;
   readonly config: Config;
   readonly estimate: number;
@@ -62,6 +63,7 @@ export function candidatesOf<P extends Problem, C extends Config>(
   caps: DeviceCaps,
 ): Candidate[] {
   return family.configs(problem, caps).map((config) => ({
+    problem,
     family: family.name,
     config,
     estimate: family.estimate(problem, config, caps),

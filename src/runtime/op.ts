@@ -1,7 +1,7 @@
 import { invalidArgument } from '../core/errors.ts';
 import type { CompileOptions, Device, Executable, RunOptions, StepTime } from '../devices/device.ts';
 import type { Candidate } from '../kernels/family.ts';
-import { signature as signatureOf } from '../kernels/signature.ts';
+import { encode, signature as signatureOf } from '../kernels/signature.ts';
 import type { Signature } from '../kernels/signature.ts';
 import type { Problem } from '../kernels/problem.ts';
 import { chooseCandidate } from './planner.ts';
@@ -9,7 +9,7 @@ import type { TuningRecords } from './tuning-file.ts';
 import { ProgramBuilder } from './program.ts';
 
 export interface OpOptions extends CompileOptions {
-  /** Use this candidate instead of the planner's choice. */
+  /** Use this candidate for the problem instead of the planner's choice. */
   readonly candidate?: Candidate;
   /** Measurements that the planner prefers to its estimates. */
   readonly tuning?: TuningRecords;
@@ -34,7 +34,8 @@ export interface OpSession {
  * Plans, compiles and prepares one op on a device.
  *
  * @param weights by name, in PyTorch's order and exactly the signature's sizes
- * Throws `invalid-argument` for impossible problems or weights that do not fit, and what `Device.compile` throws.
+ * Throws `invalid-argument` for impossible problems, for weights or a candidate that do not fit, and what `Device.compile`
+ * throws.
  */
 export async function createOp(
   device: Device,
@@ -45,6 +46,12 @@ export async function createOp(
   const signature = signatureOf(problem);
   checkWeights(signature, weights);
   const candidate = options.candidate ?? chooseCandidate(problem, device.caps, options.tuning);
+  // Its code goes by its own problem's sizes, and nothing stops native code at the end of its memory.
+  if (encode(candidate.problem) !== signature.key) {
+    throw invalidArgument(
+      'This candidate computes another problem: take one of candidates(problem, device.caps).',
+    );
+  }
   const builder = new ProgramBuilder();
   const activations = new Map(
     [...signature.inputs, signature.output].map((tensor) => [

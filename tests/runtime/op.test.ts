@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import type { Device } from '../../src/devices/device.ts';
 import { openWasmDevice } from '../../src/devices/wasm.ts';
+import { candidates } from '../../src/kernels/index.ts';
 import { reference } from '../../src/graph/reference.ts';
 import { createOp } from '../../src/runtime/op.ts';
 import { product, randomWeights } from '../support/small-problems.ts';
@@ -41,6 +42,18 @@ describe('errors of an op', () => {
     await expect(createOp(device, product, given)).rejects.toMatchObject({
       code: 'invalid-argument',
       message,
+    });
+  });
+
+  test('a candidate for another problem', async () => {
+    const [own] = candidates({ ...product }, device.caps);
+    await (await createOp(device, product, weights, { ...(own && { candidate: own }) })).dispose();
+    const [candidate] = candidates({ ...product, rows: 2 * product.rows }, device.caps);
+    await expect(
+      createOp(device, product, weights, { ...(candidate && { candidate }) }),
+    ).rejects.toMatchObject({
+      code: 'invalid-argument',
+      message: 'This candidate computes another problem: take one of candidates(problem, device.caps).',
     });
   });
 
