@@ -106,6 +106,8 @@ function spatialPart(users: Users, node: Node, original: Node | undefined): Spat
   const originalJoined = original?.inputs[0];
   const joined = original && ownInput(users, node, original);
   if (node.op.type !== 'blur-pool' || joined?.op.type !== 'concat') return undefined;
+  // A block of stride 1 blurs nothing.
+  if (node.op.stride === 1) return undefined;
   const conv = originalJoined && ownInput(users, joined, originalJoined);
   const isBesideInput = joined.inputs.length === 2 && joined.inputs[1] === conv?.inputs[0];
   if (conv === undefined || !isSpatial(conv) || !isBesideInput) return undefined;

@@ -8,6 +8,7 @@ import type { FuseBlocksOptions } from './fuse-blocks.ts';
 import { fuseElementwise } from './fuse-elementwise.ts';
 import { fuseEpilogues } from './fuse-epilogues.ts';
 import { fuseMBConv } from './fuse-mbconv.ts';
+import { expectNoGradients } from './patterns.ts';
 import { reparameterize } from './reparameterize.ts';
 import type { ReparameterizeOptions } from './reparameterize.ts';
 
@@ -16,8 +17,13 @@ export interface OptimizeOptions extends ReparameterizeOptions, Partial<FuseBloc
   readonly deploy?: boolean;
 }
 
-/** The same network for inference: same outputs up to rounding of weights, fewer nodes. Every pass is pure. */
+/**
+ * The same network for inference: same outputs up to rounding of weights, fewer nodes. Every pass is pure.
+ *
+ * Throws `invalid-argument` for graphs that `differentiate` has made.
+ */
 export function optimize(graph: Graph, { deploy = true, ...options }: OptimizeOptions = {}): Graph {
+  expectNoGradients('optimize', graph);
   // First, while branches still look as models wrote them, convolution, norm, sum, and keys are official.
   const merged = deploy ? reparameterize(graph, options) : graph;
   // Before layer scale, which may follow a norm; a layer takes it only once nothing is in between.

@@ -1,7 +1,8 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { samePadding } from '../../kernels/problem.ts';
 import type { Epilogue } from '../../kernels/problem.ts';
-import type { Node, Parameter, usersOf } from '../graph.ts';
+import { nodesOf } from '../graph.ts';
+import type { Graph, Node, Parameter, usersOf } from '../graph.ts';
 import { isPointwise } from '../ops/conv.ts';
 import type { BatchNormOp, ConvOp, ElementwiseOp, LinearOp, NodeOf } from '../op.ts';
 
@@ -10,6 +11,15 @@ export type { NodeOf } from '../op.ts';
 /** What passes ask about nodes. */
 
 export type Users = ReturnType<typeof usersOf>;
+
+/** Throws `invalid-argument` for graphs with adjoint layers: passes that fold weights take them for plain ones. */
+export function expectNoGradients(pass: string, graph: Graph): void {
+  if (nodesOf(graph).some(({ op }) => 'adjoint' in op && op.adjoint)) {
+    throw invalidArgument(
+      `The graph ${graph.name} holds gradients: give ${pass} the one before differentiate.`,
+    );
+  }
+}
 
 /** A layer with weights and an epilogue. */
 export type Layer = NodeOf<ConvOp | LinearOp>;

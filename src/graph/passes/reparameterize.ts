@@ -6,8 +6,18 @@ import { batchNormAffine } from './channel-affine.ts';
 import { foldAfter } from './fold.ts';
 import { mergeKernels } from './merge-kernels.ts';
 import type { Depthwise } from './merge-kernels.ts';
-import { firstInput, isAffine, isBatchNorm, isDepthwise, isElementwise, isUsedOnce } from './patterns.ts';
-import { ownInput, parameterOf, withEpilogue } from './patterns.ts';
+import {
+  expectNoGradients,
+  firstInput,
+  isAffine,
+  isBatchNorm,
+  isDepthwise,
+  isElementwise,
+  isUsedOnce,
+  ownInput,
+  parameterOf,
+  withEpilogue,
+} from './patterns.ts';
 import type { Users } from './patterns.ts';
 import { isSum, leadingSum, sumNode } from './sums.ts';
 
@@ -30,8 +40,11 @@ export interface ReparameterizeOptions {
  * Convolutions one after the other are left alone, though they make one kernel in the plane: the first one's
  * output is cut off at the border of the map, and the second pads it with zeros there, where the merged kernel
  * would see what the first computes beyond the border.
+ *
+ * Throws `invalid-argument` for graphs that `differentiate` has made.
  */
 export function reparameterize(graph: Graph, options: ReparameterizeOptions = {}): Graph {
+  expectNoGradients('reparameterize', graph);
   return foldLoneKernels(mergeSums(graph, options));
 }
 

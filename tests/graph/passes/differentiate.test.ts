@@ -10,6 +10,7 @@ import { fuseElementwise } from '../../../src/graph/passes/fuse-elementwise.ts';
 import { fuseEpilogues } from '../../../src/graph/passes/fuse-epilogues.ts';
 import { foldBatchNorm } from '../../../src/graph/passes/fold-batch-norm.ts';
 import { optimize } from '../../../src/graph/passes/index.ts';
+import { reparameterize } from '../../../src/graph/passes/reparameterize.ts';
 import { NO_EPILOGUE, outputMap } from '../../../src/kernels/problem.ts';
 import type { Activation, ElementwiseStep, Epilogue } from '../../../src/kernels/problem.ts';
 import { evaluateAt, expectGradients, pointOf } from '../../support/finite-differences.ts';
@@ -255,6 +256,15 @@ describe('differentiate', () => {
   }
   const gradients = (graph: Graph) =>
     [...graph.outputs.keys()].filter((name) => name.startsWith('gradient.'));
+
+  it('makes graphs that passes for inference refuse', () => {
+    const graph = differentiate(twoLayers(), { outputs: ['y'] });
+    for (const pass of [optimize, reparameterize]) {
+      expect(() => pass(graph)).toThrow(
+        `The graph two layers holds gradients: give ${pass.name} the one before differentiate.`,
+      );
+    }
+  });
 
   it('adds gradients in the order of backpropagation, and seeds', () => {
     const graph = differentiate(twoLayers(), { outputs: ['y'], input: true });

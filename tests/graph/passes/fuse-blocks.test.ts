@@ -94,6 +94,16 @@ describe('fuseBlocks', () => {
     expect(countOps(fused)).toMatchObject({ conv: 1, concat: 1, 'blur-pool': 1, ffn: 1 });
   });
 
+  it('a blur that leaves no pixels out is not part of a block', () => {
+    const graph = graphOf((b, x) => {
+      const y = b.conv(x, 'spatial', { outputs: 16, kernel: 3, groups: 2 });
+      return b.linear(b.relu(b.linear(b.blurPool(b.concat(y, x), 1), 'up', 32)), 'down', 16);
+    }, 16);
+    const fused = optimize(graph, always);
+    expectSameOutputs(fused, graph);
+    expect(countOps(fused)).toMatchObject({ conv: 1, concat: 1, 'blur-pool': 1, ffn: 1 });
+  });
+
   it.each([
     ['depthwise', { groups: 'depthwise' }],
     ['dilated', { groups: 2, dilation: 2 }],
