@@ -34,14 +34,7 @@ export function validate(problem: Problem): void {
   if ('epsilon' in problem && !(problem.epsilon >= 0 && problem.epsilon < Infinity)) {
     throw invalidArgument(`The epsilon of a ${problem.op} must be 0 or more, got ${problem.epsilon}.`);
   }
-  if ('epilogue' in problem) {
-    for (const name of ['activation', 'finalActivation'] as const) {
-      const value: string = problem.epilogue[name];
-      if (!ACTIVATIONS.some((known) => known === value)) {
-        throw invalidArgument(`There is no activation ${value}: use one of ${ACTIVATIONS.join(', ')}.`);
-      }
-    }
-  }
+  activationsOf(problem).forEach(checkActivation);
   if (problem.op === 'channel-slice') {
     const [from, to] = problem.range;
     if (!(
@@ -111,6 +104,27 @@ export function validate(problem: Problem): void {
   ) {
     throw invalidArgument('A concat needs at least one input, and one pitch for each.');
   }
+}
+
+/** Throws `invalid-argument` for activations that there are not, which may come from JavaScript without types. */
+export function checkActivation(name: string): void {
+  if (ACTIVATIONS.some((known) => known === name)) return;
+  throw invalidArgument(`There is no activation ${name}: use one of ${ACTIVATIONS.join(', ')}.`);
+}
+
+/** What a problem's fields have for activations. */
+function activationsOf(problem: Problem): string[] {
+  const steps = problem.op === 'elementwise' ? problem.steps : [];
+  const layers =
+    problem.op === 'mbconv'
+      ? [problem.spatial, problem.expand, problem.squeeze].filter((layer) => layer !== undefined)
+      : [];
+  return [
+    ...('activation' in problem ? [problem.activation] : []),
+    ...('epilogue' in problem ? [problem.epilogue.activation, problem.epilogue.finalActivation] : []),
+    ...steps.flatMap((step) => (step.kind === 'activation' ? [step.activation] : [])),
+    ...layers.map(({ activation }) => activation),
+  ];
 }
 
 function validateMBConv({ channels, hidden, groups, expand, squeeze }: MBConvProblem): void {

@@ -94,6 +94,22 @@ describe('errors', () => {
       (b, x) => b.linear(x, 'head', 0),
       'head: The outputs of a linear must be a positive integer, got 0.',
     ],
+    'pools that stand still': [
+      (b, x) => b.maxPool(x, { kernel: 3, stride: 0 }),
+      'maxpool: The stride of a pool must be a positive integer, got 0.',
+    ],
+    'blurs that stand still': [
+      (b, x) => b.blurPool(x, 0),
+      'blurpool: The stride of a blur-pool must be a positive integer, got 0.',
+    ],
+    'maps of less than no pixel': [
+      (b, x) => b.resize(x, 4, -2),
+      'resize: The width of a resize must be a positive integer, got -2.',
+    ],
+    'activations that there are not': [
+      (b, x) => b.activation(x, 'swish' as 'silu'),
+      'swish: There is no activation swish: use one of none, relu, relu6, gelu, silu, sigmoid, tanh.',
+    ],
     'a second input': [(b) => b.input(SHAPE), 'The graph test has an input already.'],
     'graphs without an output': [(b) => b.build(), 'The graph test needs an input and an output.'],
   };

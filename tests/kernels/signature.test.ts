@@ -38,12 +38,22 @@ test('weights beyond 32-bit indices are refused by name', () => {
 const map = { batch: 1, height: 4, width: 4, channels: 8, pitch: 8 };
 const window = { kernelHeight: 3, kernelWidth: 3, stride: 1, dilation: 1, padding: samePadding(3, 3) };
 const depthwise = { op: 'depthwise', ...map, ...window, epilogue: NO_EPILOGUE };
+const mbconv = {
+  ...{ op: 'mbconv', ...map, ...window, hidden: 8, outputs: 8, groups: 8, inputPitch: 8, outputPitch: 8 },
+  spatial: { bias: false, activation: 'silu' },
+  epilogue: NO_EPILOGUE,
+};
 
 // What TypeScript would not let pass.
 test.each([
   [{ ...product, inputPitch: undefined }, /pitch of x must be a positive integer, got undefined/],
   [{ ...product, rows: '8' }, /rows of y must be a positive integer, got 8/],
   [{ ...product, epilogue: { ...NO_EPILOGUE, activation: 'swish' } }, /no activation swish: use one of none/],
+  [{ op: 'batch-norm', ...map, rows: 2, epsilon: 0, activation: 'swish' }, /no activation swish/],
+  [{ op: 'elementwise', ...map, rows: 2, steps: [{ kind: 'activation', activation: 'swish' }] }, /swish/],
+  [{ ...mbconv, spatial: { bias: false } }, /no activation undefined/],
+  [{ ...mbconv, expand: { bias: true, activation: 'swish' } }, /no activation swish/],
+  [{ ...mbconv, squeeze: { channels: 2, activation: 'swish' } }, /no activation swish/],
   [{ ...depthwise, padding: undefined }, /top padding of a depthwise must be 0 or more, got undefined/],
   [{ op: 'softmax', rows: 2 }, /channels of x must be a positive integer, got undefined/],
   [{ op: 'layer-norm', rows: 2, channels: 8, pitch: 8, affine: true, epsilon: NaN }, /epsilon .* got NaN/],

@@ -2,7 +2,7 @@ import type { BlurPoolProblem } from '../../kernels/problem.ts';
 import type { BlurPoolGradientProblem } from '../../kernels/training/problems.ts';
 import type { BlurPoolOp, OpDefinition } from '../op.ts';
 import type { BlurPoolGradientOp } from '../training-ops.ts';
-import { expectShape, onlyInput } from './shape-rules.ts';
+import { expectCounts, expectShape, onlyInput } from './shape-rules.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
 
@@ -42,6 +42,7 @@ function reflect(position: number, size: number): number {
 export const blurPoolDefinition: OpDefinition<BlurPoolOp> = {
   shape({ stride }, inputs) {
     const [batch, height, width, channels] = onlyInput('blur-pool', inputs);
+    expectCounts('blur-pool', { stride });
     return [batch, Math.ceil(height / stride), Math.ceil(width / stride), channels];
   },
   lower({ stride }, { inputs: [input], output, pitch }) {

@@ -10,7 +10,7 @@ import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
 import { biasGradient, plainEpilogue } from './layer-gradient.ts';
 import { expectCounts, onlyInput } from './shape-rules.ts';
-import { forEachTap, gradientInputs, windowOf } from './window.ts';
+import { forEachTap, gradientInputs, slide, windowOf } from './window.ts';
 
 /**
  * y[n, oy, ox, o] = Σ x[n, oy·stride + ky·dilation − top, ox·stride + kx·dilation − left, g·I + i] · weight[o, i, ky, kx],
@@ -48,21 +48,17 @@ export function conv(problem: ConvProblem, inputs: Tensors, weights: Tensors): F
 /** Lowers to a matrix product for 1×1 at stride 1, to a depthwise kernel for groups of one channel, else to `conv`. */
 export const convDefinition: OpDefinition<ConvOp> = {
   shape(op, inputs) {
-    const [batch, height, width, channels] = onlyInput('conv', inputs, op.epilogue.residual);
-    const { outputs, groups, kernelHeight, kernelWidth, stride, dilation } = op;
-    expectCounts('conv', { outputs, groups, kernelHeight, kernelWidth, stride, dilation });
+    const input = onlyInput('conv', inputs, op.epilogue.residual);
+    const [batch, , , channels] = input;
+    const { outputs, groups } = op;
+    expectCounts('conv', { outputs, groups });
     if (channels % op.groups !== 0 || op.outputs % op.groups !== 0) {
       throw invalidArgument(
         `The groups of a conv must divide its channels: ${op.groups} does not divide ${channels} and ${op.outputs}.`,
       );
     }
-    const out = outputMap({ ...op, batch, height, width });
-    if (out.height < 1 || out.width < 1) {
-      throw invalidArgument(
-        `This ${op.kernelHeight}×${op.kernelWidth} conv has no output on a map of ${height}×${width} pixels: use a larger input.`,
-      );
-    }
-    return [batch, out.height, out.width, op.outputs];
+    const { height, width } = slide(op, input);
+    return [batch, height, width, outputs];
   },
   lower(op, { inputs: [input], output, pitch }) {
     const [batch, height, width, channels] = input ?? output;

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../core/errors.ts';
 import type { ElementwiseProblem, ElementwiseStep } from '../../kernels/problem.ts';
+import { checkActivation } from '../../kernels/validate.ts';
 import type { Node } from '../graph.ts';
 import type { ElementwiseOp, GradientContext, NodeOf, OpDefinition } from '../op.ts';
 import { commonShape, rowsOf } from './shape-rules.ts';
@@ -44,6 +45,7 @@ export function elementwise(problem: ElementwiseProblem, inputs: Tensors): Float
 
 export const elementwiseDefinition: OpDefinition<ElementwiseOp> = {
   shape({ steps }, inputs) {
+    for (const step of steps) if (step.kind === 'activation') checkActivation(step.activation);
     const binary = steps.filter(takesOperand).length;
     if (inputs.length !== binary + 1) {
       throw invalidArgument(`This element-wise chain takes ${binary + 1} inputs, got ${inputs.length}.`);

@@ -1,4 +1,3 @@
-import { invalidArgument } from '../../core/errors.ts';
 import { outputMap } from '../../kernels/problem.ts';
 import type { PoolProblem } from '../../kernels/problem.ts';
 import type { PoolGradientProblem } from '../../kernels/training/problems.ts';
@@ -7,7 +6,7 @@ import type { PoolGradientOp } from '../training-ops.ts';
 import { onlyInput } from './shape-rules.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
-import { forEachTap, gradientInputs, windowOf } from './window.ts';
+import { forEachTap, gradientInputs, slide, windowOf } from './window.ts';
 
 /**
  * Maximum or average of the taps of each window that lie on the map. With `countPadding` the average
@@ -41,14 +40,9 @@ export function pool(problem: PoolProblem, inputs: Tensors): Float64Array {
 
 export const poolDefinition: OpDefinition<PoolOp> = {
   shape(op, inputs) {
-    const [batch, height, width, channels] = onlyInput('pool', inputs);
-    const out = outputMap({ ...op, batch, height, width });
-    if (out.height < 1 || out.width < 1) {
-      throw invalidArgument(
-        `This ${op.kernelHeight}×${op.kernelWidth} pool has no output on a map of ${height}×${width} pixels: use a larger input.`,
-      );
-    }
-    return [batch, out.height, out.width, channels];
+    const input = onlyInput('pool', inputs);
+    const { height, width } = slide(op, input);
+    return [input[0], height, width, input[3]];
   },
   lower({ type: _, ...window }, { inputs: [input], output, pitch }) {
     const [batch, height, width, channels] = input ?? output;

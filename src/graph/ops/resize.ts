@@ -2,7 +2,7 @@ import type { ResizeProblem } from '../../kernels/problem.ts';
 import type { ResizeGradientProblem } from '../../kernels/training/problems.ts';
 import type { OpDefinition, ResizeOp } from '../op.ts';
 import type { ResizeGradientOp } from '../training-ops.ts';
-import { onlyInput } from './shape-rules.ts';
+import { expectCounts, onlyInput } from './shape-rules.ts';
 import { at, tensorNamed } from '../tensors.ts';
 import type { Tensors } from '../tensors.ts';
 
@@ -45,9 +45,10 @@ function mix(a: number, b: number, fraction: number): number {
 }
 
 export const resizeDefinition: OpDefinition<ResizeOp> = {
-  shape(op, inputs) {
+  shape({ height, width }, inputs) {
     const [batch, , , channels] = onlyInput('resize', inputs);
-    return [batch, op.height, op.width, channels];
+    expectCounts('resize', { height, width });
+    return [batch, height, width, channels];
   },
   lower({ alignCorners }, { inputs: [input], output, pitch }) {
     const [batch, height, width, channels] = input ?? output;

@@ -2,7 +2,7 @@ import { invalidArgument } from '../../core/errors.ts';
 import { outputMap } from '../../kernels/problem.ts';
 import type { Window } from '../../kernels/problem.ts';
 import type { Shape } from '../graph.ts';
-import { inputCount } from './shape-rules.ts';
+import { expectCounts, inputCount } from './shape-rules.ts';
 
 /**
  * Calls `visit(outputPixel, inputPixel, tap)` for every tap of every window that lies on the map, in order of
@@ -40,6 +40,22 @@ export type WindowShape = Omit<Window, 'batch' | 'height' | 'width'>;
 export function windowOf(op: WindowShape, batch: number, height: number, width: number): Window {
   const { kernelHeight, kernelWidth, stride, dilation, padding } = op;
   return { batch, height, width, kernelHeight, kernelWidth, stride, dilation, padding };
+}
+
+/** The output map of an op's window over an input. Throws `invalid-argument` for impossible sizes and if it is empty. */
+export function slide(
+  op: WindowShape & { readonly type: string },
+  [batch, height, width]: Shape,
+): ReturnType<typeof outputMap> {
+  const { type, kernelHeight, kernelWidth, stride, dilation } = op;
+  expectCounts(type, { kernelHeight, kernelWidth, stride, dilation });
+  const out = outputMap(windowOf(op, batch, height, width));
+  if (out.height < 1 || out.width < 1) {
+    throw invalidArgument(
+      `This ${kernelHeight}×${kernelWidth} ${type} has no output on a map of ${height}×${width} pixels: use a larger input.`,
+    );
+  }
+  return out;
 }
 
 /** Shapes of x and dy, of which dy must be on the window's output map. */
