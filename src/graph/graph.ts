@@ -1,3 +1,4 @@
+import { invalidArgument } from '../core/errors.ts';
 import type { Op } from './op.ts';
 
 /** Sizes of an activation: [N, H, W, C]. */
@@ -123,12 +124,17 @@ export function rewriteGraph(graph: Graph, rewrite: (node: Node, original: Node)
   };
 }
 
-/** The same network with only some of its outputs. */
+/** The same network with only some of its outputs. Throws `invalid-argument`, naming those that exist, for others. */
 export function selectOutputs(graph: Graph, names: readonly string[]): Graph {
   const outputs = new Map(
-    names.flatMap((name) => {
+    names.map((name) => {
       const node = graph.outputs.get(name);
-      return node === undefined ? [] : [[name, node] as const];
+      if (node === undefined) {
+        throw invalidArgument(
+          `${graph.name} has no output ${name}: use one of ${[...graph.outputs.keys()].join(', ')}.`,
+        );
+      }
+      return [name, node];
     }),
   );
   return { ...graph, outputs };

@@ -120,9 +120,17 @@ describe('rewriteGraph', () => {
 describe('selectOutputs', () => {
   it('keeps what is asked for and what that needs', () => {
     const { graph, input, a } = diamond();
-    const only: Graph = selectOutputs(graph, ['a', 'none']);
+    const only: Graph = selectOutputs(graph, ['a']);
     expect([...only.outputs.keys()]).toEqual(['a']);
     expect(nodesOf(only)).toEqual([input, a]);
+  });
+
+  it('refuses outputs that there are not, and names those that there are', () => {
+    const { graph } = diamond();
+    const names = [...graph.outputs.keys()].join(', ');
+    expect(() => selectOutputs(graph, ['a', 'none'])).toThrow(
+      `${graph.name} has no output none: use one of ${names}.`,
+    );
   });
 });
 

@@ -10,8 +10,6 @@ import { splitEpilogues } from './split-epilogues.ts';
 import { leadingSum } from './sums.ts';
 
 export interface TrainingFormOptions {
-  /** What `loss` is. Default, and the only one so far: cross-entropy with the distributions in `target`. */
-  readonly loss?: 'cross-entropy';
   /**
    * Rate at which stochastic depth (Huang et al. 2016) drops the last residual branch; those before it have rates that
    * rise from 0 in equal steps. Default: 0, none.
@@ -64,10 +62,11 @@ export function trainingForm(graph: Graph, options: TrainingFormOptions = {}): T
   const { dropPath = 0, dropout = 0, branchesPerRate = 1, batchStatistics = true } = options;
   checkRate('dropPath', dropPath);
   checkRate('dropout', dropout);
-  const plain = selectOutputs(splitEpilogues(splitBlocks(graph)), ['logits']);
-  const logits = plain.outputs.get('logits');
+  const whole = splitEpilogues(splitBlocks(graph));
+  const logits = whole.outputs.get('logits');
   if (logits === undefined)
     throw invalidArgument(`${graph.name} cannot be trained: it has no output logits.`);
+  const plain = selectOutputs(whole, ['logits']);
 
   const branches = residualBranches(plain);
   const rates = linearRates(branches.size, dropPath, branchesPerRate);
