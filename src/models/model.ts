@@ -52,13 +52,14 @@ export interface ModelFacts {
 
 /** How photos become a network's input: resized, the centre cut out, normalised. */
 export interface PhotoTransform {
-  /** Pixels of the shorter side; `warp`: both sides become `crop`. */
+  /** Pixels of the shorter side after resizing; the longer one keeps its ratio. `warp`: both become `crop`. */
   readonly resize: number | 'warp';
-  /** Pixels of each side that the network sees. */
+  /** Pixels of each side of the square in the centre that the network sees. */
   readonly crop: number;
   readonly interpolation: 'bilinear' | 'bicubic';
-  /** Of red, green and blue, between 0 and 1. */
+  /** Subtracted from red, green and blue between 0 and 1. */
   readonly mean: readonly [number, number, number];
+  /** What the difference is divided by. */
   readonly std: readonly [number, number, number];
 }
 

@@ -1,16 +1,14 @@
 import { invalidArgument } from '../../core/errors.ts';
-import type { ModelVariant } from '../../models/model.ts';
+import type { KeySet, ModelVariant } from '../../models/model.ts';
 import { evalTransform } from './transform.ts';
 import type { EvalTransform, Rgb } from './transform.ts';
 import type { Interpolation } from './resize.ts';
 
 /**
- * Whose training and evaluation a checkpoint comes from. Only ConvNeXt's transforms differ: official ones keep the
- * ratio 224 / 256 below 384 pixels, timm's see more of the photo at 288.
+ * Names tell whose training and evaluation a checkpoint comes from. Only ConvNeXt's transforms differ: official ones keep
+ * the ratio 224 / 256 below 384 pixels, timm's see more of the photo at 288.
  */
-export type CheckpointSource = 'official' | 'timm';
-
-type Preset = (resolution: number, source: CheckpointSource) => EvalTransform;
+type Preset = (resolution: number, keys: KeySet) => EvalTransform;
 
 /** timm's IMAGENET_INCEPTION_MEAN and _STD. */
 const HALVES: Rgb = [0.5, 0.5, 0.5];
@@ -23,9 +21,9 @@ const replknetXl: Preset = (resolution) =>
   evalTransform(resolution, { warp: resolution >= 384, mean: HALVES, std: HALVES });
 
 /** Official ConvNeXt; timm's configurations of the same weights: 0.875 at 224, 1 at 288, `squash` at 384. */
-const convnext: Preset = (resolution, source) =>
-  source === 'official' || resolution <= 224 || resolution >= 384
-    ? official(resolution, source)
+const convnext: Preset = (resolution, keys) =>
+  keys === 'official' || resolution <= 224 || resolution >= 384
+    ? official(resolution, keys)
     : evalTransform(resolution, { cropRatio: 1 });
 
 /** Sizes that only timm has weights of: one crop ratio at the training resolution of 224, another above. */
@@ -84,12 +82,13 @@ const PRESETS: ReadonlyMap<string, Preset> = new Map([
  * How the authors of a model's weights prepare photos for it, at a resolution in pixels.
  *
  * @param modelName as on the command line, such as `replknet-31b`
+ * @param keys whose weights they are
  * Throws `invalid-argument` for unknown names and impossible resolutions.
  */
 export function transformFor(
   modelName: string,
   resolution: number,
-  source: CheckpointSource = 'official',
+  keys: KeySet = 'official',
 ): EvalTransform {
   const preset = PRESETS.get(modelName);
   if (preset === undefined) {
@@ -97,7 +96,7 @@ export function transformFor(
       `How to prepare photos for ${modelName} is not known: use one of ${[...PRESETS.keys()].join(', ')}, or give a transform.`,
     );
   }
-  return preset(resolution, source);
+  return preset(resolution, keys);
 }
 
 /**
@@ -108,10 +107,10 @@ export function transformFor(
 export function photoTransform(
   { name, photos }: Pick<ModelVariant, 'name' | 'photos'>,
   resolution: number,
-  source: CheckpointSource = 'official',
+  keys: KeySet = 'official',
 ): EvalTransform {
   if (photos !== undefined) return atResolution(photos, resolution);
-  return PRESETS.has(name) ? transformFor(name, resolution, source) : evalTransform(resolution);
+  return PRESETS.has(name) ? transformFor(name, resolution, keys) : evalTransform(resolution);
 }
 
 /** The same part of the photo in other pixels. */

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../core/errors.ts';
+import type { PhotoTransform } from '../../models/model.ts';
 import { resize } from './resize.ts';
 import type { Interpolation } from './resize.ts';
 import type { RgbImage } from './rgb.ts';
@@ -6,18 +7,8 @@ import type { RgbImage } from './rgb.ts';
 /** One number a channel: red, green, blue. */
 export type Rgb = readonly [number, number, number];
 
-/** How a network's repository prepares photos for evaluation: resize, cut out the centre, normalise. */
-export interface EvalTransform {
-  /** Pixels of the shorter side after resizing; the longer one keeps its ratio. `warp`: both become `crop`. */
-  readonly resize: number | 'warp';
-  /** Pixels of each side of the square in the centre that the network sees. */
-  readonly crop: number;
-  readonly interpolation: Interpolation;
-  /** Subtracted from channels between 0 and 1. */
-  readonly mean: Rgb;
-  /** What the difference is divided by. */
-  readonly std: Rgb;
-}
+/** How a network's repository prepares photos for evaluation. */
+export type EvalTransform = PhotoTransform;
 
 export const IMAGENET_MEAN: Rgb = [0.485, 0.456, 0.406];
 export const IMAGENET_STD: Rgb = [0.229, 0.224, 0.225];

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 
+import type { KeySet } from '../../../src/models/model.ts';
 import { transformFor } from '../../../src/runtime/image/presets.ts';
-import type { CheckpointSource } from '../../../src/runtime/image/presets.ts';
 
 const HALVES = [0.5, 0.5, 0.5];
 
-test.each<[name: string, resolution: number, source: CheckpointSource, expected: object]>([
+test.each<[name: string, resolution: number, keys: KeySet, expected: object]>([
   ['replknet-31b', 224, 'official', { resize: 256, interpolation: 'bicubic' }],
   ['replknet-31b', 384, 'official', { resize: 'warp', crop: 384, interpolation: 'bicubic' }],
   ['replknet-xl', 320, 'official', { resize: 365, mean: HALVES, std: HALVES }],
@@ -28,8 +28,8 @@ test.each<[name: string, resolution: number, source: CheckpointSource, expected:
   ['efficientnet-b5', 456, 'official', { resize: 456, interpolation: 'bicubic' }],
   ['efficientnet-v2-s', 384, 'official', { resize: 384, interpolation: 'bilinear' }],
   ['efficientnet-v2-s', 288, 'official', { resize: 288 }],
-])('%s at %i (%s)', (name, resolution, source, expected) => {
-  expect(transformFor(name, resolution, source)).toMatchObject({ crop: resolution, ...expected });
+])('%s at %i (%s)', (name, resolution, keys, expected) => {
+  expect(transformFor(name, resolution, keys)).toMatchObject({ crop: resolution, ...expected });
 });
 
 test('unknown models are refused with the known ones', () => {
