@@ -26,7 +26,7 @@ export interface OpenOptions {
  * Opens a device. `auto` takes the native one where there is a working C compiler, else WebAssembly;
  * `device.note` says why. Browsers have WebAssembly only.
  *
- * Throws `unsupported` if the named device cannot work here, `invalid-argument` for unknown names.
+ * Throws `unsupported` if the device cannot work here, `invalid-argument` for unknown names and impossible options.
  */
 export async function openDevice(name: DeviceName = 'auto', options: OpenOptions = {}): Promise<Device> {
   switch (name) {
@@ -47,10 +47,23 @@ async function openBest(options: OpenOptions): Promise<Device> {
     return await openNative(options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
+    // What no device could do is not to be tried on another.
+    if (error instanceof WidefieldError && error.code === 'invalid-argument') throw error;
     reason = error instanceof Error ? error.message : String(error);
   }
-  const device = await openWasmDevice(options);
+  let device: Device;
+  try {
+    device = await openWasmDevice(options);
+  } catch (error) {
+    if (options.signal?.aborted || !(error instanceof WidefieldError)) throw error;
+    const both = `Neither native code (${withoutStop(reason)}) nor WebAssembly (${withoutStop(error.message)}) works here.`;
+    throw new WidefieldError(error.code, both, { cause: error });
+  }
   return withNote(device, `WebAssembly, because the native device is not available: ${reason}`);
+}
+
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, '');
 }
 
 async function openNative(options: OpenOptions): Promise<Device> {

@@ -230,6 +230,14 @@ describe('native cache and compiler', () => {
     expect(device.note).toContain('/nonexistent/cc');
   });
 
+  test('where neither device works, both reasons are told', async () => {
+    const compiler = '/nonexistent/cc';
+    await expect(openDevice('auto', { compiler, threads: 100 })).rejects.toThrow(
+      /^Neither native code \(.*\/nonexistent\/cc.*\) nor WebAssembly \(threads .* got 100\) works here\.$/,
+    );
+    await expect(openDevice('auto', { threads: 0 })).rejects.toThrow(/from 1 to 1024, got 0/);
+  });
+
   test.skipIf(!isHere)('a compiler that fails is quoted, and nothing stays behind', async () => {
     const compiler = path.join(folder, 'cc');
     const script = `#!/bin/sh
