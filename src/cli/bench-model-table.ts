@@ -139,7 +139,7 @@ function startUpLines(rows: readonly ModelRow[]): string[] {
     ...own.map(({ model, engine, setup, bytes }) => {
       const { planMs, compileMs, weightsMs } = setup;
       const times = `planned in ${formatNumber(planMs)} ms, compiled or found in the cache in ${formatNumber(compileMs)} ms, weights read (or made up) and packed in ${formatNumber(weightsMs)} ms`;
-      return `  ${model} on ${engine}: ${times}; ${mebibytes(bytes.weights)} MiB of weights, ${mebibytes(bytes.arena)} MiB of activations`;
+      return `  ${model} on ${engine}: ${times}; ${mebibytes(bytes.weights)} MiB of weights, ${mebibytes(bytes.arena)} MiB for activations`;
     }),
     ...[...peaks].map(([engine, peak]) => `  ${engine}: multiply-add peak ${formatNumber(peak)} GFLOP/s`),
   ];

@@ -53,6 +53,7 @@ export function fitModel(
   options: FitOptions = {},
 ): Fitted {
   const variant = typeof model === 'string' ? findModel(model) : model;
+  checkVariant(variant);
   const { name } = variant;
   if (source === undefined) {
     const [firstKeys = 'official'] = variant.keySets;
@@ -80,6 +81,14 @@ export function fitModel(
     ...form,
     warnings: matches(match) ? [] : [`${describeMatch(source, name, match)}; what is missing is zero.`],
   };
+}
+
+/** Callers without types may give the options of a network, or nothing. */
+function checkVariant(variant: Partial<ModelVariant> | null | undefined): void {
+  if (typeof variant?.build === 'function') return;
+  throw invalidArgument(
+    'A model is a name such as "slak-tiny", or what a function such as slak({ … }) gives: give one of them.',
+  );
 }
 
 interface Candidate {

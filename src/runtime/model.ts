@@ -1,3 +1,4 @@
+import { ahead } from '../core/ahead.ts';
 import { concatenate } from '../core/concatenate.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 import type { Device, RunOptions, StepTime } from '../devices/device.ts';
@@ -93,7 +94,7 @@ export interface Model {
   readonly classes: number;
   /** How photos are prepared; undefined if the input is not square. */
   readonly transform: EvalTransform | undefined;
-  /** Bytes on the device: packed weights and activations. */
+  /** Bytes on the device: packed weights, and the arena of activations, where weights lie unpacked before. */
   readonly bytes: Session['bytes'];
   /** The best classes of an image, most probable first. */
   classify(image: ImageInput, options?: ClassifyOptions): Promise<Classification[]>;
@@ -145,7 +146,7 @@ export async function createModel(model: string | ModelVariant, options: CreateM
     const facts = factsOf(fitModel(model, source, options), options);
     facts.fitted.warnings.forEach((warning) => onWarning?.(warning));
     device = typeof wanted === 'string' ? await openDevice(wanted, deviceOptions(options)) : wanted;
-    const { graph, session } = await openSession(device, facts.fitted, options);
+    const { graph, session } = await openSession(device, facts, options);
     return new LoadedModel(facts, device, typeof wanted === 'string', graph, session);
   } catch (error) {
     if (typeof wanted === 'string') await device?.dispose();
@@ -171,6 +172,8 @@ function deviceOptions({ threads, signal }: CreateModelOptions): { threads?: num
 /** What is known of a model before it is on a device. */
 interface ModelFacts {
   readonly fitted: Fitted;
+  /** The network as built, with the outputs that are wanted. */
+  readonly wanted: Graph;
   readonly classes: number;
   readonly labels: readonly string[] | undefined;
   readonly transform: EvalTransform | undefined;
@@ -182,7 +185,8 @@ function factsOf(fitted: Fitted, { labels: given, features }: CreateModelOptions
       `${fitted.variant.name} has no four stages, so it has no features: leave out features.`,
     );
   }
-  const classes = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
+  const wanted = selectOutputs(fitted.graph, ['logits', ...(features === true ? FEATURES : [])]);
+  const classes = wanted.outputs.get('logits')?.shape[3] ?? 0;
   const labels = given ?? fitted.variant.labels;
   if (labels !== undefined && labels.length !== classes) {
     throw invalidArgument(
@@ -191,18 +195,17 @@ function factsOf(fitted: Fitted, { labels: given, features }: CreateModelOptions
   }
   const [, height, width] = fitted.graph.input.shape;
   const transform = height === width ? photoTransform(fitted.variant, height, fitted.keys) : undefined;
-  return { fitted, classes, labels, transform };
+  return { fitted, wanted, classes, labels, transform };
 }
 
 /** The network, optimized for the device, with its weights there. */
 async function openSession(
   device: Device,
-  fitted: Fitted,
+  { fitted, wanted }: ModelFacts,
   options: CreateModelOptions,
 ): Promise<{ readonly graph: Graph; readonly session: Session }> {
   const { signal, onProgress } = options;
-  const outputs = ['logits', ...(options.features === true ? FEATURES : [])];
-  const graph = optimize(selectOutputs(fitted.graph, outputs), {
+  const graph = optimize(wanted, {
     deploy: options.deploy !== false,
     ...optimizeFor(device.caps, options),
   });
@@ -217,6 +220,9 @@ async function openSession(
   });
   return { graph, session };
 }
+
+/** Photos that are decoded beside the one that is waited for: of whole photos there are no more in memory. */
+const PHOTOS_AHEAD = 3;
 
 class LoadedModel implements Model {
   readonly variant: ModelVariant;
@@ -268,14 +274,18 @@ class LoadedModel implements Model {
   ): Promise<Classification[][]> {
     const [batch] = this.inputShape;
     const results: Classification[][] = [];
-    for (let first = 0; first < images.length; first += batch) {
-      const some = images.slice(first, first + batch);
-      const prepared = await Promise.all(some.map((image) => this.prepareImage(image, options)));
+    let prepared: Float32Array[] = [];
+    const photos = ahead(images, PHOTOS_AHEAD, (image) => this.prepareImage(image, options));
+    for await (const { value, error } of photos) {
+      if (error !== undefined) throw error;
+      prepared.push(value);
+      if (prepared.length < batch && results.length + prepared.length < images.length) continue;
       const logits = await this.run(concatenate(prepared), options);
-      for (let i = 0; i < some.length; i++) {
+      for (let i = 0; i < prepared.length; i++) {
         const own = logits.subarray(i * this.classes, (i + 1) * this.classes);
         results.push(await this.rank(own, options.top));
       }
+      prepared = [];
     }
     return results;
   }

@@ -24,7 +24,7 @@ export interface Session {
   readonly inputShape: Shape;
   /** [N, H, W, C] of each output, by name. */
   readonly outputShapes: ReadonlyMap<string, Shape>;
-  /** Bytes that the network holds on the device: packed weights and arena. */
+  /** Bytes that the network holds on the device: packed weights, and the arena, where weights lie unpacked before. */
   readonly bytes: { readonly weights: number; readonly arena: number };
   /**
    * Runs the network.
@@ -87,7 +87,8 @@ export async function createSession(
     await executable.dispose();
     throw error;
   }
-  const bytes = { weights: 4 * program.sizes.weights, arena: 4 * program.sizes.arena };
+  const { weights: packed, arena: activations, staging } = program.sizes;
+  const bytes = { weights: 4 * packed, arena: 4 * Math.max(activations, staging) };
   return new GraphSession(executable, plan, bytes);
 }
 

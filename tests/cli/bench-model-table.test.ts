@@ -83,7 +83,7 @@ test('ratios against each peer, start and memory, and where the time goes', () =
   const rest = lines.slice(10).join('\n');
   expect(rest).toContain('and 2 kernels more, 60.0 ms');
   expect(rest).toContain('the reference is onnxruntime-node');
-  expect(rest).toContain('150 MiB of weights, 12.5 MiB of activations');
+  expect(rest).toContain('150 MiB of weights, 12.5 MiB for activations');
   expect(rest).toContain('Not here: pytorch (not installed)');
 });
 

@@ -83,6 +83,10 @@ describe('what does not fit is refused, with what would', () => {
     );
   });
 
+  test.each([undefined, null, 7, { family: 'slak', depths: [1, 1] }])('%j, which is no network', (thing) => {
+    expect(refusal(thing as unknown as string, undefined)).toMatch(/^A model is a name such as "slak-tiny"/);
+  });
+
   test('a larger network of the family', () => {
     expect(refusal('resnet-50', checkpoint('resnet-101', { classes: 10 }))).toMatch(
       /^x\.pth does not fit resnet-50: it has the unexpected layer3\.6\.conv1\.weight .* and \d+ more; it fits resnet-101\.$/,

@@ -6,6 +6,7 @@ import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
 import { Random } from '../../src/core/random.ts';
 import { evaluate } from '../../src/graph/evaluate.ts';
 import { elements, parametersOf } from '../../src/graph/graph.ts';
+import type { Graph } from '../../src/graph/graph.ts';
 import { convnext } from '../../src/models/convnext.ts';
 import { buildModel } from '../../src/models/zoo.ts';
 import { createModel } from '../../src/runtime/model.ts';
@@ -13,6 +14,7 @@ import type { CreateModelOptions, Model, ModelProgress } from '../../src/runtime
 import { openDevice } from '../../src/runtime/open.ts';
 import { countingDevice } from '../support/counting-device.ts';
 import type { CountingDevice } from '../support/counting-device.ts';
+import { rgb } from '../support/decoding.ts';
 import { noise } from '../support/sample-images.ts';
 
 const NAME = 'mobilenet-v2';
@@ -102,6 +104,30 @@ describe('a model', () => {
     expect(all.every(({ label, index }) => LABELS[index] === label)).toBe(true);
     expect(all.reduce((sum, { probability }) => sum + probability, 0)).toBeCloseTo(1, 12);
     expect(await model.classifyAll([])).toEqual([]);
+  });
+
+  test('has only some photos in memory at a time', async () => {
+    let decoding = 0;
+    let most = 0;
+    class Watched extends Blob {
+      override async arrayBuffer(): Promise<ArrayBuffer> {
+        most = Math.max(most, ++decoding);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        decoding--;
+        return super.arrayBuffer();
+      }
+    }
+    await using large = await open({ batch: 9 });
+    const png = Uint8Array.from(
+      await rgb(noise(40, 50, 'one'))
+        .png()
+        .toBuffer(),
+    );
+    const photos = Array.from({ length: 9 }, () => new Watched([png]));
+    const [first, ...others] = await large.classifyAll(photos);
+    expect(others).toEqual(Array(8).fill(first));
+    expect(most).toBeGreaterThan(1);
+    expect(most).toBeLessThanOrEqual(4);
   });
 
   test('ranks the logits of an image that it was given prepared', async () => {
@@ -246,6 +272,20 @@ describe('what is refused leaves nothing behind', () => {
     const network = convnext({ name: 'short', depths: [1, 1], channels: [8, 8], resolution: 32 });
     await expect(createModel(network, { weights: 'synthetic', device, features: true })).rejects.toThrow(
       'short has no four stages, so it has no features: leave out features.',
+    );
+    expect(device.compiled).toBe(compiled);
+  });
+
+  test('a network without logits', async () => {
+    const { compiled } = device;
+    const network = convnext({ name: 'headless', depths: [1, 1], channels: [8, 8], resolution: 32 });
+    const build = (): Graph => {
+      const built = network.build();
+      const [first] = built.outputs.values();
+      return { ...built, outputs: new Map(first && [['map', first]]) };
+    };
+    await expect(createModel({ ...network, build }, { weights: 'synthetic', device })).rejects.toThrow(
+      'headless has no output logits: use one of map.',
     );
     expect(device.compiled).toBe(compiled);
   });

@@ -60,6 +60,15 @@ describe('a session', () => {
     expect(session.bytes.arena).toBeGreaterThanOrEqual(4 * image.length);
   });
 
+  test('counts unpacked weights where they are larger than activations', async () => {
+    const b = new GraphBuilder('wide');
+    b.output('y', b.linear(b.input([1, 1, 1, 64]), 'wide', 256));
+    const values = weightsFor(b.build());
+    const weights = { read: (key: string) => Promise.resolve(values(key)) };
+    await using wide = await createSession(device, b.build(), weights);
+    expect(wide.bytes.arena).toBeGreaterThanOrEqual(4 * 64 * 256);
+  });
+
   test('runs that are asked for at once do not mix, and their outputs stay', async () => {
     const results = await Promise.all(images.map((each) => session.run(each)));
     await session.run(new Float32Array(image.length));
