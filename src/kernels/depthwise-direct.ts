@@ -8,7 +8,8 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 import { evenly } from './divide.ts';
-import { meetingPairs, meetings } from './taps.ts';
+import { forRowTiles, meetingPairs, meetings } from './taps.ts';
+import type { RowTile } from './taps.ts';
 
 /** Outputs of a register tile, and the order of loops around and inside it. */
 export interface DepthwiseDirectConfig extends Config {
@@ -116,13 +117,6 @@ function emitPack(problem: DepthwiseProblem, lanes: number, suffix: string): Ker
   return b.build();
 }
 
-/** A register tile: outputs `firstOutput … firstOutput + width − 1` of a row. */
-interface RowTile {
-  /** A number if the tile is emitted for one place, a running value if it is interior. */
-  readonly firstOutput: number | Value;
-  readonly width: number;
-}
-
 class DirectEmitter {
   readonly #problem: DepthwiseProblem;
   readonly #config: DepthwiseDirectConfig;
@@ -162,35 +156,14 @@ class DirectEmitter {
     const firstRow = b.mul(rowTask, rows);
     const endRow = b.min(b.add(firstRow, rows), out.height);
     b.for(firstRow, endRow, 1, (row) => {
-      this.#emitRow((tile) => {
+      const taps = { first: 0, count: this.#problem.kernelWidth };
+      forRowTiles(b, this.#problem, this.#config.tile, taps, (tile) => {
         // Channels innermost: neighbours in memory follow each other, which prefetchers like.
         if (allChannels) b.for(0, pitch, lanes, (channel) => this.#emitTile(image, row, channel, tile));
         else this.#emitTile(image, row, b.mul(b.div(b.task, rowTasks * batch), lanes), tile);
       });
     });
     return b.build();
-  }
-
-  /** Cuts an output row into register tiles. */
-  #emitRow(emitTile: (tile: RowTile) => void): void {
-    const b = this.#b;
-    const { width, stride, kernelWidth, dilation, padding } = this.#problem;
-    const { tile } = this.#config;
-    const outWidth = outputMap(this.#problem).width;
-    const isInterior = (first: number): boolean =>
-      first + tile <= outWidth &&
-      first * stride - padding.left >= 0 &&
-      (first + tile - 1) * stride - padding.left + (kernelWidth - 1) * dilation < width;
-    for (let first = 0; first < outWidth; first += tile) {
-      let end = first;
-      while (isInterior(end)) end += tile;
-      if (end - first > tile) {
-        b.for(first, end, tile, (firstOutput) => emitTile({ firstOutput, width: tile }));
-        first = end - tile;
-      } else {
-        emitTile({ firstOutput: first, width: Math.min(tile, outWidth - first) });
-      }
-    }
   }
 
   #emitTile(image: Value, row: Value, channel: Value, tile: RowTile): void {
@@ -216,7 +189,7 @@ class DirectEmitter {
     const layout = epilogueLayout(epilogue, pitch, pitch * kernelHeight * kernelWidth);
     const vectors = loadEpilogue(b, layout, this.#packed, channel);
     const outRow = b.add(b.mul(image, out.height), row);
-    const outPixel = b.add(b.mul(outRow, out.width), tile.firstOutput);
+    const outPixel = b.add(b.mul(outRow, out.width), tile.first);
     const to = b.add(b.mul(outPixel, pitch), channel);
     accumulators.forEach((accumulator, i) => {
       const added = this.#residual && b.loadVec(this.#residual, to, i * pitch);
@@ -224,20 +197,11 @@ class DirectEmitter {
     });
   }
 
-  /** Whether output i of a tile meets a pixel at tap kx. */
-  #meets(tile: RowTile, i: number, kx: number): boolean {
-    if (typeof tile.firstOutput !== 'number') return true;
-    const { stride, dilation, padding, width } = this.#problem;
-    const column = (tile.firstOutput + i) * stride + kx * dilation - padding.left;
-    return column >= 0 && column < width;
-  }
-
-  /** The index of column `firstOutput · stride − padding`, from which taps count. */
+  /** The index of column `first · stride − padding`, from which taps count. */
   #windowBase(tile: RowTile, rowBase: Value): Value {
     const b = this.#b;
     const { stride, padding, pitch } = this.#problem;
-    const first = typeof tile.firstOutput === 'number' ? b.i32(tile.firstOutput) : tile.firstOutput;
-    return b.add(rowBase, b.mul(b.sub(b.mul(first, stride), padding.left), pitch));
+    return b.add(rowBase, b.mul(b.sub(b.mul(tile.first, stride), padding.left), pitch));
   }
 
   #sumByTap(accumulators: readonly Variable[], tile: RowTile, rowBase: Value, weights: Value): void {
@@ -245,7 +209,7 @@ class DirectEmitter {
     const { kernelWidth, stride, dilation, pitch } = this.#problem;
     const { lanes } = this.#config;
     const base = this.#windowBase(tile, rowBase);
-    const all = (kx: number): boolean => accumulators.every((_, i) => this.#meets(tile, i, kx));
+    const all = (kx: number): boolean => accumulators.every((_, i) => tile.meets(i, kx));
     const taps = Array.from({ length: kernelWidth }, (_, kx) => kx);
     const firstFull = taps.find(all) ?? 0;
     const endFull = firstFull + taps.filter(all).length;
@@ -262,8 +226,7 @@ class DirectEmitter {
     };
     for (const kx of taps) {
       const isRagged = kx < firstFull || kx >= endFull;
-      if (isRagged && accumulators.some((_, i) => this.#meets(tile, i, kx)))
-        sum(kx, (i) => this.#meets(tile, i, kx));
+      if (isRagged && accumulators.some((_, i) => tile.meets(i, kx))) sum(kx, (i) => tile.meets(i, kx));
     }
     b.for(firstFull, endFull, 1, (kx) => sum(kx, () => true));
   }
@@ -274,8 +237,8 @@ class DirectEmitter {
     const { lanes } = this.#config;
     const base = this.#windowBase(tile, rowBase);
     const taps = Array.from({ length: kernelWidth }, (_, kx) => b.loadVec(this.#packed, weights, kx * lanes));
-    const meets = (output: number, kx: number): boolean => this.#meets(tile, output, kx);
-    for (const { position, pairs } of meetings(accumulators.length, kernelWidth, stride, dilation, meets)) {
+    const found = meetings(accumulators.length, kernelWidth, stride, dilation, tile.meets);
+    for (const { position, pairs } of found) {
       const pixel = b.loadVec(this.#x, base, position * pitch);
       for (const { output, tap: kx } of pairs) {
         const accumulator = accumulators[output];

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
 
+import { nestedBlocks } from '../../src/codegen/inline.ts';
+import type { Statement } from '../../src/codegen/ir.ts';
+import { candidates } from '../../src/kernels/index.ts';
 import { depthwiseFft } from '../../src/kernels/depthwise-fft.ts';
 import type { DepthwiseFftConfig } from '../../src/kernels/depthwise-fft.ts';
 import type { Candidate } from '../../src/kernels/family.ts';
@@ -158,6 +161,28 @@ describeKernels('depthwise: fetching ahead', [
     { heightP: 4, heightQ: 6, heightTile: 18, widthP: 4, widthQ: 5, widthTile: 16 },
   ),
 ]);
+
+test('code does not grow with padding, nor with maps that dilated taps leave', () => {
+  const statements = (shape: Shape): number => {
+    const problem = depthwise('', shape).problem((channels) => channels);
+    const direct = candidates(problem, interpreterCaps([4])).find(
+      ({ family }) => family === 'depthwise-direct',
+    );
+    const count = (body: readonly Statement[]): number =>
+      body.reduce(
+        (sum, statement) => sum + 1 + nestedBlocks(statement).reduce((all, block) => all + count(block), 0),
+        0,
+      );
+    return count(direct?.emit().main[0]?.body ?? []);
+  };
+  const wide = { top: 0, bottom: 0, left: 50_000, right: 50_000 };
+  const padded = statements({ map: [1, 1], channels: 4, kernel: [1, 1], padding: wide });
+  const dilated = statements({ map: [1, 4000], channels: 4, kernel: [1, 3], dilation: 4000 });
+  for (const count of [padded, dilated]) {
+    expect(count).toBeGreaterThan(10);
+    expect(count).toBeLessThan(1000);
+  }
+});
 
 test('taps that never meet the map ask for no longer transforms', () => {
   const lengths = (map: number, kernel: number): number[] => {

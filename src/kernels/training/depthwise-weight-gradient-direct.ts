@@ -5,12 +5,12 @@ import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
 import type { Config, Emission, KernelFamily } from '../family.ts';
 import { axisPlans, depthwiseAxes, meetingTaps } from '../fft/axis.ts';
-
 import { emitPartialSums } from './partial-sums.ts';
 import { channelsHere, clearBehindTaps } from './store-taps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
-import { meetingPairs } from '../taps.ts';
+import { forRowTiles, meetingPairs, meetings } from '../taps.ts';
+import type { RowTile } from '../taps.ts';
 
 export interface DepthwiseWeightGradientDirectConfig extends Config {
   readonly lanes: number;
@@ -133,12 +133,6 @@ function emit(
   };
 }
 
-/** Neighbouring gradients `first … first + width − 1` of a row; a running value if all their taps meet pixels. */
-interface RowTile {
-  readonly first: number | Value;
-  readonly width: number;
-}
-
 /** Kernel columns `first … first + sums[0].length − 1`, their sums by kernel row. */
 interface TapChunk {
   readonly first: number;
@@ -231,8 +225,9 @@ class DirectGradientEmitter {
       b.add(b.mul(b.add(b.mul(image, height), pixelRow(g)), width * pitch), this.#channel);
     const ifOnMap = (g: number, body: () => void): void =>
       b.if(b.and(b.le(0, pixelRow(g)), b.lt(pixelRow(g), height)), body);
+    const taps = { first: chunk.first, count: chunk.sums[0]?.length ?? 0 };
     const tiles = (): void =>
-      this.#forEachTile(chunk, (tile) => {
+      forRowTiles(b, this.#problem, this.#config.tile, taps, (tile) => {
         const gradients = this.#loadGradients(gradientBase, tile);
         chunk.sums.forEach((sums, g) => {
           const add = (): void => this.#addProducts(pixelBase(g), tile, gradients, chunk.first, sums);
@@ -244,33 +239,10 @@ class DirectGradientEmitter {
     else ifOnMap(0, tiles);
   }
 
-  /** Cuts a row of dy into tiles; those whose taps all meet pixels share a loop. */
-  #forEachTile(chunk: TapChunk, body: (tile: RowTile) => void): void {
-    const { width, stride, dilation, padding } = this.#problem;
-    const { tile } = this.#config;
-    const outWidth = outputMap(this.#problem).width;
-    const lastTap = chunk.first + (chunk.sums[0]?.length ?? 0) - 1;
-    const isInterior = (first: number): boolean =>
-      first + tile <= outWidth &&
-      first * stride + chunk.first * dilation - padding.left >= 0 &&
-      (first + tile - 1) * stride + lastTap * dilation - padding.left < width;
-    for (let first = 0; first < outWidth; first += tile) {
-      let end = first;
-      while (isInterior(end)) end += tile;
-      if (end - first > tile) {
-        this.#b.for(first, end, tile, (running) => body({ first: running, width: tile }));
-        first = end - tile;
-      } else {
-        body({ first, width: Math.min(tile, outWidth - first) });
-      }
-    }
-  }
-
   #loadGradients(base: Value, tile: RowTile): Value[] {
     const b = this.#b;
     const { pitch } = this.#problem;
-    const first = typeof tile.first === 'number' ? b.i32(tile.first) : tile.first;
-    const at = b.add(base, b.mul(first, pitch));
+    const at = b.add(base, b.mul(tile.first, pitch));
     return Array.from({ length: tile.width }, (_, i) => b.loadVec(this.#dy, at, i * pitch));
   }
 
@@ -283,21 +255,16 @@ class DirectGradientEmitter {
     sums: readonly Variable[],
   ): void {
     const b = this.#b;
-    const { width, pitch, stride, dilation, padding } = this.#problem;
-    const positions = new Map<number, { readonly gradient: Value; readonly sum: Variable }[]>();
-    gradients.forEach((gradient, i) => {
-      sums.forEach((sum, k) => {
-        const position = i * stride + (firstTap + k) * dilation - padding.left;
-        const column = typeof tile.first === 'number' ? tile.first * stride + position : undefined;
-        if (column !== undefined && (column < 0 || column >= width)) return;
-        positions.set(position, [...(positions.get(position) ?? []), { gradient, sum }]);
-      });
-    });
-    const first = typeof tile.first === 'number' ? b.i32(tile.first) : tile.first;
-    const base = b.add(pixelBase, b.mul(first, stride * pitch));
-    for (const [position, pairs] of [...positions].sort(([a], [c]) => a - c)) {
-      const pixel = b.loadVec(this.#x, base, position * pitch);
-      for (const { gradient, sum } of pairs) sum.set(b.fma(gradient, pixel, sum.get()));
+    const { pitch, stride, dilation, padding } = this.#problem;
+    const meets = (i: number, k: number): boolean => tile.meets(i, firstTap + k);
+    const base = b.add(pixelBase, b.mul(tile.first, stride * pitch));
+    const firstColumn = firstTap * dilation - padding.left;
+    for (const { position, pairs } of meetings(gradients.length, sums.length, stride, dilation, meets)) {
+      const pixel = b.loadVec(this.#x, base, (firstColumn + position) * pitch);
+      for (const { output, tap } of pairs) {
+        const [gradient, sum] = [gradients[output], sums[tap]];
+        if (gradient && sum) sum.set(b.fma(gradient, pixel, sum.get()));
+      }
     }
   }
 

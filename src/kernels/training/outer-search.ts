@@ -51,6 +51,7 @@ export function outerConfigs(problem: ConvWeightGradientProblem, caps: DeviceCap
   return found.filter((entry) => entry.cost <= limit).map((entry) => entry.config);
 }
 
+/** Cuts whose scratch memory stays in the second-level cache; if there are none, those that need least. */
 function cuts(
   problem: ConvWeightGradientProblem,
   lanes: number,
@@ -62,12 +63,11 @@ function cuts(
   const [inputs, outputs] = [problem.inputs / groups, problem.outputs / groups];
   const tileOutputs = Math.min(rows, outputs);
   const unit = kernelWidth > 1 && dilation === 1 ? lanes : vectors * lanes;
-  const found: OuterConfig[] = [];
-  const seen = new Set<string>();
+  const wholes: { readonly config: OuterConfig; readonly plan: OuterPlan }[] = [];
   for (const blockOutputs of blocks(outputs, tileOutputs)) {
     for (const blockInputs of blocks(inputs, Math.min(unit, inputs))) {
       for (const band of bandsOf(problem)) {
-        const whole: OuterConfig = {
+        const config = {
           lanes,
           tileOutputs,
           tileVectors: vectors,
@@ -76,20 +76,21 @@ function cuts(
           ...band,
           splits: 1,
         };
-        const plan = planOuter(problem, whole);
-        const isLeast = blockOutputs === tileOutputs && blockInputs <= unit;
-        if (4 * plan.scratchFloats > 0.6 * caps.l2Bytes && !isLeast) continue;
-        const config = { ...whole, tileVectors: Math.min(vectors, plan.runVectors) };
-        for (const splits of splitsOf(problem, plan, caps)) {
-          const cut = { ...config, splits };
-          const key = JSON.stringify(cut);
-          if (!seen.has(key)) found.push(cut);
-          seen.add(key);
-        }
+        wholes.push({ config, plan: planOuter(problem, config) });
       }
     }
   }
-  return found;
+  const least = wholes.reduce((floats, { plan }) => Math.min(floats, plan.scratchFloats), Infinity);
+  const limit = Math.max(least, (0.6 * caps.l2Bytes) / 4);
+  const found = new Map<string, OuterConfig>();
+  for (const { config, plan } of wholes) {
+    if (plan.scratchFloats > limit) continue;
+    for (const splits of splitsOf(problem, plan, caps)) {
+      const cut = { ...config, tileVectors: Math.min(vectors, plan.runVectors), splits };
+      found.set(JSON.stringify(cut), cut);
+    }
+  }
+  return [...found.values()];
 }
 
 /** Block sizes that cut a number of channels into about equal parts, each a whole number of units (or everything). */

@@ -1,7 +1,10 @@
+import { expect, test } from 'vitest';
+
+import { candidates } from '../../../src/kernels/index.ts';
 import { samePadding } from '../../../src/kernels/problem.ts';
 import type { Padding } from '../../../src/kernels/problem.ts';
 import type { ConvWeightGradientProblem } from '../../../src/kernels/training/problems.ts';
-import { bestOfEach, describeKernels } from '../../support/kernel-harness.ts';
+import { bestOfEach, describeKernels, interpreterCaps } from '../../support/kernel-harness.ts';
 import type { KernelCase } from '../../support/kernel-harness.ts';
 
 interface Shape {
@@ -39,6 +42,18 @@ function gradient(name: string, shape: Shape): KernelCase {
     onDevices: bestOfEach,
   };
 }
+
+test.each([
+  [64, 64, 7],
+  [128, 128, 7],
+  [64, 64, 11],
+  [3, 96, 32],
+])('%d→%d, %d×%d: more weights than caches hold have a kernel too', (inputs, outputs, size) => {
+  const stride = inputs === 3 ? size : 1;
+  const shape = { map: [64, 64], inputs, outputs, kernel: [size, size], stride } as const;
+  const problem = gradient('', shape).problem((channels) => channels);
+  for (const lanes of [[16, 8, 4], [4]]) expect(candidates(problem, interpreterCaps(lanes))).not.toEqual([]);
+});
 
 const NO_PADDING: Padding = { top: 0, bottom: 0, left: 0, right: 0 };
 
