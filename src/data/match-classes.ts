@@ -19,8 +19,8 @@ const IMAGENET_CLASSES = 1000;
 
 /**
  * The dataset with labels that count the outputs of a network. Classes are matched by name: with the names that are given,
- * else, for networks of ImageNet's 1000 classes, with its WordNet identifiers or names. Classes without names that are known
- * count as they come, if there are as many as the network has.
+ * else, for networks of ImageNet's 1000 classes, with its WordNet identifiers or names. Where either has only numbers for
+ * names, or the network's are not known, classes count as they come, if there are as many as the network has.
  *
  * The result's `classes` are all the network's. Throws `invalid-argument` if classes do not match.
  */
@@ -32,13 +32,18 @@ export async function matchClasses(dataset: Dataset, network: NetworkClasses): P
     );
   }
   const own = dataset.classes;
-  if (names !== undefined) return relabel(dataset, indicesOf(own, names, dataset.name), names);
+  if (names !== undefined) {
+    if (isNumbered(own) === isNumbered(names)) {
+      return relabel(dataset, indicesOf(own, names, dataset.name, 'the network'), names);
+    }
+    if (own.length === count) return relabel(dataset, [...own.keys()], names);
+  }
   if (count === IMAGENET_CLASSES && own.every((name) => SYNSET.test(name))) {
     const synsets = imagenetSynsets();
     const called = await labelsFor(count);
     return relabel(
       dataset,
-      indicesOf(own, synsets, dataset.name),
+      indicesOf(own, synsets, dataset.name, 'the network'),
       synsets.map((synset, i) => `${synset} ${called[i] ?? ''}`),
     );
   }
@@ -47,7 +52,7 @@ export async function matchClasses(dataset: Dataset, network: NetworkClasses): P
     const called = await labelsFor(count);
     const places = placesOf(called);
     if (own.every((name) => places.has(normalised(name)))) {
-      return relabel(dataset, indicesOf(own, called, dataset.name), called);
+      return relabel(dataset, indicesOf(own, called, dataset.name, 'the network'), called);
     }
   }
   throw invalidArgument(
@@ -62,7 +67,7 @@ export async function matchClasses(dataset: Dataset, network: NetworkClasses): P
 export function withClasses(dataset: Dataset, classes: readonly string[]): Dataset {
   const own = dataset.classes;
   if (!isNumbered(own) && !isNumbered(classes))
-    return relabel(dataset, indicesOf(own, classes, dataset.name), classes);
+    return relabel(dataset, indicesOf(own, classes, dataset.name, 'the training set'), classes);
   if (own.length > classes.length) {
     throw invalidArgument(
       `${dataset.name} has ${own.length} classes, more than the ${classes.length} that are known: give a set with the same ones.`,
@@ -71,19 +76,34 @@ export function withClasses(dataset: Dataset, classes: readonly string[]): Datas
   return relabel(dataset, [...own.keys()], classes);
 }
 
+/**
+ * The first place where two lists of equally many classes differ; undefined if they agree, or if either has only numbers for
+ * names.
+ */
+export function firstDifference(a: readonly string[], b: readonly string[]): number | undefined {
+  if (isNumbered(a) || isNumbered(b)) return undefined;
+  const place = a.findIndex((name, i) => normalised(name) !== normalised(b[i] ?? ''));
+  return place < 0 ? undefined : place;
+}
+
 /** Whether classes are called 0, 1, 2 …, as sets without names call them. */
 function isNumbered(classes: readonly string[]): boolean {
   return classes.every((name, i) => name === String(i));
 }
 
-/** The output of each class. */
-function indicesOf(own: readonly string[], names: readonly string[], dataset: string): readonly number[] {
+/** The place of each class among the names that somebody knows. */
+function indicesOf(
+  own: readonly string[],
+  names: readonly string[],
+  dataset: string,
+  knower: string,
+): readonly number[] {
   const places = placesOf(names);
   const missing = own.filter((name) => !places.has(normalised(name)));
   if (missing.length > 0) {
     const more = missing.length > 1;
     throw invalidArgument(
-      `${dataset} has ${more ? 'classes' : 'a class'} that the network does not know: remove ${listNames(missing)}.`,
+      `${dataset} has ${more ? 'classes' : 'a class'} that ${knower} does not know: remove ${listNames(missing)}.`,
     );
   }
   return own.map((name, i) => {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { Dataset } from '../../src/data/dataset.ts';
 import { oneGroup } from '../../src/data/dataset.ts';
-import { matchClasses, withClasses } from '../../src/data/match-classes.ts';
+import { firstDifference, matchClasses, withClasses } from '../../src/data/match-classes.ts';
 
 /** One image of each class. */
 function datasetOf(...classes: string[]): Dataset {
@@ -58,6 +58,19 @@ test('names that are given are looked up', async () => {
   );
 });
 
+test('numbers on either side count as they come, if there are as many', async () => {
+  const named = { network: 'net', count: 3, names: ['fish', 'dog', 'cat'] };
+  const matched = await matchClasses(datasetOf('0', '1', '2'), named);
+  expect(labelsOf(matched)).toEqual([0, 1, 2]);
+  expect(matched.classes).toEqual(named.names);
+  const numbered = { network: 'net', count: 3, names: ['0', '1', '2'] };
+  expect(labelsOf(await matchClasses(datasetOf('cat', 'dog', 'fish'), numbered))).toEqual([0, 1, 2]);
+  expect(labelsOf(await matchClasses(datasetOf('0', '1'), numbered))).toEqual([0, 1]);
+  await expect(matchClasses(datasetOf('0', '1'), named)).rejects.toThrow(
+    'net tells 3 classes apart, but pets has 2 whose names say nothing',
+  );
+});
+
 test('what cannot be matched is refused with advice', async () => {
   await expect(matchClasses(datasetOf('a', 'b', 'c', 'd'), imagenet)).rejects.toThrow(
     /^slak-tiny tells 1000 classes apart, but pets has 4 whose names .* \(a, b, c and 1 more\): name the network's classes/,
@@ -71,6 +84,12 @@ test('names that stand twice keep their places where the order is the same', () 
   const names = ['crane', 'maillot', 'crane', 'maillot'];
   expect(labelsOf(withClasses(datasetOf(...names), names))).toEqual([0, 1, 2, 3]);
   expect(labelsOf(withClasses(datasetOf('maillot', 'crane'), names))).toEqual([1, 0]);
+});
+
+test('of two lists the first class at another place is told', () => {
+  expect(firstDifference(['Cat', 'sea_lion'], ['cat', 'sea lion'])).toBeUndefined();
+  expect(firstDifference(['cat', 'dog', 'owl'], ['cat', 'owl', 'dog'])).toBe(1);
+  expect(firstDifference(['0', '1'], ['dog', 'cat'])).toBeUndefined();
 });
 
 test('numbers for names keep their labels', () => {

@@ -265,7 +265,9 @@ test('classes that are given are looked up by name', async () => {
   expect([0, 1, 2].map((i) => dataset.labelOf(i))).toEqual([1, 0, 3]);
   expect((await dataset.read(2)).label).toBe(3);
   await dataset.close();
-  await expect(openDataset(file, { classes: ['cat', 'dog'] })).rejects.toThrow(/does not know: remove eel/);
+  await expect(openDataset(file, { classes: ['cat', 'dog'] })).rejects.toThrow(
+    /training set does not know: remove eel/,
+  );
   await writeFile(file, parquetFile([image, image], [0, 2]));
   const unnamed = await openDataset(file, { classes });
   expect([unnamed.labelOf(0), unnamed.labelOf(1)]).toEqual([0, 2]);
