@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
@@ -49,7 +49,7 @@ export interface EventLine {
 
 export type LogLine = StepLine | EpochLine | EventLine;
 
-/** What a log says of a run: what was done again after a checkpoint stands there once. */
+/** What a log says of the last run that began there: what was done again after a checkpoint stands there once. */
 export interface TrainLog {
   readonly steps: readonly StepLine[];
   readonly epochs: readonly EpochLine[];
@@ -60,8 +60,19 @@ export interface TrainLog {
 
 /** Adds lines to a log's end. Throws `io` if that fails. */
 export function appendLog(file: string, lines: readonly LogLine[]): void {
+  append(file, () => lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+}
+
+/** Breaks a last line off that is not whole, since the machine stopped: the next one would be lost with it. Throws `io`. */
+export function endLog(file: string): void {
+  append(file, () => (!existsSync(file) || (readFileSync(file).at(-1) ?? NEWLINE) === NEWLINE ? '' : '\n'));
+}
+
+const NEWLINE = 0x0a;
+
+function append(file: string, text: () => string): void {
   try {
-    appendFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    appendFileSync(file, text());
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new WidefieldError('io', `The log ${file} cannot be written: ${reason}.`, { cause: error });
@@ -80,9 +91,11 @@ export async function readLog(file: string): Promise<TrainLog> {
   if (lines.length === 0) throw invalidArgument(`${file} is no log of a training run.`);
   let steps: StepLine[] = [];
   let epochs: EpochLine[] = [];
-  const events: EventLine[] = [];
+  let events: EventLine[] = [];
   let elapsed = 0;
   for (const line of lines) {
+    // A run that stopped before its first checkpoint was begun anew.
+    if (line.type === 'config') [steps, epochs, events, elapsed] = [[], [], [], 0];
     if (typeof line.elapsed === 'number') elapsed = line.elapsed;
     if (line.type === 'step') {
       const { step } = line as StepLine;

@@ -2,7 +2,7 @@ import path from 'node:path';
 
 import type { CorruptSample } from '../../data/loader.ts';
 import type { EpochReport, StepReport } from '../../train/options.ts';
-import { LOG_FILE, appendLog, readLog } from '../../train/log.ts';
+import { LOG_FILE, appendLog, endLog, readLog } from '../../train/log.ts';
 import type { EpochLine, LogLine, StepLine } from '../../train/log.ts';
 import type { CommandContext } from '../context.ts';
 import { formatPercent } from '../lab/lab-options.ts';
@@ -44,6 +44,7 @@ export class Reporter {
     readonly before: number,
   ) {
     this.#row = this.#tablePrinter();
+    endLog(path.join(options.folder, LOG_FILE));
   }
 
   /** Seconds of the whole run. */
