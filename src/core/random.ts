@@ -40,10 +40,13 @@ export class Random {
 
 /** 32 bits of a text: FNV-1a over its UTF-8 bytes. */
 export function hashText(text: string): number {
-  let hash = 2166136261;
-  for (const byte of new TextEncoder().encode(text)) {
-    hash = Math.imul(hash ^ byte, 16777619);
-  }
+  return hashBytes(new TextEncoder().encode(text));
+}
+
+/** 32 bits of bytes: FNV-1a, which goes on from the hash of what is before them. */
+export function hashBytes(bytes: Uint8Array, before = 2166136261): number {
+  let hash = before;
+  for (const byte of bytes) hash = Math.imul(hash ^ byte, 16777619);
   return hash >>> 0;
 }
 

@@ -36,6 +36,10 @@ export interface RunRecord {
   readonly classes: readonly string[];
   /** How many there are to train with. */
   readonly images: number;
+  /** The {@link fingerprint} of all images. Files of older versions lack it, and the next. */
+  readonly data?: number;
+  /** Processes that share the work. */
+  readonly worldSize?: number;
   readonly settings: CompleteSettings;
   readonly progress: Progress;
   readonly sparsity: SparsityRecord | undefined;
@@ -108,6 +112,8 @@ const recordSchema = object('', {
   parameters: needed(number('')),
   classes: needed(list('', text(''))),
   images: needed(count('')),
+  data: count('', 0),
+  worldSize: count(''),
   settings: needed(settingsSchema),
   progress: needed(
     object('', {
@@ -195,6 +201,11 @@ export function differences(saved: RunRecord, wanted: Omit<RunRecord, 'progress'
   if (saved.model !== wanted.model) found.push(`model ${saved.model}, not ${wanted.model}`);
   else if (saved.parameters !== wanted.parameters) found.push(`another network of the name ${saved.model}`);
   if (saved.images !== wanted.images) found.push(`${saved.images} training images, not ${wanted.images}`);
+  else if (saved.data !== undefined && saved.data !== wanted.data)
+    found.push('other images, or in another order');
+  if (saved.worldSize !== undefined && saved.worldSize !== wanted.worldSize) {
+    found.push(`worldSize ${saved.worldSize}, not ${wanted.worldSize}`);
+  }
   if (saved.classes.join('\n') !== wanted.classes.join('\n')) {
     found.push(`${saved.classes.length} classes, not the same ${wanted.classes.length}`);
   }

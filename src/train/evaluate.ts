@@ -3,6 +3,7 @@ import { invalidArgument } from '../core/errors.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { loadBatches } from '../data/loader.ts';
 import type { LoadOptions } from '../data/loader.ts';
+import { completeTransform } from '../data/transform-options.ts';
 import type { TransformOptions } from '../data/transform-options.ts';
 import type { Device } from '../devices/device.ts';
 import { elements, selectOutputs } from '../graph/graph.ts';
@@ -41,6 +42,9 @@ export interface Evaluation {
  * Evaluates a network on all samples of a data set.
  *
  * @param graph a model's graph with the output `logits`, for batches of any size
+ *
+ * Throws `invalid-argument` if the transform makes images of another size than the network sees, if there are more classes than
+ * outputs, and if logits are not finite; also what loading images and planning throw.
  */
 export async function evaluate(
   device: Device,
@@ -49,11 +53,18 @@ export async function evaluate(
   dataset: Dataset,
   options: EvaluateOptions,
 ): Promise<Evaluation> {
-  const [batch] = graph.input.shape;
+  const [batch, ...seen] = graph.input.shape;
   const classes = graph.outputs.get('logits')?.shape[3] ?? 0;
   if (classes < dataset.classes.length) {
     throw invalidArgument(
       `${graph.name} tells ${classes} classes apart, but ${dataset.name} has ${dataset.classes.length}.`,
+    );
+  }
+  const { height, width, channels } = completeTransform(options.transform);
+  const given = [height, width, channels];
+  if (given.join() !== seen.join()) {
+    throw invalidArgument(
+      `The transform makes images of ${given.join(' × ')}, but ${graph.name} sees ${seen.join(' × ')}: let transform.size and transform.channels agree with that.`,
     );
   }
   const { tuning, onProgress, ...loading } = options;

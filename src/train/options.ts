@@ -58,7 +58,7 @@ export interface TrainOptions extends TrainSettings {
   readonly folder?: string;
   /** Updates between checkpoints; default: one after each epoch. */
   readonly saveEvery?: number;
-  /** A checkpoint to go on from. It must be of the same model, classes and settings. */
+  /** A checkpoint to go on from. It must be of the same model, images, classes, settings and number of processes. */
   readonly resume?: string;
   readonly workers?: LoadOptions['workers'];
   readonly corruptLimit?: number;
@@ -73,6 +73,7 @@ export interface TrainOptions extends TrainSettings {
   readonly onStep?: (report: StepReport) => void;
   readonly onEpoch?: (report: EpochReport) => void;
   readonly onCheckpoint?: (path: string) => void;
+  /** Told of damaged images: those to train with in each epoch, those to validate with once. */
   readonly onCorrupt?: (sample: CorruptSample) => void;
 }
 

@@ -9,6 +9,7 @@ import type { ModelVariant } from '../models/model.ts';
 import { differences, openRun, saveRun } from './checkpoint.ts';
 import type { Progress, RunRecord } from './checkpoint.ts';
 import type { Evaluation } from './evaluate.ts';
+import { fingerprint } from './fingerprint.ts';
 import { layerOf } from './layer-depth.ts';
 import { drawMix, mixImages, targetsOf } from './mix.ts';
 import { createTrainingNetwork } from './network.ts';
@@ -41,6 +42,8 @@ export class Run {
   readonly #optimizer: Optimizer;
   readonly #validator: Validator;
   #sparsity: SparsityController | undefined;
+  /** Of the images. */
+  #fingerprint = 0;
   /** The last one that was written or read. */
   #checkpoint: string | undefined;
   #progress: Progress = { epoch: 0, batch: 0, step: 0 };
@@ -96,6 +99,7 @@ export class Run {
       ...(options.signal && { signal: options.signal }),
     });
     this.network = network;
+    this.#fingerprint = await fingerprint(this.data, options.signal);
     if (options.resume === undefined) await this.#begin(network);
     else await this.#resume(network, options.resume);
 
@@ -175,6 +179,8 @@ export class Run {
       parameters: layoutOf(this.#graph),
       classes: this.data.training.classes,
       images: this.data.training.length,
+      data: this.#fingerprint,
+      worldSize: this.#sharding().worldSize,
       settings: this.settings,
       progress: { ...this.#progress, sums: this.#sums.toJSON() },
       sparsity: this.#sparsity?.toJSON(),

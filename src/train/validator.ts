@@ -12,6 +12,9 @@ import type { CompleteSettings } from './settings.ts';
 
 /** Evaluates what a run has learned on its validation images, if it has any. */
 export class Validator {
+  /** Validation images that have been told to be damaged: every evaluation meets them again. */
+  readonly #damaged = new Set<number>();
+
   constructor(
     readonly graph: Graph,
     readonly data: TrainData,
@@ -68,6 +71,11 @@ export class Validator {
     return evaluate(options.device, this.graph, weights, validation, {
       ...this.#loading(),
       ...(options.signal && { signal: options.signal }),
+      onCorrupt: (sample) => {
+        if (this.#damaged.has(sample.index)) return;
+        this.#damaged.add(sample.index);
+        options.onCorrupt?.(sample);
+      },
     });
   }
 

@@ -123,6 +123,15 @@ describe('a checkpoint', () => {
   });
 });
 
+it('images and processes are compared where the file says something of them', () => {
+  const now = { ...record, data: 7, worldSize: 2 };
+  expect(differences(record, now)).toEqual([]);
+  expect(differences({ ...now, data: 8, worldSize: 1 }, now)).toEqual([
+    'other images, or in another order',
+    'worldSize 1, not 2',
+  ]);
+});
+
 it('what two runs do not have in common is listed', () => {
   expect(differences(record, record)).toEqual([]);
   expect(

@@ -90,6 +90,13 @@ test('damaged samples count for nothing, nor do those that stand in for them', a
   expect([...result.confusion]).toEqual([1, 0, 0, 1, 0, 0, 0, 0, 1]);
 });
 
+test('images of another size than the network sees are refused', async () => {
+  const { graph, weights } = colourNetwork(1);
+  await expect(
+    evaluate(device, graph, weights, coloursOf([[0, 0]]), { transform: { ...transform, size: 1 } }),
+  ).rejects.toThrow('The transform makes images of 1 × 1 × 3, but colours sees 2 × 2 × 3');
+});
+
 test('more classes than outputs are refused', async () => {
   const { graph, weights } = colourNetwork(1);
   await expect(evaluate(device, graph, weights, coloursOf([[3, 0]], 4), { transform })).rejects.toThrow(

@@ -167,6 +167,47 @@ it('processes that share their gradients have the same network, the first masks 
   }
 });
 
+it('a run goes on only with its own images, and as many processes', async () => {
+  const folder = at('own');
+  await run({ folder });
+  const resume = at('own', 'run.safetensors');
+  await run({ folder, resume });
+  await expect(run({ folder, resume, worldSize: 2 })).rejects.toThrow('it has worldSize 1, not 2.');
+  const darker: Dataset = {
+    ...training,
+    read: async (index) => {
+      const sample = await training.read(index);
+      return index < 8 ? sample : training.read(index - 8);
+    },
+  };
+  const settings = { ...{ device, epochs: 2, batchSize: 4, rate: 0.01, smoothing: 0 }, folder, resume };
+  const transform = { crop: { kind: 'none' }, flip: 0 } as const;
+  await expect(train(model, { training: darker }, { ...settings, transform })).rejects.toThrow(
+    'it has other images, or in another order.',
+  );
+});
+
+it('damaged validation images are told once', async () => {
+  const validation: Dataset = {
+    ...training,
+    read: (index) => (index === 5 ? Promise.reject(new Error('Sample 5 is damaged.')) : training.read(index)),
+  };
+  const damaged: number[] = [];
+  const transform = { crop: { kind: 'none' }, flip: 0 } as const;
+  const result = await train(
+    model,
+    { training, validation },
+    {
+      ...{ device, epochs: 2, batchSize: 4, rate: 0.01, transform },
+      evaluation: { crop: { kind: 'none' } },
+      onCorrupt: ({ index }) => damaged.push(index),
+    },
+  );
+  results.push(result);
+  expect(damaged).toEqual([5]);
+  expect(result.validation?.images).toBe(IMAGES - 1);
+});
+
 it.each([{ saveEvery: 0 }, { evaluateEvery: 0.5 }])('intervals such as %j are refused', async (options) => {
   await expect(run(options)).rejects.toThrow(/Every must be a whole number from 1 on, got 0/);
 });
