@@ -13,7 +13,8 @@ import type { Plan, PlanOptions } from '../runtime/plan.ts';
 import { ProgramBuilder } from '../runtime/program.ts';
 import { emitAccumulate } from './accumulate.ts';
 import { layOutParameters } from './parameter-layout.ts';
-import type { ParameterLayout } from './parameter-layout.ts';
+import type { ParameterGroup, ParameterLayout } from './parameter-layout.ts';
+import { isMasked } from './sparsity/scope.ts';
 
 /** Runs of floats, each laid out as the parameters are. */
 const STATES = ['values', 'gradients', 'moment1', 'moment2', 'mask', 'average', 'accumulated'] as const;
@@ -23,7 +24,7 @@ export interface TrainingSessionOptions extends PlanOptions, CompileOptions {
   readonly optimizer: OptimizerRule;
   /** The group of a parameter: those of one group share their hyperparameters. */
   readonly groupOf: (parameter: Parameter) => string;
-  /** Keeps a mask over all parameters; it starts as ones. */
+  /** Keeps a mask over all parameters, which starts as ones. It counts in groups that have weights which can be masked. */
   readonly masked?: boolean;
   /** Keeps an exponential moving average of all parameters. */
   readonly averaged?: boolean;
@@ -202,7 +203,8 @@ function addUpdates(
   const hyper = new Map(layout.groups.map(({ name }) => [name, builder.allocate('weights', HYPER_FLOATS)]));
   const { optimizer: rule, masked = false, averaged = false } = options;
   const calls = (gradient: State): Parameters<ProgramBuilder['addGroup']>[0] =>
-    layout.groups.map(({ name, offset, floats }) => {
+    layout.groups.map((group) => {
+      const { name, offset, floats } = group;
       const slots = new Map<string, Slot>();
       for (const [state, slot] of states) slots.set(state, { ...slot, offset: slot.offset + offset });
       const from = slots.get(gradient);
@@ -210,7 +212,7 @@ function addUpdates(
       if (from !== undefined) slots.set('gradient', from);
       if (settings !== undefined) slots.set('hyper', settings);
       return {
-        kernel: emitOptimizer({ rule, floats, masked, averaged }, caps),
+        kernel: emitOptimizer({ rule, floats, masked: masked && hasMasked(layout, group), averaged }, caps),
         slots,
         label: `optimizer ${name}`,
       };
@@ -232,6 +234,14 @@ function addUpdates(
   const kernel = emitAccumulate(layout.floats, caps);
   const accumulate = builder.addGroup([{ kernel, slots, label: 'accumulate' }]);
   return { single, summed: { ...groupsOf('accumulated', accumulated), accumulate }, hyper, squares };
+}
+
+/** Whether some parameters of a group may be masked. Others, such as biases, which start as zeros, have plain averages. */
+function hasMasked({ parameters }: ParameterLayout, { offset, floats }: ParameterGroup): boolean {
+  return [...parameters.values()].some(
+    (placed) =>
+      placed.offset >= offset && placed.offset < offset + floats && isMasked(placed.parameter, 'all'),
+  );
 }
 
 /** The kernels that sum the squares of `floats` gradients. */

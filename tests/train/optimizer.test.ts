@@ -106,6 +106,19 @@ describe('the average of the weights', () => {
       expect(Math.abs(found - value)).toBeLessThan(1.1e-4 * Math.abs(value) + 1e-7);
     });
   });
+
+  it('starts from zero for biases, which have no masks, also beside masked weights', async () => {
+    const { network, optimizer } = await open({ weightDecay: 0 }, { averaged: true, masked: true });
+    const values = new Random('biases').array(6);
+    for (const key of ['head.weight', 'head.bias']) put(network, 'values', key, values);
+    await network.session.update((group) => optimizer.hyperparameters(group, still));
+    const average = (key: string): Float32Array => network.session.stateOf('average', key);
+    expectClose(average('head.weight'), [...values]);
+    expectClose(
+      average('head.bias'),
+      [...values].map((value) => (1 - decay) * value),
+    );
+  });
 });
 
 describe('the other rules', () => {

@@ -75,7 +75,7 @@ export function snipSensitivity(layers: readonly SensitiveLayer[], density: numb
       if (!Number.isFinite(score)) {
         throw new WidefieldError(
           'invalid-argument',
-          `SNIP needs finite gradients, and that of ${key} is not: start with a smaller learning rate, other images, or the density 'erk'.`,
+          `SNIP needs finite gradients, and that of ${key} is not: check the starting weights and the images, or use the density 'erk'.`,
         );
       }
       scores[next++] = score;
