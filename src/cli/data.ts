@@ -262,9 +262,13 @@ function paintRow(
 
 /** What the options say; images that have been decoded keep their size and channels. */
 async function chooseTransform(dataset: Dataset, options: DataOptions): Promise<TransformOptions> {
-  const { image } = await dataset.read(0);
+  // A damaged one says nothing, and is named when it is drawn.
+  const image = await dataset.read(0).then(
+    (sample) => sample.image,
+    () => undefined,
+  );
   const { crop, flip, randAugment, colourJitter, erase } = options;
-  const own = isPixels(image) ? image : undefined;
+  const own = image !== undefined && isPixels(image) ? image : undefined;
   const size = options.size ?? (own ? ([own.height, own.width] as const) : 224);
   return {
     size,

@@ -1,4 +1,4 @@
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import sharp from 'sharp';
@@ -116,6 +116,19 @@ test('damaged samples are passed over, named, and make the command fail; seeds s
   expect(out).toContain(`2 samples of all are in ${saved}.`);
   expect((await readdir(saved)).filter((name) => name.endsWith('.png'))).toEqual(['cat-1.png', 'cat-2.png']);
   expect(await sharp(sheet).metadata()).toMatchObject({ width: 38, height: 20 });
+});
+
+test('a first sample that cannot be read does not end a sheet', async () => {
+  const large = path.join(folder, 'large');
+  await mkdir(path.join(large, 'cat'), { recursive: true });
+  await writeFile(path.join(large, 'cat', '0.jpg'), '');
+  await truncate(path.join(large, 'cat', '0.jpg'), 2 ** 29);
+  await writeFile(path.join(large, 'cat', '1.jpg'), await encodedImage('jpeg', 1, 40, 30));
+  const sheet = path.join(folder, 'large.png');
+  const { code, err } = await widefield('data', large, '--sheet', sheet);
+  expect(code).toBe(1);
+  expect(err).toMatch(/0\.jpg/);
+  expect(await sharp(sheet).metadata()).toMatchObject({ width: 454, height: 228 });
 });
 
 test('a folder without Fashion-MNIST, and no dataset at all', async () => {
