@@ -75,3 +75,8 @@ function halfMagnitude(b: number): number {
 function bitsOf(values: Float32Array): Uint32Array {
   return new Uint32Array(values.buffer, values.byteOffset, values.length);
 }
+
+/** How many finite values float16 rounds to infinity: its largest is 65,504, and 65,520 is half-way to 2¹⁶. */
+export function countBeyondHalf(values: Float32Array): number {
+  return values.reduce((count, x) => count + (Math.abs(x) >= 65520 && Math.abs(x) < Infinity ? 1 : 0), 0);
+}

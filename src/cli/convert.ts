@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { openFileSink } from '../checkpoints/file-sink.ts';
+import { countBeyondHalf } from '../checkpoints/half.ts';
 import { writeSafetensors } from '../checkpoints/safetensors-writer.ts';
 import type { KeySet } from '../models/model.ts';
 import { openWeights } from '../runtime/weights.ts';
@@ -112,11 +113,6 @@ async function convert(
     progress.stop();
     await source?.close();
   }
-}
-
-/** How many finite values float16 rounds to infinity: its largest is 65,504, and 65,520 is half-way to 2¹⁶. */
-function countBeyondHalf(values: Float32Array): number {
-  return values.reduce((count, x) => count + (Math.abs(x) >= 65520 && Math.abs(x) < Infinity ? 1 : 0), 0);
 }
 
 function parseSafetensors(text: string): string {

@@ -4,7 +4,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { isPixels } from '../data/dataset.ts';
 import type { CorruptSample } from '../data/loader.ts';
 import { matchClasses } from '../data/match-classes.ts';
-import { findDataset, openDataset } from '../data/open.ts';
+import { findDataset, heldBackSplit, openDataset } from '../data/open.ts';
 import type { CropOptions, TransformOptions } from '../data/transform-options.ts';
 import type { Fitted } from '../runtime/fit.ts';
 import { photoTransform } from '../runtime/image/presets.ts';
@@ -39,6 +39,8 @@ interface EvalOptions extends WeightOptions, DeviceOptions, OutputOptions {
 }
 
 const MAX_RESOLUTION = 2 ** 12;
+/** As many as the loader takes. */
+const MAX_WORKERS = 64;
 /** More damaged samples are named by `--json` alone. */
 const DAMAGED_SHOWN = 10;
 
@@ -129,9 +131,7 @@ async function runEval(
 async function openEvaluationSplit({ data, split }: EvalOptions, signal: AbortSignal): Promise<Dataset> {
   if (split !== undefined) return openDataset(data, { split, signal });
   const { splits } = await findDataset(data);
-  const held =
-    splits.find((each) => /^(val|valid|validation|dev)$/.test(each)) ??
-    splits.find((each) => each === 'test');
+  const held = heldBackSplit(splits);
   return openDataset(data, { signal, ...(held !== undefined && { split: held }) });
 }
 
@@ -272,7 +272,7 @@ function parsePixels(text: string): number {
 }
 
 function parseWorkers(text: string): number {
-  return text.trim() === '0' ? 0 : parseCount(text, 256);
+  return text.trim() === '0' ? 0 : parseCount(text, MAX_WORKERS);
 }
 
 function parseLimit(text: string): number {

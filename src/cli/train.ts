@@ -6,12 +6,14 @@ import { Command } from 'commander';
 import { describeMachine } from '../bench/machine.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
+import { completeTransform } from '../data/transform-options.ts';
 import { openDataWorkers } from '../data/workers.ts';
 import type { Device } from '../devices/device.ts';
 import { LOG_FILE, readLog } from '../train/log.ts';
 import type { TrainOptions, TrainResult } from '../train/options.ts';
 import { RUN_FILE } from '../train/run.ts';
 import { train } from '../train/train.ts';
+import { transformOf } from '../train/validator.ts';
 import type { CommandContext } from './context.ts';
 import { withDevice } from './network.ts';
 import { configSchema, withNulls } from './train/config.ts';
@@ -98,7 +100,7 @@ async function trainIn(run: PreparedRun, options: OwnOptions, context: CommandCo
   const { config, folder, data } = run;
   const resumes = options.resume !== undefined;
   if (!resumes) {
-    await refuseOldRun(folder);
+    await refuseOldRun(folder, options.config);
     await writeWhole(path.join(folder, CONFIG_FILE), [json(config)], context.signal);
   }
   const before = resumes ? (await readLog(path.join(folder, LOG_FILE))).elapsed : 0;
@@ -143,16 +145,18 @@ async function trainOn(
   context: CommandContext,
 ): Promise<void> {
   const { config, folder, variant, data } = run;
-  const classes = data.training.classes.length;
+  const { classes } = data.training;
   const { batchSize: batch, resolution = variant.resolution, seed, initial } = config;
+  const transform = completeTransform(transformOf(config.transform, resolution));
   reporter.status(`compiling ${variant.name}`);
   const workers = config.workers > 0 ? await openDataWorkers(config.workers) : undefined;
   const weights =
     config.weights === undefined || resumes
       ? undefined
-      : await openStartingWeights(config.weights, variant, classes, { seed, ...initial }, context);
+      : await openStartingWeights(config.weights, variant, classes.length, { seed, ...initial }, context);
   const teacher =
-    config.teacher && (await openTeacher(config.teacher, device, { batch, resolution, classes }, context));
+    config.teacher &&
+    (await openTeacher(config.teacher, device, { batch, resolution, classes, transform }, context));
   const { weights: _, teacher: __, ...settings } = config;
   const options: TrainOptions = {
     ...settings,
@@ -198,7 +202,12 @@ async function finish(
   const record = await writeOutputs(
     result,
     { folder, config, classes, images, device, seconds },
-    context.signal,
+    {
+      signal: context.signal,
+      warn: (message) => {
+        reporter.warn(message);
+      },
+    },
   );
   reporter.write({ type: 'end', ...record, elapsed: seconds });
   if (reporter.options.json) return;

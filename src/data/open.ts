@@ -184,11 +184,22 @@ function sortSplits(splits: readonly string[]): string[] {
   return [...splits].sort((a, b) => place(a) - place(b));
 }
 
-function chooseSplit({ splits, path: where }: DatasetLocation, wanted: string | undefined): string {
+/** The split that is kept for judging networks: validation images, else test images; undefined if there are neither. */
+export function heldBackSplit(splits: readonly string[]): string | undefined {
+  return splits.find((name) => isSameSplit(name, 'validation')) ?? splits.find((name) => name === 'test');
+}
+
+/** The split that a name means, or the first one. Throws `invalid-argument` if there is none of that name. */
+export function chooseSplit({ splits, path: where }: DatasetLocation, wanted: string | undefined): string {
   const [first = WHOLE] = splits;
   if (wanted === undefined) return first;
-  const same = (name: string): string => (['val', 'valid', 'dev'].includes(name) ? 'validation' : name);
-  const found = splits.find((name) => name === wanted) ?? splits.find((name) => same(name) === same(wanted));
+  const found = splits.find((name) => name === wanted) ?? splits.find((name) => isSameSplit(name, wanted));
   if (found !== undefined) return found;
   throw invalidArgument(`${where} has no split ${wanted}: it has ${splits.join(', ')}.`);
+}
+
+/** Whether two names of splits mean the same. */
+function isSameSplit(a: string, b: string): boolean {
+  const usual = (name: string): string => (['val', 'valid', 'dev'].includes(name) ? 'validation' : name);
+  return usual(a) === usual(b);
 }

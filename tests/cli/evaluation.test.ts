@@ -62,6 +62,13 @@ describe('eval', () => {
     expect(await readFile(out, 'utf8')).toContain('n02123045 tabby');
   });
 
+  it('takes no more workers than there may be', async () => {
+    const args = ['eval', 'mobilenet-v2', ...QUICK, '--data', inFolder('pets'), '--workers'];
+    const { code, err } = await widefield(...args, '65');
+    expect(code).toBe(2);
+    expect(err).toMatch(/--workers.*64/);
+  });
+
   it('says how to match classes', async () => {
     const args = ['eval', 'mobilenet-v2', ...QUICK, '--workers', '0', '--data', inFolder('pets')];
     const { code, err } = await widefield(...args);

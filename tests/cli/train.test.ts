@@ -1,13 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { openFileSink } from '../../src/checkpoints/file-sink.ts';
 import { openCheckpoint } from '../../src/checkpoints/open.ts';
+import { writeSafetensors } from '../../src/checkpoints/safetensors-writer.ts';
+import { readConfig } from '../../src/cli/train/config.ts';
+import { openTrainData } from '../../src/cli/train/data.ts';
+import { whileLocked } from '../../src/cli/train/lock.ts';
+import { closeData } from '../../src/cli/train/prepare.ts';
 import { Random } from '../../src/core/random.ts';
+import { readLog } from '../../src/train/log.ts';
 import { widefield } from '../support/command-line.ts';
-import { idxFile } from '../support/dataset-files.ts';
+import { encodedImage, idxFile, tarFile } from '../support/dataset-files.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const SIDE = 16;
@@ -99,7 +107,7 @@ async function interruptAfter(folder: string, updates: number): Promise<void> {
   for (;;) {
     const lines = await logOf(folder).catch(() => []);
     if (lines.filter(({ type }) => type === 'step').length >= updates) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await setTimeout(20);
   }
   process.emit('SIGINT');
 }
@@ -201,6 +209,41 @@ describe('a run', () => {
     expect(other.err).toContain('it has model.channels [8,8], not [8,16]; limit none, not 20.');
     const again = await train('straight');
     expect(again.err).toContain(`holds a run already: go on with it by --resume ${at('straight')}`);
+    const moved = await widefield(...resume, '--folder', at('elsewhere'));
+    expect(moved.err).toContain(`A run goes on in its own folder, ${at('straight')}: leave --folder out`);
+  });
+
+  it('keeps what does not fit float16 in float32, and says so', async () => {
+    const source = await openCheckpoint(at('straight', 'model.safetensors'));
+    const tensors = [...source.entries].map(([key, { shape }]) => ({ key, shape }));
+    const read = (key: string): Promise<Float32Array> =>
+      key === 'head.bias' ? Promise.resolve(Float32Array.of(7e4, 0)) : source.read(key);
+    await writeSafetensors(tensors, read, await openFileSink(at('large.safetensors')));
+    await source.close();
+    const { err, code } = await train(
+      'large',
+      ...['--weights', at('large.safetensors'), '--half', '--epochs', '1', '--rate', '0'],
+      ...['--schedule', '{"kind":"constant"}', '--average-decay', 'none', '--sparsity', 'none'],
+    );
+    expect(err).toContain('1 values of head.bias do not fit float16: it is written as float32.');
+    expect(code).toBe(0);
+    const written = await openCheckpoint(at('large', 'model.safetensors'));
+    expect(written.entries.get('head.weight')?.dtype).toBe('float16');
+    expect([...(await written.read('head.bias'))]).toEqual([7e4, 0]);
+    await written.close();
+  });
+
+  it('goes on with the mean and deviation of a network whose weights it takes', async () => {
+    const file = await readJson('straight', 'model.json');
+    const photos = { ...(file.photos as object), mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] };
+    await writeFile(at('other-photos.json'), JSON.stringify({ ...file, photos }));
+    const args = ['--model', at('other-photos.json'), '--print-config'];
+    const weights = ['--weights', at('straight', 'model.safetensors')];
+    const learned = JSON.parse((await train('tuned', ...args, ...weights)).out) as Record<string, unknown>;
+    expect(learned.transform).toMatchObject({ mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6], flip: 0 });
+    expect(learned.evaluation).toMatchObject({ mean: [0.1, 0.2, 0.3], std: [0.4, 0.5, 0.6] });
+    const anew = JSON.parse((await train('tuned', ...args)).out) as { transform: object };
+    expect(anew.transform).not.toHaveProperty('mean');
   });
 });
 
@@ -236,19 +279,21 @@ describe('going on', () => {
     const last = before.findLastIndex(({ type }) => type === 'epoch');
     // The checkpoint is written before the evaluation, so this is what a run leaves that is stopped there.
     const lines = before.slice(0, last).map((line) => JSON.stringify(line));
-    await writeFile(at('evaluated', 'log.jsonl'), `${lines.join('\n')}\n`);
+    // And so is a line that the machine stopped in.
+    await writeFile(at('evaluated', 'log.jsonl'), `${lines.join('\n')}\n{"type":"st`);
     const resumed = await widefield('train', '--resume', at('evaluated'));
     expect(resumed.code).toBe(0);
     const times = { seconds: expect.any(Number) as number, elapsed: expect.any(Number) as number };
-    const after = (await logOf('evaluated')).filter(({ type }) => type === 'epoch');
-    expect(after.at(-1)).toEqual({ ...before[last], ...times });
-    expect(after).toHaveLength(2);
+    const { epochs, events } = await readLog(at('evaluated', 'log.jsonl'));
+    expect(epochs.at(-1)).toEqual({ ...before[last], ...times });
+    expect(epochs).toHaveLength(2);
+    expect(events.map(({ type }) => type)).toEqual(['config', 'resume', 'end']);
   });
 
   it('is advised only where there is a checkpoint to go on from', async () => {
     const begun = async (): Promise<void> => {
       while (!(await readdir(at('early')).catch(() => [] as string[])).includes('config.json')) {
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await setTimeout(1);
       }
       process.emit('SIGINT');
     };
@@ -319,6 +364,32 @@ describe('what goes wrong', () => {
     expect(await readdir(at('taken'))).toEqual(['run.lock']);
   });
 
+  it('is a lock that is still being written, or has been taken over', async () => {
+    await mkdir(at('slow'));
+    const lock = at('slow', 'run.lock');
+    await writeFile(lock, '');
+    const number = setTimeout(30).then(() => writeFile(lock, String(process.ppid)));
+    await expect(whileLocked(at('slow'), () => Promise.resolve())).rejects.toThrow(/is training in/);
+    await number;
+    await writeFile(lock, '999999999');
+    await whileLocked(at('slow'), () => writeFile(lock, String(process.ppid)));
+    expect(await readFile(lock, 'utf8')).toBe(String(process.ppid));
+  });
+
+  it.each(['model.safetensors', 'model.json', 'result.json', 'config.json'])(
+    'is a folder with a %s that would be lost',
+    async (name) => {
+      const folder = `with-${name}`;
+      await mkdir(at(folder));
+      await writeFile(at(folder, name), 'mine');
+      const { code, err } = await train(folder);
+      expect(code).toBe(1);
+      expect(err).toContain(`${at(folder)} holds a ${name} already, which would be lost`);
+      expect(await readdir(at(folder))).toEqual([name]);
+      expect(await readFile(at(folder, name), 'utf8')).toBe('mine');
+    },
+  );
+
   it('is a folder that cannot be made', async () => {
     const { code, err } = await train(path.join('run.json', 'inside'));
     expect(code).toBe(1);
@@ -366,6 +437,42 @@ describe('what goes wrong', () => {
   it('is a folder without a run', async () => {
     expect((await widefield('train', '--resume', at('nothing'))).err).toMatch(/config\.json cannot be read/);
     expect((await widefield('train', '--plot-only', at('nothing'))).err).toMatch(/no log/);
+  });
+});
+
+describe('images that are held back', () => {
+  const held = async (config: Record<string, unknown>): Promise<(number | undefined)[]> => {
+    const complete = readConfig({ model: 'slak-tiny', ...config });
+    const data = await openTrainData(complete, new AbortController().signal);
+    await closeData(data);
+    return [data.training.length, data.validation?.length];
+  };
+
+  it('are those of the part for that, wherever they are', async () => {
+    expect(await held({ data: at() })).toEqual([TRAINING, HELD]);
+    expect(await held({ data: at(), validation: { data: at() } })).toEqual([TRAINING, HELD]);
+    expect(await held({ data: at(), validation: { data: `${at()}/.` } })).toEqual([TRAINING, HELD]);
+    expect(await held({ data: at(), validation: { data: at(), split: 'train' } })).toEqual([
+      TRAINING,
+      TRAINING,
+    ]);
+    expect(await held({ data: at(), validation: { share: 0.25 } })).toEqual([36, 12]);
+  });
+
+  it('are never those of the part that is trained with, whatever it is called', async () => {
+    await mkdir(at('shards'));
+    const image = await encodedImage('png', 1);
+    const entries = Array.from({ length: 20 }, (_, i) => [
+      { name: `${i}.png`, data: image },
+      { name: `${i}.cls`, data: String(i % 2) },
+    ]).flat();
+    for (const name of ['train', 'validation'])
+      await writeFile(at('shards', `${name}-0.tar`), tarFile(entries));
+    expect(await held({ data: at('shards') })).toEqual([20, 20]);
+    expect(await held({ data: at('shards'), split: 'val' })).toEqual([18, 2]);
+    expect(await held({ data: at('shards'), split: 'val', validation: { data: at('shards') } })).toEqual([
+      18, 2,
+    ]);
   });
 });
 
@@ -450,6 +557,19 @@ it('fine-tunes weights; a classifier for other classes starts anew, and a teache
     at('teacher', 'model.json'),
   );
   expect(wrong.err).toMatch(/tells 2 classes apart, but the images have 3/);
+  const model = await readJson('photos-run', 'model.json');
+  const teach = async (folder: string, changes: object): ReturnType<typeof widefield> => {
+    await writeFile(at(`${folder}.json`), JSON.stringify({ ...model, ...changes }));
+    const of = ['--teacher-model', at(`${folder}.json`), '--teacher-weights'];
+    return train(folder, ...photos, ...of, at('photos-run', 'model.safetensors'));
+  };
+  const swapped = await teach('taught-swapped', { classes: ['a', 'c', 'b'] });
+  expect(swapped.err).toContain('calls class 1 c, but the images call it b: both must have the same classes');
+  expect(swapped.code).toBe(1);
+  const bright = { ...(model.photos as object), mean: [0, 0, 0], std: [1, 1, 1] };
+  const shifted = await teach('taught-shifted', { photos: bright });
+  expect(shifted.err).toContain('give --transform-mean 0,0,0 --transform-std 1,1,1.');
+  expect(shifted.code).toBe(0);
   const taught = await train(
     'taught-2',
     '--epochs',

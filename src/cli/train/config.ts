@@ -28,11 +28,11 @@ const subject = {
   validation: withDefault(
     object('images that are held back', {
       data: text('where they are; default: where the others are'),
-      split: text('which part; default: val or test, where there is one'),
-      share: number('share of the training images, where there is no such part; 0: none; default 0.1', {
-        least: 0,
-        below: 1,
-      }),
+      split: text('which part; default: val or test, where there is one; of another place else all'),
+      share: number(
+        'share of the training images in place of that part, unless data or split names one; 0: none; default 0.1 if there is no such part',
+        { least: 0, below: 1 },
+      ),
     }),
     {},
   ),
@@ -62,7 +62,10 @@ const place = {
   evaluateEvery: withDefault(count('epochs between evaluations'), 1),
   logEvery: withDefault(count('updates between lines of the log'), 10),
   corruptLimit: withDefault(count('give up beyond so many damaged images', 0), 10),
-  half: withDefault(flag('write model.safetensors in float16'), false),
+  half: withDefault(
+    flag('write model.safetensors in float16, but for tensors whose values do not fit'),
+    false,
+  ),
   plot: text('draw learning curves: .svg or .png, anew after each epoch'),
   device: withDefault(choice('where to run', DEVICE_NAMES), 'auto'),
 } satisfies Fields;

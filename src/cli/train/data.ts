@@ -1,23 +1,23 @@
 import { isPixels } from '../../data/dataset.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { FASHION_MNIST_CLASSES, FASHION_MNIST_MEAN, FASHION_MNIST_STD } from '../../data/fashion-mnist.ts';
-import { findDataset, openDataset } from '../../data/open.ts';
+import { chooseSplit, findDataset, heldBackSplit, openDataset } from '../../data/open.ts';
+import type { DatasetLocation } from '../../data/open.ts';
 import { splitDataset, subsetOf } from '../../data/subset.ts';
 import type { TrainData } from '../../train/options.ts';
 import type { RawConfig, TrainConfig } from './config.ts';
 import { isRecord } from './config.ts';
 
-const HELD_BACK = [/^(val|valid|validation|dev)$/, /^test$/];
 const DEFAULT_SHARE = 0.1;
 
 /** The images of a run, which the caller closes. Throws what opening datasets throws. */
 export async function openTrainData(config: TrainConfig, signal: AbortSignal): Promise<TrainData> {
   const { data, validation: held, limit, seed } = config;
-  const { splits } = await findDataset(data);
-  const split = config.split ?? splits.find((name) => name.startsWith('train')) ?? splits[0];
-  let training = await openDataset(data, { signal, ...(split !== undefined && { split }) });
+  const location = await findDataset(data);
+  const split = chooseSplit(location, config.split);
+  let training = await openDataset(data, { signal, split });
   try {
-    const opened = await openHeldBack(config, splits, training, split, signal);
+    const opened = await openHeldBack(config, location, training, split, signal);
     let validation = opened;
     const share = held.share ?? DEFAULT_SHARE;
     if (validation === undefined && share > 0) {
@@ -42,20 +42,20 @@ export async function openTrainData(config: TrainConfig, signal: AbortSignal): P
 /** Images that a file or a split holds back; undefined if a share of the training images is to be taken. */
 async function openHeldBack(
   { data, validation: { data: other, split: wanted, share } }: TrainConfig,
-  splits: readonly string[],
+  { splits }: DatasetLocation,
   { classes }: Dataset,
-  training: string | undefined,
+  training: string,
   signal: AbortSignal,
 ): Promise<Dataset | undefined> {
-  if (other !== undefined)
-    return openDataset(other, { classes, signal, ...(wanted !== undefined && { split: wanted }) });
-  if (wanted !== undefined) return openDataset(data, { classes, signal, split: wanted });
-  if (share !== undefined) return undefined;
-  const rest = splits.filter((name) => name !== training);
-  const found = HELD_BACK.map((kind) => rest.find((name) => kind.test(name))).find(
-    (name) => name !== undefined,
+  const isElsewhere = other !== undefined && other !== data;
+  const where = isElsewhere ? other : data;
+  if (wanted !== undefined) return openDataset(where, { classes, signal, split: wanted });
+  if (!isElsewhere && share !== undefined) return undefined;
+  const found = heldBackSplit(
+    isElsewhere ? (await findDataset(where)).splits : splits.filter((name) => name !== training),
   );
-  return found === undefined ? undefined : openDataset(data, { classes, signal, split: found });
+  if (!isElsewhere && found === undefined) return undefined;
+  return openDataset(where, { classes, signal, ...(found !== undefined && { split: found }) });
 }
 
 /**

@@ -1,10 +1,14 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { WidefieldError, invalidArgument } from '../../core/errors.ts';
 
 /** Holds the number of the process that trains in the folder. */
 const LOCK_FILE = 'run.lock';
+/** A lock without a number may be one that is being written: it is looked at so often, and after so many milliseconds. */
+const LOOKS = 10;
+const BETWEEN_LOOKS = 20;
 
 /**
  * Does work in a folder while no other process of this machine does. What a process that is gone has left does not count.
@@ -13,7 +17,7 @@ const LOCK_FILE = 'run.lock';
 export async function whileLocked<T>(folder: string, work: () => Promise<T>): Promise<T> {
   const file = path.join(folder, LOCK_FILE);
   while (!(await create(file))) {
-    const holder = Number(await readFile(file, 'utf8').catch(() => ''));
+    const holder = await holderOf(file);
     // In containers, numbers come again: it is not this process that has locked.
     if (holder !== process.pid && isAlive(holder)) {
       throw invalidArgument(
@@ -25,8 +29,19 @@ export async function whileLocked<T>(folder: string, work: () => Promise<T>): Pr
   try {
     return await work();
   } finally {
-    await rm(file, { force: true });
+    // Somebody may have removed it, and another process may have locked since.
+    if ((await holderOf(file)) === process.pid) await rm(file, { force: true });
   }
+}
+
+/** The number in a lock; 0 if there is none. */
+async function holderOf(file: string): Promise<number> {
+  for (let look = 0; look < LOOKS; look++) {
+    const text = await readFile(file, 'utf8').catch(() => undefined);
+    if (text !== '') return Number(text ?? 0);
+    await sleep(BETWEEN_LOOKS);
+  }
+  return 0;
 }
 
 async function create(file: string): Promise<boolean> {

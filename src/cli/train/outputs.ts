@@ -2,7 +2,9 @@ import path from 'node:path';
 
 import { describeMachine } from '../../bench/machine.ts';
 import { openFileSink } from '../../checkpoints/file-sink.ts';
+import { countBeyondHalf } from '../../checkpoints/half.ts';
 import { writeSafetensors } from '../../checkpoints/safetensors-writer.ts';
+import type { TensorToWrite } from '../../checkpoints/safetensors-writer.ts';
 import { writeWhole } from '../../checkpoints/write-file.ts';
 import type { PhotoTransform } from '../../models/model.ts';
 import type { OwnModel } from '../../models/own.ts';
@@ -13,6 +15,7 @@ import type { ModelFile } from '../../runtime/model-file.ts';
 import type { TrainResult } from '../../train/options.ts';
 import type { CompleteSettings } from '../../train/settings.ts';
 import { exportMasks, sparseCounts } from '../../train/sparsity/index.ts';
+import type { CommandContext } from '../context.ts';
 import { WEIGHTS_FILE } from '../model-file.ts';
 import type { TrainConfig } from './config.ts';
 
@@ -35,16 +38,19 @@ export interface Finished {
 export async function writeOutputs(
   result: TrainResult,
   finished: Finished,
-  signal: AbortSignal,
+  { signal, warn }: Pick<CommandContext, 'signal' | 'warn'>,
 ): Promise<Readonly<Record<string, unknown>>> {
   const { folder, config, classes } = finished;
   const { network, settings } = result;
   const file = (name: string): string => path.join(folder, name);
-  const tensors = network.parameters.map(({ key, shape }) => ({
-    key,
-    shape,
-    ...(key.endsWith('num_batches_tracked') && { dtype: 'int64' as const }),
-  }));
+  const tensors: TensorToWrite[] = [];
+  for (const { key, shape } of network.parameters) {
+    const isCounter = key.endsWith('num_batches_tracked');
+    const lost = config.half && !isCounter ? countBeyondHalf(await result.weights.read(key)) : 0;
+    if (lost > 0) warn(`${lost} values of ${key} do not fit float16: it is written as float32.`);
+    const dtype = isCounter ? 'int64' : lost > 0 ? 'float32' : undefined;
+    tensors.push({ key, shape, ...(dtype && { dtype }) });
+  }
   await writeSafetensors(tensors, (key) => result.weights.read(key), await openFileSink(file(WEIGHTS_FILE)), {
     dtype: config.half ? 'float16' : 'float32',
     metadata: { format: 'pt' },

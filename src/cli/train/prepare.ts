@@ -6,13 +6,15 @@ import type { ModelVariant } from '../../models/model.ts';
 import { buildModelOf } from '../../runtime/model-file.ts';
 import { PACKAGED_MODEL, packagedModel } from '../../runtime/packaged-model.ts';
 import type { TrainData } from '../../train/options.ts';
+import { LOG_FILE } from '../../train/log.ts';
 import { RUN_FILE } from '../../train/run.ts';
 import { completeSettings } from '../../train/settings.ts';
-import { isModelFile, readJson } from '../model-file.ts';
+import { WEIGHTS_FILE, isModelFile, readJson } from '../model-file.ts';
 import { isRecord, readConfig, subjectDifferences } from './config.ts';
 import type { RawConfig, TrainConfig } from './config.ts';
 import { fitToData, openTrainData } from './data.ts';
 import { merge } from './flags.ts';
+import { MODEL_FILE, RESULT_FILE } from './outputs.ts';
 import { checkPicture } from './plot.ts';
 
 /** The config of a run within its folder: all that `--resume` needs. */
@@ -42,6 +44,7 @@ export interface PreparedRun {
  */
 export async function prepareRun(sources: Sources, signal: AbortSignal): Promise<PreparedRun> {
   const { resume, flags } = sources;
+  refuseOtherFolder(sources);
   const saved = resume === undefined ? undefined : await readSaved(resume);
   const file = sources.config ?? (resume === undefined ? undefined : path.join(resume, CONFIG_FILE));
   const raw = withModelOfFile(merge(file === undefined ? {} : readOptions(file), flags));
@@ -68,12 +71,23 @@ export async function closeData({ training, validation }: TrainData): Promise<vo
   await validation?.close();
 }
 
-/** Throws `invalid-argument` if a folder holds a run already. */
-export async function refuseOldRun(folder: string): Promise<void> {
-  if (!(await hasCheckpoint(folder))) return;
-  throw invalidArgument(
-    `${folder} holds a run already: go on with it by --resume ${folder}, or give another --folder.`,
-  );
+/**
+ * Throws `invalid-argument` if a folder holds a run or a network already, which would be lost. What a run leaves that stopped
+ * before its first checkpoint may be written over, and so may the file of options that is given.
+ */
+export async function refuseOldRun(folder: string, options: string | undefined): Promise<void> {
+  if (await hasCheckpoint(folder)) {
+    throw invalidArgument(
+      `${folder} holds a run already: go on with it by --resume ${folder}, or give another --folder.`,
+    );
+  }
+  const config = path.join(folder, CONFIG_FILE);
+  const isOwn = options !== undefined && path.resolve(options) === path.resolve(config);
+  const begun = isOwn || (await exists(path.join(folder, LOG_FILE)));
+  for (const name of [WEIGHTS_FILE, MODEL_FILE, RESULT_FILE, ...(begun ? [] : [CONFIG_FILE])]) {
+    if (!(await exists(path.join(folder, name)))) continue;
+    throw invalidArgument(`${folder} holds a ${name} already, which would be lost: give another --folder.`);
+  }
 }
 
 /** Whether a folder holds a run that can be gone on with. */
@@ -86,6 +100,14 @@ async function readSaved(folder: string): Promise<TrainConfig> {
   const config = readConfig(readJson(file), file);
   if (await hasCheckpoint(folder)) return config;
   throw invalidArgument(`${folder} has no checkpoint yet: start anew with --config ${file}.`);
+}
+
+function refuseOtherFolder({ resume, flags: { folder } }: Sources): void {
+  if (resume === undefined || typeof folder !== 'string') return;
+  if (path.resolve(folder) === path.resolve(resume)) return;
+  throw invalidArgument(
+    `A run goes on in its own folder, ${resume}: leave --folder out, or copy that folder.`,
+  );
 }
 
 function refuseOthers(saved: TrainConfig, config: TrainConfig, folder: string): void {
@@ -102,13 +124,22 @@ function readOptions(file: string): RawConfig {
   throw invalidArgument(`${file} must hold an object, such as { "model": "slak-tiny", "data": "photos" }.`);
 }
 
-/** The network that a `model.json` or the packaged one names, instead of the file, which may be gone when the run is resumed. */
+/**
+ * The network that a `model.json` or the packaged one names, instead of the file, which may be gone when the run is resumed.
+ * A run that starts from weights goes on with the mean and deviation that they have learned with.
+ */
 function withModelOfFile(raw: RawConfig): RawConfig {
   const { model } = raw;
   const file = model === PACKAGED_MODEL ? packagedModel().file : model;
   if (typeof file !== 'string' || !isModelFile(file)) return raw;
   const content = readOptions(file);
-  return { ...raw, model: content.model, resolution: raw.resolution ?? content.resolution };
+  const learns = typeof raw.weights === 'string';
+  const { mean, std }: RawConfig = learns && isRecord(content.photos) ? content.photos : {};
+  return {
+    ...merge({ transform: withoutUndefined({ mean, std }) }, raw),
+    model: content.model,
+    resolution: raw.resolution ?? content.resolution,
+  };
 }
 
 /** `runs/slak-tiny`, or with the first number behind it that is free. */

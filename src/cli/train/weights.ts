@@ -1,5 +1,7 @@
 import type { WeightSource } from '../../checkpoints/source.ts';
 import { invalidArgument } from '../../core/errors.ts';
+import { firstDifference } from '../../data/match-classes.ts';
+import type { CompleteTransform } from '../../data/transform-options.ts';
 import type { Device } from '../../devices/device.ts';
 import { parametersOf, selectOutputs } from '../../graph/graph.ts';
 import { optimize } from '../../graph/passes/index.ts';
@@ -85,12 +87,15 @@ export interface OpenTeacher extends Teacher {
 export interface TeacherInput {
   readonly batch: number;
   readonly resolution: number;
-  readonly classes: number;
+  /** Of the images. */
+  readonly classes: readonly string[];
+  /** What the images went through. */
+  readonly transform: Pick<CompleteTransform, 'mean' | 'std'>;
 }
 
 /**
  * Loads trained networks; several judge together. One model may stand for several checkpoints.
- * Throws `invalid-argument` if models and checkpoints are not equally many, or one tells other numbers of classes apart.
+ * Throws `invalid-argument` if models and checkpoints are not equally many, or one tells other classes apart.
  */
 export async function openTeacher(
   { model, weights }: NonNullable<TrainConfig['teacher']>,
@@ -130,7 +135,7 @@ async function openOneTeacher(
   model: string | OwnModel,
   file: string,
   device: Device,
-  { batch, resolution, classes }: TeacherInput,
+  { batch, resolution, classes, transform }: TeacherInput,
   { signal, warn }: CommandContext,
 ): Promise<OpenTeacher> {
   const variant = typeof model === 'string' ? modelOf(model) : buildModelOf(model);
@@ -138,9 +143,21 @@ async function openOneTeacher(
   try {
     const fitted = fitModel(variant, source, { batch, resolution });
     const theirs = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;
-    if (theirs !== classes) {
+    if (theirs !== classes.length) {
       throw invalidArgument(
-        `The teacher ${file} tells ${theirs} classes apart, but the images have ${classes}.`,
+        `The teacher ${file} tells ${theirs} classes apart, but the images have ${classes.length}.`,
+      );
+    }
+    const { labels = classes, photos = transform } = variant;
+    const place = firstDifference(labels, classes);
+    if (place !== undefined) {
+      throw invalidArgument(
+        `The teacher ${file} calls class ${place} ${labels[place]}, but the images call it ${classes[place]}: both must have the same classes in the same order.`,
+      );
+    }
+    if (photos.mean.join() !== transform.mean.join() || photos.std.join() !== transform.std.join()) {
+      warn(
+        `The teacher ${file} has learned with another mean and deviation: give --transform-mean ${photos.mean.join()} --transform-std ${photos.std.join()}.`,
       );
     }
     const graph = optimize(selectOutputs(fitted.graph, ['logits']), optimizeFor(device.caps, {}));
