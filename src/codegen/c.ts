@@ -283,7 +283,7 @@ function tableDefinition({ buffer, values }: Table): string {
   return `static const float ${bufferName(buffer)}[${values.length}] __attribute__((aligned(64))) = {${literals}};`;
 }
 
-/** The shortest decimal that rounds to this float32. */
+/** A decimal that rounds to this float32: the shortest one of its double. */
 function floatLiteral(value: number): string {
   if (Number.isNaN(value)) return '__builtin_nanf("")';
   if (!Number.isFinite(value)) return value > 0 ? '__builtin_inff()' : '(-__builtin_inff())';

@@ -98,6 +98,7 @@ function placeBlock(
   }
   const users = new Map<number, number>();
   block.forEach((statement, position) => {
+    if (statement.kind === 'let' && !uses.has(statement.value.id)) return;
     for (const operand of directOperands(statement)) users.set(operand.id, position);
   });
   const effects = prefixEffects(block);

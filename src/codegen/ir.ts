@@ -12,7 +12,7 @@
  * be moved: loaded, broadcast, stored, kept in variables. Arithmetic would take its bits for one float. A pair whose
  * high half is infinite has the bits of a signalling NaN, so moving it as an f32, not a vec, may make that half NaN.
  *
- * The meaning of every operation is `interpret.ts`; `c.ts` and `wasm.ts` are its translations.
+ * The meaning of every operation is `interpret.ts`; `c.ts` and `wasm/` are its translations.
  * A GPU target would add a buffer space `workgroup`, a barrier statement and a thread index here;
  * nothing else depends on there being one thread to a task.
  */

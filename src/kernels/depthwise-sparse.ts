@@ -104,17 +104,19 @@ class SparseEmitter {
     const b = this.#b;
     const { batch, pitch } = this.problem;
     const { lanes, band, group } = this.config;
-    const { bands, lines, inputLines, strandPlane, sumPlane } = this.plan;
+    const { bands, lines, strandPlane, sumPlane } = this.plan;
     const firstLine = b.mul(b.rem(b.task, bands), band);
     const channel = b.mul(b.div(b.task, bands * batch), group * lanes);
     const inputLine = b.max(b.sub(firstLine, lines.before), 0);
+    const reach = band + (lines.taps - 1) * this.problem.dilation - lines.before;
+    const inputEnd = b.min(b.add(firstLine, reach), lines.size);
     const place: Place = {
       image: b.rem(b.div(b.task, bands), batch),
       channel,
       vectors: b.min(b.div(b.sub(pitch, channel), lanes), group),
       firstLine,
       inputLine,
-      inputLines: b.max(b.min(b.sub(lines.size, inputLine), inputLines), 0),
+      inputLines: b.max(b.sub(inputEnd, inputLine), 0),
     };
     this.#clear(place);
     this.#gather(place);

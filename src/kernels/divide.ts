@@ -18,6 +18,11 @@ export function largestDivisor(n: number, atMost: number): number {
   return 1;
 }
 
+/** The next multiple of a unit. */
+export function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
 /** The greatest common divisor. */
 export function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);

@@ -39,7 +39,7 @@ export interface KernelFamily<P extends Problem, C extends Config> {
   /** The file's name, e.g. `depthwise-fft`. */
   readonly name: string;
   readonly op: P['op'];
-  /** All configurations that are valid for the problem on such a device; none if the problem is not supported. */
+  /** The configurations worth measuring for the problem on such a device; none if the problem is not supported. */
   configs(problem: P, caps: DeviceCaps): readonly C[];
   /** Expected time in cycles of one core, all threads together: only for comparing candidates. */
   estimate(problem: P, config: C, caps: DeviceCaps): number;

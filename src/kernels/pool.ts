@@ -7,7 +7,6 @@ import { outputMap } from './problem.ts';
 import type { PoolProblem } from './problem.ts';
 import { estimateTraffic, fillSpan, forSpans, loadSpan, spanFor } from './spans.ts';
 import type { Span } from './spans.ts';
-import { LOWEST } from './math.ts';
 
 /** `unrolled`: windows that lie wholly on the map take straight-line code. */
 export type PoolConfig = Span & { readonly unrolled: boolean };
@@ -135,7 +134,7 @@ function emitClipped(
   const inside = b.mul(b.max(b.sub(rows.end, rows.first), 0), b.max(b.sub(columns.end, columns.first), 0));
   const counted = countPadding ? b.f32(kernelHeight * kernelWidth) : b.toF32(b.max(inside, 1));
   forSpans(b, config, pitch, 1, (c, offset) => {
-    const total = b.variable(fillSpan(b, config, kind === 'max' ? LOWEST : 0), 'total');
+    const total = b.variable(fillSpan(b, config, kind === 'max' ? -Infinity : 0), 'total');
     b.for(rows.first, rows.end, 1, (ky) => {
       b.for(columns.first, columns.end, 1, (kx) => {
         const pixel = b.mul(b.add(b.mul(ky, width), kx), dilation * pitch);

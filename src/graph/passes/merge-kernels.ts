@@ -1,3 +1,4 @@
+import { gcd } from '../../kernels/divide.ts';
 import type { Padding } from '../../kernels/problem.ts';
 import { elements } from '../graph.ts';
 import type { Parameter } from '../graph.ts';
@@ -46,7 +47,7 @@ function cover(ops: readonly ConvOp[]): Window {
     ...vertical.map(({ first }) => first - top),
     ...horizontal.map(({ first }) => first - left),
   ];
-  const dilation = steps.reduce(greatestCommonDivisor, 0) || 1;
+  const dilation = steps.reduce(gcd, 0) || 1;
   // After the last tap of a branch there are as many pixels as after that of the union, so the output keeps its size.
   const padding: Padding = {
     top: -top,
@@ -119,8 +120,4 @@ function mergedBias(key: string, branches: readonly Depthwise[]): Parameter {
         ),
     },
   };
-}
-
-function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -1,3 +1,4 @@
+import { gcd } from '../divide.ts';
 import type { Config } from '../family.ts';
 import { panelCount, panelsOf } from '../gemm/panels.ts';
 import type { Panels } from '../gemm/panels.ts';
@@ -107,7 +108,7 @@ export interface MergedGroups {
 export function mergeGroups(problem: ConvProblem, lanes: number): MergedGroups {
   const { inputs, outputs, groups } = problem;
   const vectors = problem.outputPitch / lanes;
-  const merged = lanes / greatestCommonDivisor(outputs / groups, lanes);
+  const merged = lanes / gcd(outputs / groups, lanes);
   if (merged >= groups) return { merged: groups, groups: 1, groupInputs: inputs, groupVectors: vectors };
   const groupVectors = (merged * outputs) / groups / lanes;
   return {
@@ -133,8 +134,4 @@ function needsPadding(problem: ConvProblem): boolean {
     windowSpan(out.height, kernelHeight, stride, dilation) > height ||
     windowSpan(out.width, kernelWidth, stride, dilation) > width
   );
-}
-
-export function greatestCommonDivisor(a: number, b: number): number {
-  return b === 0 ? a : greatestCommonDivisor(b, a % b);
 }

@@ -5,9 +5,9 @@ import { conflictFactor, tileCycles, tileShapes, unrollFor } from '../gemm/shape
 import type { TileShape } from '../gemm/shapes.ts';
 import { outputMap } from '../problem.ts';
 import type { ConvProblem } from '../problem.ts';
-import { greatestCommonDivisor, mergeGroups, planConv, windowSpan } from './plan.ts';
+import { mergeGroups, planConv, windowSpan } from './plan.ts';
 import type { ConvConfig, ConvPlan } from './plan.ts';
-import { evenly, tileParts } from '../divide.ts';
+import { evenly, gcd, roundUp, tileParts } from '../divide.ts';
 import { END_SKEW } from '../gemm/partition.ts';
 
 /** Candidates beyond the best few of each lane count are never measured, nor those that are clearly worse. */
@@ -44,7 +44,7 @@ function tilesFor(problem: ConvProblem, lanes: number, caps: DeviceCaps): Regist
   const out = outputMap(problem);
   const { groups, groupVectors } = mergeGroups(problem, lanes);
   const total = problem.outputPitch / lanes;
-  const common = groups === 1 ? total : greatestCommonDivisor(groupVectors, total);
+  const common = groups === 1 ? total : gcd(groupVectors, total);
   const tiles = new Map<string, RegisterTile>();
   for (const shape of tileShapes(caps.vectorRegisters, caps.fma)) {
     const tile = {
@@ -129,7 +129,7 @@ function bandBytes(problem: ConvProblem, rows: number, columns: number, pixelByt
   );
 }
 
-/** Expected cycles of one core: arithmetic, copies, weights that no cache holds, and threads that wait at the end. */
+/** Expected cycles of one core, all threads together: arithmetic, copies, weights that no cache holds, and threads that wait at the end. */
 export function estimateConv(problem: ConvProblem, config: ConvConfig, caps: DeviceCaps): number {
   const plan = planConv(problem, config);
   const { lanes } = config;
@@ -191,8 +191,4 @@ function copyCycles(config: ConvConfig, plan: ConvPlan, caps: DeviceCaps): numbe
   const slow = plan.groups > 1 && 4 * plan.planeFloats > 0.75 * caps.l1Bytes ? 3 : 1;
   const rows = bandGroups * plan.bandHeight * 10;
   return rows + floats * (contiguous ? 2 / lanes : 3) * slow;
-}
-
-function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
 }

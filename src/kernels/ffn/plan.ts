@@ -1,4 +1,5 @@
 import type { Kernel } from '../../codegen/ir.ts';
+import { roundUp } from '../divide.ts';
 import { epilogueLayout, packEpilogue, shiftEpilogue } from '../epilogue.ts';
 import type { EpilogueLayout } from '../epilogue.ts';
 import type { Config } from '../family.ts';
@@ -55,7 +56,7 @@ export function planBlock(products: TwoProducts, depth: number, config: BlockCon
   const up = panelsOf(depth, hiddenFloats, lanes, tileVectors);
   const down = panelsOf(hiddenFloats, outputPitch, lanes, tileVectors);
   const biasStart = panelFloats(up);
-  const downOffset = align(biasStart + (hiddenBias ? hiddenFloats : 0));
+  const downOffset = roundUp(biasStart + (hiddenBias ? hiddenFloats : 0), LINE);
   const weightsEnd = downOffset + panelFloats(down);
   const epilogue = epilogueLayout(products.epilogue, outputPitch, weightsEnd);
   const fullChunks = Math.ceil(panelCount(up) / chunkPanels) - 1;
@@ -79,10 +80,6 @@ export function oddLines(floats: number): number {
 
 /** Floats of a cache line. */
 const LINE = 16;
-
-function align(floats: number): number {
-  return Math.ceil(floats / LINE) * LINE;
-}
 
 /** Which weights are packed, and where to. */
 export interface PackedPlace {

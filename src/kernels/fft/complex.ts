@@ -106,7 +106,7 @@ export class ComplexAlgebra {
   }
 }
 
-export function negate(a: Term): Term {
+function negate(a: Term): Term {
   return a && { value: a.value, negative: !a.negative };
 }
 

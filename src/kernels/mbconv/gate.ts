@@ -36,7 +36,7 @@ export function emitGate(
 }
 
 /** Floats of a row of panels. */
-export function panelWidth({ lanes, vectors, fullPanels, lastVectors }: Panels): number {
+function panelWidth({ lanes, vectors, fullPanels, lastVectors }: Panels): number {
   return (fullPanels * vectors + lastVectors) * lanes;
 }
 

@@ -1,6 +1,7 @@
 import type { Config } from '../family.ts';
 import { epilogueLayout } from '../epilogue.ts';
 import type { EpilogueLayout } from '../epilogue.ts';
+import { roundUp } from '../divide.ts';
 import { oddLines } from '../ffn/plan.ts';
 import { paddedDepth, panelFloats, panelsOf } from '../gemm/panels.ts';
 import type { Panels } from '../gemm/panels.ts';
@@ -120,7 +121,7 @@ function layoutOf(
   let next = 0;
   const take = (floats: number): number => {
     const offset = next;
-    next = Math.ceil((next + floats) / LINE) * LINE;
+    next = roundUp(next + floats, LINE);
     return offset;
   };
   const panelsAt = (panels: Panels): { panels: Panels; offset: number } => ({

@@ -1,3 +1,4 @@
+import { roundUp } from '../divide.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseProblem } from '../problem.ts';
 import type { Config } from '../family.ts';
@@ -126,8 +127,4 @@ export function sparseAxes(
     tapStride: 1,
   };
   return along === 'width' ? { along: columns, lines: rows } : { along: rows, lines: columns };
-}
-
-function roundUp(value: number, step: number): number {
-  return Math.ceil(value / step) * step;
 }

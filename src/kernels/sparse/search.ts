@@ -54,20 +54,26 @@ export function sparseEstimate(problem: DepthwiseProblem, config: DepthwiseSpars
   const { lanes, tileLines, tileVectors, band } = config;
   const plan = planSparse(problem, config);
   const { along, lines, spacing } = plan;
-  // Lines of taps that meet a tile.
+  // Lines of taps that meet a tile, and lines of pixels that bands read.
   let met = 0;
+  let read = 0;
   for (let line = 0; line < plan.bands * band; line += tileLines) {
     const first = Math.max(0, Math.ceil((lines.before - tileLines + 1 - line) / dilation));
     const end = Math.min(lines.taps, Math.floor((lines.size - 1 + lines.before - line) / dilation) + 1);
     met += Math.max(0, end - first);
+  }
+  for (let line = 0; line < plan.bands * band; line += band) {
+    const first = Math.max(0, line - lines.before);
+    const end = Math.min(lines.size, line + band + (lines.taps - 1) * dilation - lines.before);
+    read += Math.max(0, end - first);
   }
   // 512 bits count as two.
   const wide = lanes > 8 ? 2 : 1;
   const load = lanes === 4 ? 1.1 : 0.6 * wide;
   const taps = met * along.taps * density * (spacing / tileVectors) * (tileLines * tileVectors * load + 4);
   const tileEnds = plan.bands * band * spacing * (2 * wide + 24 / (tileLines * tileVectors));
-  const copies = plan.bands * plan.inputLines * plan.tapVectors * 1.5 * wide;
-  const pixels = problem.height * problem.width + along.outputs * lines.outputs;
+  const copies = read * plan.tapVectors * 1.5 * wide;
+  const pixels = read * along.size + along.outputs * lines.outputs;
   // Pixels above each other share sets of the cache.
   const transposes = pixels * (lanes === 4 ? 1 : 0.6) * (config.along === 'height' ? 1.5 : 1);
   return batch * pitch * (taps + tileEnds + copies + transposes);

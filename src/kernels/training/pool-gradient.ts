@@ -10,7 +10,6 @@ import type { Scatter, ScatterPixel } from './scatter.ts';
 import { fillSpan, loadSpan, spanFor } from '../spans.ts';
 import type { Span } from '../spans.ts';
 import type { PoolGradientProblem } from './problems.ts';
-import { LOWEST } from '../math.ts';
 
 /** Gives each output's gradient to the largest pixel of its window, or to all of them alike. */
 export const poolGradient: KernelFamily<PoolGradientProblem, Span> = {
@@ -95,7 +94,7 @@ function addAverage(
   forTaps(b, taps, (at) => pixel.add(at, share), kernelWidth);
 }
 
-/** Two passes: which tap has the first maximum, a number a lane; then that tap gets the gradient. */
+/** Two passes: which tap has the first maximum (the last NaN, as in PyTorch), a number a lane; then that tap gets the gradient. */
 function addMaximum(
   b: KernelBuilder,
   { kernelWidth }: PoolGradientProblem,
@@ -104,14 +103,17 @@ function addMaximum(
   pixel: ScatterPixel,
   taps: Taps,
 ): void {
-  const best = b.variable(fillSpan(b, span, LOWEST), 'best');
-  const winner = b.variable(fillSpan(b, span, -1), 'winner');
+  const best = b.variable(fillSpan(b, span, -Infinity), 'best');
+  // Where nothing is larger than −∞, the first tap on the map.
+  const first = b.add(b.mul(taps.rows.first, kernelWidth), taps.columns.first);
+  const winner = b.variable(fillSpan(b, span, b.toF32(first)), 'winner');
   forTaps(
     b,
     taps,
     (at, tap) => {
       const value = load(at);
-      const wins = b.lt(best.get(), value);
+      // A NaN is the maximum.
+      const wins = b.or(b.ne(value, value), b.lt(best.get(), value));
       const number = fillSpan(b, span, b.toF32(tap));
       winner.set(b.select(wins, number, winner.get()));
       best.set(b.select(wins, value, best.get()));

@@ -232,7 +232,7 @@ export interface SoftmaxGradientProblem {
 }
 
 /**
- * Cross-entropy of each row with a target distribution: −Σ target · log softmax(x), [rows, C] → [rows, 1], pitch 1.
+ * Cross-entropy of each row with a target distribution: −Σ target · log softmax(x), [rows, C] → [rows, 1].
  * Targets may be soft: label smoothing, Mixup, CutMix. Inputs `x`, `target`.
  */
 export interface CrossEntropyProblem {

@@ -3,7 +3,7 @@ import type { Buffer, Value } from '../../codegen/ir.ts';
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
 
 /** Floats of a depthwise kernel's gradient. */
-export function tapFloats({ channels, kernelHeight, kernelWidth }: DepthwiseWeightGradientProblem): number {
+function tapFloats({ channels, kernelHeight, kernelWidth }: DepthwiseWeightGradientProblem): number {
   return channels * kernelHeight * kernelWidth;
 }
 

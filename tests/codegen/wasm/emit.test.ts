@@ -54,6 +54,20 @@ describe('emitWasm', () => {
     expect(buffers.y).toEqual(buffers.x);
   });
 
+  test('a value whose only live use is in a nested block is computed where it was built, dead users or not', () => {
+    const b = builder();
+    const [x, y] = [b.inout('x'), b.output('y')];
+    const before = b.loadScalar(x, 0);
+    b.mul(before, 2); // nobody uses the product
+    b.store(x, 0, b.f32(5));
+    b.for(0, 3, 1, (i) => {
+      b.store(y, i, before);
+    });
+    const buffers = { x: Float32Array.of(1), y: new Float32Array(3) };
+    runAsWasm(b.build(), buffers);
+    expect([...buffers.y]).toEqual([1, 1, 1]);
+  });
+
   test('offsets beyond what instructions take are added', () => {
     const far = 5_000_000;
     const b = builder();
