@@ -1,7 +1,7 @@
 import { Random } from '../core/random.ts';
 import { NO_EPILOGUE, samePadding } from '../kernels/problem.ts';
 import type { DepthwiseProblem, PointwiseProblem } from '../kernels/problem.ts';
-import { signature } from '../kernels/signature.ts';
+import { checkIndexRange, signature } from '../kernels/signature.ts';
 
 /** What the benchmark can compare: ops that every engine knows. */
 export type BenchProblem = DepthwiseProblem | PointwiseProblem;
@@ -57,6 +57,7 @@ export function depthwiseCase(
     epilogue: NO_EPILOGUE,
     ...(sparsity !== undefined && { density: 1 - sparsity }),
   };
+  checkIndexRange(problem);
   const { macs, depth } = signature(problem).cost;
   const name = kernel.height === kernel.width ? kernel.height : `${kernel.height}x${kernel.width}`;
   const weight = new Random('bench depthwise weight').array(channels * depth, Math.sqrt(3 / depth));
@@ -82,6 +83,7 @@ export function pointwiseCase(rows: number, inputs: number, outputs: number): Be
     outputPitch: outputs,
     epilogue: NO_EPILOGUE,
   };
+  checkIndexRange(problem);
   return {
     problem,
     shape: `${rows},${inputs},${outputs}`,

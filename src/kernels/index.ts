@@ -22,14 +22,17 @@ import { pointwise } from './pointwise.ts';
 import { pool } from './pool.ts';
 import type { Problem } from './problem.ts';
 import { resize } from './resize.ts';
+import { checkIndexRange } from './signature.ts';
 import { softmax } from './softmax.ts';
 import { trainingCandidates } from './training/index.ts';
 
 /**
  * All ways to compute a problem on a device with these capabilities, the one with the smallest estimate
  * first; none if no kernel supports it.
+ * Throws `invalid-argument` for problems that make no sense, and for tensors that kernels could not index.
  */
 export function candidates(problem: Problem, caps: DeviceCaps): Candidate[] {
+  checkIndexRange(problem);
   return allCandidates(problem, caps).sort((a, b) => a.estimate - b.estimate);
 }
 

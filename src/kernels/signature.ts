@@ -24,19 +24,38 @@ export interface Signature {
   readonly cost: Cost;
 }
 
-/** The signature of a problem. Throws `invalid-argument`, naming the field, for sizes that make no sense. */
+/**
+ * The signature of a problem of any size: what no kernel can compute still has a cost, see {@link checkIndexRange}.
+ * Throws `invalid-argument`, naming the field, for sizes that make no sense.
+ */
 export function signature(problem: Problem): Signature {
   validate(problem);
   const { inputs, output, weights, macs, depth } = tensors(problem);
+  const elements =
+    [...inputs, output].reduce((sum, tensor) => sum + tensor.rows * tensor.channels, 0) +
+    weights.reduce((sum, weight) => sum + product(weight.shape), 0);
+  return { key: encode(problem), inputs, output, weights, cost: { macs, bytes: 4 * elements, depth } };
+}
+
+/** Kernels index with 32-bit integers. */
+const MAX_FLOATS = 2 ** 31 - 1;
+
+/**
+ * Throws `invalid-argument`, naming the tensor, for problems whose elements kernels could not index, and what
+ * {@link signature} throws.
+ */
+export function checkIndexRange(problem: Problem): void {
+  const { inputs, output, weights } = signature(problem);
+  for (const { name, rows, pitch } of [output, ...inputs]) {
+    if (rows * pitch > MAX_FLOATS) {
+      throw invalidArgument(`The tensor ${name} would have ${rows} × ${pitch} floats; the most is 2^31 − 1.`);
+    }
+  }
   for (const { name, shape } of weights) {
     if (product(shape) > MAX_FLOATS) {
       throw invalidArgument(`The ${name} would have ${shape.join(' × ')} floats; the most is 2^31 − 1.`);
     }
   }
-  const elements =
-    [...inputs, output].reduce((sum, tensor) => sum + tensor.rows * tensor.channels, 0) +
-    weights.reduce((sum, weight) => sum + product(weight.shape), 0);
-  return { key: encode(problem), inputs, output, weights, cost: { macs, bytes: 4 * elements, depth } };
 }
 
 /**
@@ -306,17 +325,11 @@ function tensors(problem: Problem): Parts {
   }
 }
 
-/** Kernels index with 32-bit integers. */
-const MAX_FLOATS = 2 ** 31 - 1;
-
 function tensor(name: string, rows: number, channels: number, pitch: number): TensorSpec {
   for (const [what, size] of Object.entries({ rows, channels, pitch })) {
     if (!Number.isSafeInteger(size) || size < 1) {
       throw invalidArgument(`The ${what} of ${name} must be a positive integer, got ${String(size)}.`);
     }
-  }
-  if (rows * pitch > MAX_FLOATS) {
-    throw invalidArgument(`The tensor ${name} would have ${rows} × ${pitch} floats; the most is 2^31 − 1.`);
   }
   if (pitch < channels) {
     throw invalidArgument(`The pitch of ${name} must be at least its ${channels} channels, got ${pitch}.`);

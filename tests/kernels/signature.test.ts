@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 
+import { candidates } from '../../src/kernels/index.ts';
 import { NO_EPILOGUE, samePadding } from '../../src/kernels/problem.ts';
 import type { Problem } from '../../src/kernels/problem.ts';
 import { encode, signature } from '../../src/kernels/signature.ts';
+import { interpreterCaps } from '../support/kernel-harness.ts';
 
 const product = {
   op: 'pointwise',
@@ -19,8 +21,10 @@ test('cost counts each multiply-add once and each element once', () => {
   expect(cost).toEqual({ macs: 3 * 5 * 7, bytes: 4 * (3 * 5 + 3 * 7 + 5 * 7), depth: 5 });
 });
 
-test('tensors beyond 32-bit indices are refused by name', () => {
-  expect(() => signature({ ...product, rows: 2 ** 40 })).toThrow(
+test('tensors beyond 32-bit indices have a cost, but no kernel: they are refused by name', () => {
+  const long = { ...product, rows: 2 ** 40 };
+  expect(signature(long).cost.macs).toBe(2 ** 40 * 5 * 7);
+  expect(() => candidates(long, interpreterCaps([4]))).toThrow(
     /tensor y would have 1099511627776 × 8 floats/,
   );
 });
@@ -30,9 +34,10 @@ test('fields that are no positive integers are named', () => {
   expect(() => signature({ ...product, rows: 1.5 })).toThrow(/rows of a pointwise .* got 1.5/);
 });
 
-test('weights beyond 32-bit indices are refused by name', () => {
+test('weights beyond 32-bit indices likewise', () => {
   const wide = { ...product, inputs: 65536, outputs: 65536, inputPitch: 65536, outputPitch: 65536 };
-  expect(() => signature(wide)).toThrow(/weight would have 65536 × 65536 floats/);
+  expect(signature(wide).cost.macs).toBe(3 * 2 ** 32);
+  expect(() => candidates(wide, interpreterCaps([4]))).toThrow(/weight would have 65536 × 65536 floats/);
 });
 
 const map = { batch: 1, height: 4, width: 4, channels: 8, pitch: 8 };

@@ -107,6 +107,6 @@ describe('the planner', () => {
   });
 
   test('says when no kernel fits', () => {
-    expect(() => chooseCandidate({ ...product, outputPitch: 9 }, caps)).toThrow('No kernel on interpreter');
+    expect(() => chooseCandidate({ ...product, outputPitch: 33 }, caps)).toThrow('No kernel on interpreter');
   });
 });
