@@ -1,8 +1,8 @@
 import { syntheticInput, syntheticWeights } from '../checkpoints/synthetic.ts';
-import { invalidArgument } from '../core/errors.ts';
-import { elements, nodesOf, parametersOf } from '../graph/graph.ts';
+import { parametersOf } from '../graph/graph.ts';
 import type { Graph } from '../graph/graph.ts';
 import { macsOf } from '../graph/lower.ts';
+import { checkActivations } from './model-case.ts';
 import type { ModelCase } from './model-case.ts';
 
 /** When to fuse: where the planner expects a gain, or wherever there is a kernel for it. */
@@ -22,20 +22,12 @@ export interface BlockCase extends ModelCase {
   readonly fuse: FuseChoice;
 }
 
-/** 4 GiB: enough for every block that a network has, and the other runtimes need as much again. */
-const MAX_FLOATS = 2 ** 30;
-
 /**
  * A block with synthetic weights and input.
  * Throws `invalid-argument` for blocks whose activations would not fit most memories.
  */
 export function openBlockCase({ name, graph, fuse = 'planner' }: BlockRequest): BlockCase {
-  const floats = nodesOf(graph).reduce((most, { shape }) => Math.max(most, elements(shape)), 0);
-  if (floats > MAX_FLOATS) {
-    throw invalidArgument(
-      `An activation of ${name} takes ${Math.ceil(floats / 2 ** 28)} GiB: use a smaller batch or map, or fewer channels.`,
-    );
-  }
+  checkActivations(name, graph);
   const [batch, height, width, channels] = graph.input.shape;
   return {
     model: name,

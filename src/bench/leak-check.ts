@@ -1,18 +1,22 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, throwIfAborted } from '../core/errors.ts';
+import type { Device } from '../devices/device.ts';
 import { openDevice } from '../runtime/open.ts';
 import { openTrainCase } from './train-case.ts';
 import type { TrainRequest } from './train-case.ts';
+import { WIDEFIELD_DEVICES } from './widefield.ts';
 import type { WidefieldDevice } from './widefield.ts';
 import { TrainStepper } from './widefield-train.ts';
 
 export interface LeakCheckOptions {
-  readonly devices: readonly WidefieldDevice[];
+  /** Default: all; those that cannot work on this machine are left out with a warning. */
+  readonly devices?: readonly WidefieldDevice[];
   readonly threads: number;
   readonly steps: number;
   readonly signal?: AbortSignal;
+  readonly onWarning?: (message: string) => void;
   readonly onProgress?: (activity: string, done?: number) => void;
 }
 
@@ -38,16 +42,18 @@ export async function checkLeaks(
   requests: readonly TrainRequest[],
   options: LeakCheckOptions,
 ): Promise<LeakReport[]> {
+  const { signal } = options;
   const reports: LeakReport[] = [];
   const collectGarbage = exposeGarbageCollector();
-  for (const name of options.devices) {
-    const device = await openDevice(name, { threads: options.threads });
+  for (const name of options.devices ?? WIDEFIELD_DEVICES) {
+    const device = await openIfHere(name, options);
+    if (device === undefined) continue;
     try {
       for (const request of requests) {
         const test = openTrainCase(request);
         collectGarbage();
         const before = process.memoryUsage.rss();
-        const stepper = await TrainStepper.create(device, test, {});
+        const stepper = await TrainStepper.create(device, test, signal ? { signal } : {});
         try {
           const { weights, arena } = stepper.network.session.bytes;
           const { first, last } = await watch(stepper, `${request.name} on ${name}`, collectGarbage, options);
@@ -69,6 +75,21 @@ export async function checkLeaks(
     }
   }
   return reports;
+}
+
+/** The device, or undefined where it cannot work here and was not asked for by name. */
+async function openIfHere(
+  name: WidefieldDevice,
+  { devices, threads, signal, onWarning }: LeakCheckOptions,
+): Promise<Device | undefined> {
+  try {
+    return await openDevice(name, { threads, ...(signal && { signal }) });
+  } catch (error) {
+    const isAbsent = error instanceof WidefieldError && error.code === 'unsupported';
+    if (devices !== undefined || !isAbsent) throw error;
+    onWarning?.(`widefield-${name} is left out: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** The least resident memory within the second tenth of the steps, and within the last. */

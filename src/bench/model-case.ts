@@ -1,6 +1,7 @@
 import type { WeightSource } from '../checkpoints/source.ts';
 import { syntheticInput } from '../checkpoints/synthetic.ts';
-import { selectOutputs } from '../graph/graph.ts';
+import { invalidArgument } from '../core/errors.ts';
+import { elements, nodesOf, selectOutputs } from '../graph/graph.ts';
 import type { Graph } from '../graph/graph.ts';
 import { macsOf } from '../graph/lower.ts';
 import { reparameterize } from '../graph/passes/reparameterize.ts';
@@ -51,9 +52,22 @@ export interface ModelCase {
   dispose(): Promise<void>;
 }
 
+/** 4 GiB: enough for every network in its usual batches, and the other runtimes need as much again. */
+const MAX_FLOATS = 2 ** 30;
+
+/** Throws `invalid-argument` for networks whose activations would not fit most memories. */
+export function checkActivations(name: string, graph: Graph): void {
+  const floats = nodesOf(graph).reduce((most, { shape }) => Math.max(most, elements(shape)), 0);
+  if (floats > MAX_FLOATS) {
+    throw invalidArgument(
+      `An activation of ${name} takes ${Math.ceil(floats / 2 ** 28)} GiB: use a smaller batch or map, or fewer channels.`,
+    );
+  }
+}
+
 /**
  * Opens the weights and builds the network.
- * Throws `invalid-argument` for unknown names and weights that do not fit, `io` if they cannot be read.
+ * Throws `invalid-argument` for unknown names, weights that do not fit and activations of more than 4 GiB, `io` if they cannot be read.
  */
 export async function openModelCase(
   request: ModelRequest,
@@ -71,6 +85,7 @@ export async function openModelCase(
       ...(strict !== undefined && { strict }),
     });
     const graph = selectOutputs(fitted.graph, ['logits']);
+    checkActivations(fitted.variant.name, graph);
     const [n, height, width, channels] = graph.input.shape;
     const merged = reparameterize(graph);
     const changes = merged.outputs.get('logits') !== graph.outputs.get('logits');

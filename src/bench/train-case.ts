@@ -4,6 +4,7 @@ import type { Graph } from '../graph/graph.ts';
 import { macsOf } from '../graph/lower.ts';
 import { differentiate } from '../graph/passes/differentiate.ts';
 import { trainingForm } from '../graph/passes/training-form.ts';
+import { checkActivations } from './model-case.ts';
 import type { ModelCase } from './model-case.ts';
 
 /** Steps whose losses are compared. */
@@ -35,11 +36,12 @@ export interface TrainCase extends ModelCase {
 
 /**
  * A network with synthetic weights and a synthetic batch.
- * Throws `invalid-argument` for graphs without logits, and for those that cannot be trained.
+ * Throws `invalid-argument` for graphs without logits, those that cannot be trained, and activations of more than 4 GiB.
  */
 export function openTrainCase(request: TrainRequest): TrainCase {
   const { name, inputGradient = false, recompute = false } = request;
   const graph = selectOutputs(request.graph, ['logits']);
+  checkActivations(name, graph);
   const form = trainingForm(graph);
   const steps = differentiate(form.graph, { outputs: ['loss'], input: inputGradient });
   const [batch, height, width, channels] = graph.input.shape;

@@ -8,7 +8,6 @@ import { layerCase } from '../bench/train-layer-case.ts';
 import type { LayerCase } from '../bench/train-layer-case.ts';
 import type { TrainRequest } from '../bench/train-case.ts';
 import { SMALL_CONVNET, replkBlockPair, smallConvNet } from '../bench/train-networks.ts';
-import { WIDEFIELD_DEVICES } from '../bench/widefield.ts';
 import type { Graph } from '../graph/graph.ts';
 import { presentReport, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
@@ -115,12 +114,12 @@ async function runSteps(
 ): Promise<void> {
   const { recompute = false, profile = false, leakCheck } = options;
   if (leakCheck !== undefined) {
-    const { devices = WIDEFIELD_DEVICES, threads, json } = options;
+    const { json } = options;
     const steps = leakCheck === true ? DEFAULT_LEAK_STEPS : leakCheck;
-    const reports = await withProgress(options, context, ({ signal, onProgress }) =>
+    const reports = await withProgress(options, context, (bench) =>
       checkLeaks(
         requests.map((request) => ({ ...request, recompute })),
-        { devices, threads, steps, ...(signal && { signal }), ...(onProgress && { onProgress }) },
+        { ...bench, steps },
       ),
     );
     context.print(json === true ? JSON.stringify(reports, undefined, 2) : formatLeakReports(reports));

@@ -31,6 +31,13 @@ test('a checkpoint is read as the request says', async () => {
   await expect(openModelCase({ ...REQUEST, weights, subtree: 'none' })).rejects.toThrow('no subtree "none"');
 });
 
+test('activations that no memory holds are refused before anything is made', async () => {
+  await expect(openModelCase({ ...REQUEST, batch: 4096, resolution: 1024 })).rejects.toMatchObject({
+    code: 'invalid-argument',
+    message: expect.stringMatching(/An activation of mobilenet-v2 takes \d+ GiB/) as string,
+  });
+});
+
 test.skipIf(!hasCompiler)(
   'a network on our devices and in other runtimes: equal outputs, times, profiles',
   async () => {

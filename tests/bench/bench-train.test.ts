@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 
 import { runTrainBench } from '../../src/bench/bench-train.ts';
 import { runLayerBench } from '../../src/bench/bench-train-layer.ts';
@@ -147,6 +147,33 @@ test('resident memory over many steps is compared with the plan', async () => {
   expect(report?.plannedBytes).toBeGreaterThan(4 * 4 * 3e4);
   // Some pages more or less: 30 steps must not take as much as one activation a step.
   expect(report?.growthBytes).toBeLessThan(32 * 2 ** 20);
+});
+
+test('without a compiler, the check of memory leaves out what was not asked for by name', async () => {
+  const requests = [{ name: 'small', graph: smallConvNet(2, 8) }];
+  const warnings: string[] = [];
+  const options = { threads: 1, steps: 2, onWarning: (message: string) => warnings.push(message) };
+  vi.stubEnv('PATH', '/nowhere');
+  vi.stubEnv('CC', '');
+  try {
+    const reports = await checkLeaks(requests, options);
+    expect(reports.map(({ engine }) => engine)).toEqual(['widefield-wasm']);
+    expect(warnings).toEqual([expect.stringMatching(/^widefield-native is left out: .*compiler/)]);
+    await expect(checkLeaks(requests, { ...options, devices: ['native'] })).rejects.toMatchObject({
+      code: 'unsupported',
+    });
+  } finally {
+    vi.unstubAllEnvs();
+  }
+  const signal = AbortSignal.abort();
+  await expect(checkLeaks(requests, { ...options, devices: ['wasm'], signal })).rejects.toMatchObject({
+    code: 'aborted',
+  });
+});
+
+test('batches that no memory holds are refused', () => {
+  const graph = smallConvNet(2 ** 20, 256);
+  expect(() => openTrainCase({ name: 'huge', graph })).toThrow(/An activation of huge takes \d+ GiB/);
 });
 
 /** Losses of the first steps in WebAssembly. */
