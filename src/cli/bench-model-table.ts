@@ -116,7 +116,7 @@ function footer(report: ModelReport, asked: readonly PeerName[] | undefined): st
       : []),
     references.length > 0
       ? `Error is max |y − reference| / max |reference| of the logits; the reference is ${references.join(' or ')}.`
-      : 'Outputs were not compared: there is only one engine.',
+      : 'Outputs were not compared: fewer than two engines ran.',
     ...(profiles.length > 0
       ? ['Profiles: GB/s count each input, weight and output once; "of peak" is of the multiply-add peak.']
       : []),

@@ -78,8 +78,9 @@ export interface Presentation {
 }
 
 /**
- * Prints a report, and draws it where a file is named.
- * Throws `io` if that cannot be written, and at last `device-lost` if any result is wrong.
+ * Prints a report, and draws what is right of it where a file is named.
+ * Throws `unsupported`, with the reasons, if nothing was measured, `io` if the plot cannot be written, and at last
+ * `device-lost` if any result is wrong.
  */
 export async function presentReport<R extends Measured>(
   report: BenchReport<R>,
@@ -87,8 +88,20 @@ export async function presentReport<R extends Measured>(
   { json = false, data = report, table, plot }: Presentation,
 ): Promise<void> {
   print(json ? JSON.stringify(data, undefined, 2) : table());
-  if (plot?.file !== undefined) await writeWhole(plot.file, [await plot.draw()], signal);
-  const wrong = report.rows.filter((row) => !row.correct);
+  const { rows, skipped } = report;
+  if (rows.length === 0) {
+    const reasons = [
+      ...new Set(skipped.map(({ engine, reason }) => `${engine}: ${reason.replace(/\.$/, '')}`)),
+    ];
+    throw new WidefieldError(
+      'unsupported',
+      `Nothing was measured: ${reasons.join('; ') || 'name engines with --devices or --peers'}.`,
+    );
+  }
+  const wrong = rows.filter((row) => !row.correct);
+  if (plot?.file !== undefined && wrong.length < rows.length) {
+    await writeWhole(plot.file, [await plot.draw()], signal);
+  }
   if (wrong.length === 0) return;
   const names = [...new Set(wrong.map((row) => row.engine))].join(', ');
   throw new WidefieldError('device-lost', `WRONG RESULTS from ${names}: their times mean nothing.`);

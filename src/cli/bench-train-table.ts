@@ -55,7 +55,7 @@ function footer(
     'A column × gives how many times quicker a row is than that engine.',
     references.length > 0
       ? `Loss error is max |loss − reference| / max |reference| over the first ${LOSS_STEPS} steps; the reference is ${references.join(' or ')}.`
-      : 'Losses were not compared: there is only one engine.',
+      : 'Losses were not compared: fewer than two engines ran.',
     ...(profiles.length > 0
       ? ['Profiles: GB/s count each input, weight and output once; "of peak" is of the multiply-add peak.']
       : []),

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { runBench } from '../bench/bench.ts';
 import { depthwiseCase, pointwiseCase } from '../bench/case.ts';
 import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
+import { invalidArgument } from '../core/errors.ts';
 import { blockCommand } from './bench-block.ts';
 import { modelCommand } from './bench-model.ts';
 import { parsePlotName, presentReport, withCommonOptions, withProgress } from './bench-options.ts';
@@ -53,6 +54,7 @@ function depthwiseCommand(context: CommandContext): Command {
     )
     .option('--plot <file.svg>', 'draw time against kernel size', parsePlotName);
   return withCommonOptions(command).action(async (options: DepthwiseOptions) => {
+    checkDepthwise(options);
     const shapes = options.shape ?? [[1, 56, 56, 128] as const];
     const makers = shapes.flatMap((shape) =>
       options.kernels.flatMap((kernel) =>
@@ -61,6 +63,21 @@ function depthwiseCommand(context: CommandContext): Command {
     );
     await run(makers, options, context);
   });
+}
+
+/** Throws `invalid-argument` for options that do not go together, before anything is timed. */
+function checkDepthwise({ kernels, sparsity, tune, plot }: DepthwiseOptions): void {
+  if (sparsity !== undefined && tune === true) {
+    throw invalidArgument(
+      '--tune finds the winner of all kernels, while --sparsity times each for itself: leave one of them out.',
+    );
+  }
+  const isSquare = ({ height, width }: KernelSize): boolean => height === width;
+  if (plot !== undefined && (sparsity !== undefined || !kernels.some(isSquare))) {
+    throw invalidArgument(
+      'A plot shows times against sizes of dense square kernels: name some with --kernels, without --sparsity.',
+    );
+  }
 }
 
 function pointwiseCommand(context: CommandContext): Command {

@@ -82,7 +82,6 @@ function createProgram(context: CommandContext): Command {
         write(text.replace(/^error: /, ''));
       },
     });
-  // Commander copies these settings to subcommands that are made by `command`, not to added ones.
   const commands = [
     demoCommand,
     classifyCommand,
@@ -101,10 +100,16 @@ function createProgram(context: CommandContext): Command {
     doctorCommand,
   ].map((create) => create(context));
   for (const command of commands) {
-    for (const each of [command, ...command.commands]) each.copyInheritedSettings(program);
+    inheritSettings(command, program);
     program.addCommand(command);
   }
   return program;
+}
+
+/** Commander copies settings to subcommands that are made by `command`, not to added ones. */
+function inheritSettings(command: Command, from: Command): void {
+  command.copyInheritedSettings(from);
+  for (const each of command.commands) inheritSettings(each, from);
 }
 
 /** Prints the error and returns the exit code that belongs to it. */

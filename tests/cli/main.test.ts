@@ -30,6 +30,7 @@ test.each([
   [['bench', 'depthwise', '--threads', '0'], 'from 1 to 64'],
   [['bench', 'depthwise', '--plot'], '--plot'],
   [['bench', 'pointwise', '--outputs', 'x'], 'whole number'],
+  [['bench', 'train', 'model', 'replknet-31'], 'replknet-31b'],
 ])('wrong usage %j: one line, exit code 2', async (args, hint) => {
   const { code, out, err } = await widefield(...args);
   expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -84,6 +85,36 @@ test('bench pointwise prints a table for people', async () => {
   expect(out).toMatch(/^pointwise 12,8,4\nengine +threads +median ms/);
   expect(out).toContain('pointwise 12,8,20');
   expect(out).toContain('Machine: ');
+});
+
+test.each([
+  [['depthwise', '--sparsity', '0.5', '--plot', 'never.svg'], /^A plot shows .*dense square kernels/],
+  [['depthwise', '--kernels', '51x5', '--plot', 'never.svg'], /^A plot shows .*dense square kernels/],
+  [['depthwise', '--sparsity', '0.5', '--tune'], /^--tune finds/],
+])('options that do not go together are refused before anything is timed: %j', async (args, message) => {
+  const { code, out, err } = await widefield('bench', ...args, ...QUICK);
+  expect({ code, out }).toEqual({ code: 1, out: '' });
+  expect(err).toMatch(message);
+});
+
+test('a benchmark in which nothing ran fails, with the reasons', async () => {
+  const none = ['--devices', 'none', '--threads', '1', '--seconds', '0.01', '--peers'];
+  const unable = await widefield(
+    'bench',
+    'pointwise',
+    '--shape',
+    '4,4',
+    ...none,
+    'pytorch',
+    '--python',
+    '/no',
+  );
+  expect(unable.code).toBe(1);
+  expect(unable.err).toMatch(/^Nothing was measured: pytorch: .*\/no.*[^.]\.\n$/);
+  const nobody = await widefield('bench', 'model', 'resnet-50', '--resolution', '32', ...none, 'none');
+  expect(nobody.code).toBe(1);
+  expect(nobody.err).toBe('Nothing was measured: name engines with --devices or --peers.\n');
+  expect(nobody.out).toContain('fewer than two engines ran');
 });
 
 test('a plot that cannot be written: one sentence, exit code 1', async () => {
