@@ -76,6 +76,14 @@ export function kernelCosts(graph: Graph, options: CostOptions = {}): KernelCost
   return costsOfOptimized(optimize(whole, { worthwhile: savesOperations }), options);
 }
 
+/** What a graph costs that is one block, fused into one kernel. Throws as {@link kernelCosts} does. */
+export function blockCost(graph: Graph, dtype: Dtype = 'f16'): KernelCost {
+  const optimized = optimize(graph, { worthwhile: savesOperations });
+  const nodes = nodesOf(optimized).filter(({ op }) => op.type !== 'input');
+  nodes.forEach(checkOp);
+  return groupCost({ name: graph.name, kind: 'fused', nodes }, usersOf(optimized), DTYPE_BYTES[dtype]);
+}
+
 /** As {@link kernelCosts}, for a graph that is as it runs. Throws as it does. */
 export function costsOfOptimized(graph: Graph, options: CostOptions = {}): KernelCost[] {
   for (const node of nodesOf(graph)) checkOp(node);

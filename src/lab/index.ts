@@ -9,7 +9,7 @@ export { amdahl, amdahlByKind } from './amdahl.ts';
 export type { AmdahlStep } from './amdahl.ts';
 export { BLOCK_KINDS, blockGraph, blockName } from './block-case.ts';
 export type { BlockCase, BlockKind } from './block-case.ts';
-export { costsOfOptimized, intensityOf, kernelCosts, totalCost } from './costs.ts';
+export { blockCost, costsOfOptimized, intensityOf, kernelCosts, totalCost } from './costs.ts';
 export type { CostOptions, KernelCost } from './costs.ts';
 export { deviceRecords } from './device-records.ts';
 export { DTYPES, DTYPE_BYTES, deviceNames, findDevice, opByteRatio, parseDevice, peakOf } from './devices.ts';

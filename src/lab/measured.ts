@@ -3,10 +3,13 @@ import { findModel } from '../models/zoo.ts';
 import type { GapInput } from './efficiency.ts';
 import { accuracies } from './published.ts';
 
-/** Measured networks as inputs of an efficiency gap, and those whose accuracy is not on record, such as one's own. */
+/** Measured networks as inputs of an efficiency gap, and those that are left out. */
 export interface MeasuredGap {
   readonly inputs: readonly GapInput[];
+  /** Whose accuracy is not on record, such as one's own. */
   readonly withoutAccuracy: readonly string[];
+  /** Whose times mean nothing, because results were wrong. */
+  readonly wrong: readonly string[];
 }
 
 /**
@@ -22,16 +25,19 @@ export function measuredGap(report: unknown, engine = 'widefield-native'): Measu
     const engines = [...new Set(rows.map((row) => row.engine))].join(', ') || 'none';
     throw invalidArgument(`The report has no rows of the engine "${engine}": it has ${engines}.`);
   }
-  const results = own.map(({ model, shape, medianMs: latencyMs }): GapInput | string => {
-    const [batch = 1, resolution, width] = shape.split(',').map(Number);
-    const known = accuracies.find((row) => row.model === model && row.resolution === resolution);
-    if (known === undefined || width !== resolution) return model;
-    const { title } = findModel(model);
-    return { title, model, resolution: known.resolution, batch, latencyMs, top1: known.top1 };
-  });
+  const results = own
+    .filter(({ correct }) => correct !== false)
+    .map(({ model, shape, medianMs: latencyMs }): GapInput | string => {
+      const [batch = 1, resolution, width] = shape.split(',').map(Number);
+      const known = accuracies.find((row) => row.model === model && row.resolution === resolution);
+      if (known === undefined || width !== resolution) return model;
+      const { title } = findModel(model);
+      return { title, model, resolution: known.resolution, batch, latencyMs, top1: known.top1 };
+    });
   return {
     inputs: results.flatMap((result) => (typeof result === 'string' ? [] : [result])),
     withoutAccuracy: results.filter((result) => typeof result === 'string'),
+    wrong: own.filter(({ correct }) => correct === false).map(({ model }) => model),
   };
 }
 
@@ -40,6 +46,7 @@ interface Row {
   readonly model: string;
   readonly shape: string;
   readonly medianMs: number;
+  readonly correct?: unknown;
 }
 
 function rowsOf(report: unknown): Row[] {

@@ -40,7 +40,7 @@ export interface ProjectOptions {
   readonly batch?: number;
   readonly dtype?: Dtype;
   readonly resolution?: number;
-  /** Efficiencies of stem and blocks in network order, between 0 and 1, in place of measured and estimated ones. */
+  /** Efficiencies of stem and blocks in network order, above 0 and at most 1, in place of measured and estimated ones. */
   readonly efficiencies?: readonly number[];
 }
 
@@ -59,7 +59,7 @@ const ESTIMATES = [
  * Projects the latency of a ConvFirstNet. Blocks take the published efficiency of their kind, channels and map; blocks
  * that are not published take the paper's estimates, and where it states none, the efficiency of the next wider block that
  * is published for the same map. The head takes the mean of the rest.
- * Throws `invalid-argument` for other networks.
+ * Throws `invalid-argument` for other networks, and for efficiencies that are none.
  */
 export function projectLatency(
   model: string | ModelVariant,
@@ -83,6 +83,12 @@ export function projectLatency(
   if (efficiencies !== undefined && efficiencies.length !== body.length) {
     throw invalidArgument(
       `${variant.name} has ${body.length} layers before its head, but ${efficiencies.length} efficiencies are given.`,
+    );
+  }
+  const impossible = efficiencies?.find((efficiency) => !(efficiency > 0 && efficiency <= 1));
+  if (impossible !== undefined) {
+    throw invalidArgument(
+      `Efficiencies must be above 0 and at most 1, got ${impossible}: divide percentages by 100.`,
     );
   }
   const rate = peakOf(device, dtype);

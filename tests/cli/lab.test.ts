@@ -1,9 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { describe, expect, it, test } from 'vitest';
+import { describe, expect, it, test, vi } from 'vitest';
 
+import { saveThisDevice } from '../../src/lab/device-store.ts';
+import { findDevice } from '../../src/lab/devices.ts';
 import { widefield } from '../support/command-line.ts';
 
 async function labJson<T>(...args: string[]): Promise<T> {
@@ -54,6 +56,20 @@ describe('waterline', () => {
     });
   });
 
+  it('knows the costs of maps that no kernel here could index', async () => {
+    const at = (batch: string) =>
+      labJson<WaterlineJson & { ops: number }>(
+        'waterline',
+        'resnet-101',
+        '--resolution',
+        '1024',
+        '--batch',
+        batch,
+      );
+    const [one, many] = [await at('1'), await at('128')];
+    expect(many.ops).toBe(128 * one.ops);
+  });
+
   it('prints a table for people', async () => {
     const { code, out } = await widefield('lab', 'waterline', 'resnet-101');
     expect(code).toBe(0);
@@ -88,6 +104,7 @@ test.each([
   [['project', 'convfirst-pico'], /6\.08 ms \(published: 6\.08 ms\), 47\.2% of the peak/],
   [['scaling', '--kernels', '51'], /51-49-47-13 +38\.6 +9\.35 +30\.8 +5\.42 +18\.5 +3\.25/],
   [['mediant', 'resnet-101', '--step', '200'], /200 +92\.0% +68\.3%/],
+  [['mediant', 'resnet-101', '--step', '200'], /waterline \d\d\.\d%, every byte from DRAM$/m],
   [['amdahl', 'resnet-101', '--top', '1'], /all pointwise +pointwise +\d+ +\d+\.\d% +\d+\.\d% +×1\.\d/],
   [['device', 'a5000'], /peak f16 +76677 GFLOP\/s/],
   [['device', '--list'], /^h200 +NVIDIA H200/m],
@@ -143,7 +160,12 @@ test('waterline --measure runs the network with the weights that it has, on this
 test('published latencies are those of one device', async () => {
   const { out, err } = await widefield('lab', 'gap', '--device', 'm1');
   expect(out).toContain('EfficientNet-B5');
-  expect(err).toMatch(/latencies are those of the a5000: .*--measured/);
+  expect(err).toMatch(/latencies are those of the a5000 in f16: .*--measured/);
+  const single = await widefield('lab', 'gap', '--dtype', 'f32');
+  expect(single.err).toMatch(/the a5000 in f16: to see a5000 in f32, give its own with --measured/);
+  expect((await widefield('lab', 'project', 'convfirst-pico', '--dtype', 'f32')).out).not.toContain(
+    'published',
+  );
   const projected = await widefield('lab', 'project', 'convfirst-pico', '--device', 'm1');
   expect(projected.out).toMatch(/\d ms, 47\.2% of the peak/);
   const refused = await widefield('lab', 'gap', '--engine', 'onnxruntime-node');
@@ -163,6 +185,47 @@ test('data types are those that the device has, where none is named', async () =
       expect(study.dtype).toBe(dtype);
     }
     expect((await labJson<{ dtype: string }>('roofline', '--device', 'm1')).dtype).toBe('f32');
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test.runIf(process.platform === 'linux')(
+  'measurements are set against this machine, which says so if it is another one by now',
+  async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
+    vi.stubEnv('XDG_CACHE_HOME', folder);
+    try {
+      await saveThisDevice({ ...findDevice('m1'), name: 'this', title: 'Another CPU' });
+      const bench = path.join(folder, 'bench.json');
+      const row = { engine: 'widefield-native', model: 'resnet-50', shape: '1,224,224,3', medianMs: 60 };
+      await writeFile(bench, JSON.stringify({ rows: [row, { ...row, correct: false }] }));
+      const { code, out, err } = await widefield('lab', 'gap', '--measured', bench, '--json');
+      expect(code).toBe(0);
+      const { device, points } = JSON.parse(out) as { device: { name: string }; points: readonly unknown[] };
+      expect(device.name).toBe('this');
+      expect(points).toHaveLength(1);
+      expect(err).toMatch(
+        /^"this" was measured on Another CPU, and not on .*: run `widefield lab device`\.$/m,
+      );
+      expect(err).toContain('resnet-50 is left out: its result was wrong');
+    } finally {
+      vi.unstubAllEnvs();
+      await rm(folder, { recursive: true });
+    }
+  },
+);
+
+test('titles of reports are escaped once', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'widefield-lab-'));
+  try {
+    const [device, page] = [path.join(folder, 'mine.json'), path.join(folder, 'mine.html')];
+    const record = { name: 'mine', title: 'Mine & yours', peak: { f32: 2e11 }, bandwidth: 4e10 };
+    await writeFile(device, JSON.stringify(record));
+    expect(await widefield('lab', 'device', device, '--out', page)).toMatchObject({ code: 0 });
+    const html = await readFile(page, 'utf8');
+    expect(html).toContain('<h1>Mine &amp; yours</h1>');
+    expect(html).not.toContain('&amp;amp;');
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { blockGraph } from '../../src/lab/block-case.ts';
-import { kernelCosts, totalCost } from '../../src/lab/costs.ts';
+import { blockCost, kernelCosts, totalCost } from '../../src/lab/costs.ts';
 import { findDevice } from '../../src/lab/devices.ts';
 import { blockBounds } from '../../src/lab/published.ts';
 import { waterline } from '../../src/lab/waterline.ts';
@@ -14,10 +14,27 @@ describe('least latencies of blocks are the published ones', () => {
     const graph = blockGraph({ ...row, batch: 128 });
     const layerWise = 1e3 * waterline(kernelCosts(graph), a5000).minLatencyMs;
     const fused = 1e3 * waterline(kernelCosts(graph, { fused: true }), a5000).minLatencyMs;
+    expect(1e3 * waterline([blockCost(graph)], a5000).minLatencyMs).toBe(fused);
     expect(Math.abs(layerWise / row.layerWiseUs - 1)).toBeLessThan(0.005);
     // 44.45 µs for 144 channels is 1.2% from the printed 45, but 0.1% from 44.5, which prints as 45.
     const printed = row.kind === 'mbconv' && row.channels === 144 ? row.fusedUs - 0.5 : row.fusedUs;
     expect(Math.abs(fused / printed - 1)).toBeLessThan(0.005);
+  });
+});
+
+// A network's blocks are found by their shape; a block by itself is known to be one.
+describe('a block by itself is one kernel, whatever its widths', () => {
+  it.each([
+    ['convfirst', { channels: 16, expansion: 1, size: 128 }, 280], // a map is 140 µs
+    ['convfirst', { channels: 8, expansion: 3, size: 128 }, 140],
+    ['convfirst', { channels: 16, expansion: 2, size: 128, stride: 2, outputs: 32 }, 210], // 1 + 2 / 4 maps
+    ['mbconv', { channels: 32, expansion: 1, size: 16 }, 8.7], // a map is 4.4 µs
+    ['mbconv', { channels: 32, expansion: 4, size: 16, stride: 2, outputs: 128 }, 14.9], // 1.14 Gop
+  ] as const)('%s %j', (kind, sizes, leastUs) => {
+    const graph = blockGraph({ kind, ...sizes, batch: 128 });
+    const cost = blockCost(graph);
+    expect(cost.ops).toBe(totalCost(kernelCosts(graph)).ops);
+    expect(Math.abs((1e3 * waterline([cost], a5000).minLatencyMs) / leastUs - 1)).toBeLessThan(0.01);
   });
 });
 

@@ -53,6 +53,14 @@ test("networks of one's own, and maps that are no squares, are left out by name"
   expect(withoutAccuracy).toEqual(['slak-fashion', 'resnet-50', 'resnet-50']);
 });
 
+test('wrong results are left out by name', () => {
+  const [row, ...others] = report.rows;
+  const { inputs, wrong } = measuredGap({ rows: [{ ...row, correct: false }, ...others] });
+  expect(inputs).toEqual([]);
+  expect(wrong).toEqual(['resnet-50']);
+  expect(measuredGap(report).wrong).toEqual([]);
+});
+
 test.each([
   [report, 'tfjs', /no rows of the engine "tfjs": it has widefield-native, onnxruntime-node/],
   [{ rows: [{ engine: 'x' }] }, undefined, /must be what/],

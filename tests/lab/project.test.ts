@@ -50,6 +50,13 @@ test('efficiencies may be given, one for each layer before the head', () => {
   );
 });
 
+test.each([47.2, 0, -1, NaN])('an efficiency of %d is refused', (efficiency) => {
+  const efficiencies = Array.from({ length: 29 }, () => efficiency);
+  expect(() => projectLatency('convfirst-pico', a5000, { efficiencies })).toThrow(
+    new RegExp(`above 0 and at most 1, got ${efficiency}: divide percentages by 100`),
+  );
+});
+
 test('other networks, and maps without published blocks, are refused', () => {
   expect(() => projectLatency('resnet-50', a5000)).toThrow(/ConvFirst networks only.*not resnet-50/);
   expect(() => projectLatency('convfirst-pico', a5000, { resolution: 224 })).toThrow(

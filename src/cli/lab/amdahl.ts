@@ -32,7 +32,7 @@ export function amdahlCommand(context: CommandContext): Command {
   return withKernelOptions(command)
     .addHelpText('after', '\nExample:\n  widefield lab amdahl efficientnet-b5 --device a5000')
     .action(async (model: string, options: AmdahlOptions) => {
-      const [facts] = await modelKernels([model], options);
+      const [facts] = await modelKernels([model], options, context);
       if (facts === undefined) return;
       const line = waterline(facts.kernels, facts.device, facts.dtype);
       const [steps, kinds] = [amdahl(line), amdahlByKind(line)];

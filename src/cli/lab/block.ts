@@ -2,7 +2,7 @@ import { Argument, Command } from 'commander';
 
 import { BLOCK_KINDS, blockGraph, blockName } from '../../lab/block-case.ts';
 import type { BlockCase, BlockKind } from '../../lab/block-case.ts';
-import { kernelCosts } from '../../lab/costs.ts';
+import { blockCost, kernelCosts } from '../../lab/costs.ts';
 import { defaultDtype } from '../../lab/devices.ts';
 import { waterline } from '../../lab/waterline.ts';
 import type { CommandContext } from '../context.ts';
@@ -39,7 +39,7 @@ export function blockCommand(context: CommandContext): Command {
       '\nExample:\n  widefield lab block convfirst --channels 16 --expansion 3 --size 128',
     )
     .action(async (kind: BlockKind, options: BlockOptions) => {
-      const { lines, ...result } = await compareBlock({ kind, ...options }, options);
+      const { lines, ...result } = await compareBlock({ kind, ...options }, options, context);
       await present(context, options, {
         json: result,
         tables: [tableOf(result)],
@@ -55,13 +55,14 @@ export function blockCommand(context: CommandContext): Command {
 async function compareBlock(
   { kind, channels, expansion, size, stride, outputs = channels, batch }: BlockCase,
   options: DeviceOptions,
+  context: CommandContext,
 ) {
-  const device = await resolveDevice(options.device);
+  const device = await resolveDevice(options.device, context);
   const { dtype = defaultDtype(device) } = options;
   const block = { kind, channels, expansion, size, stride: stride ?? 1, outputs, batch: batch ?? 1 };
   const graph = blockGraph(block);
   const layerWise = waterline(kernelCosts(graph, { dtype }), device, dtype);
-  const fused = waterline(kernelCosts(graph, { dtype, fused: true }), device, dtype);
+  const fused = waterline([blockCost(graph, dtype)], device, dtype);
   return {
     device,
     block: blockName(block),

@@ -42,7 +42,7 @@ export function deviceCommand(context: CommandContext): Command {
         });
         return;
       }
-      const record = name === undefined ? await measureThis(signal) : await resolveDevice(name);
+      const record = name === undefined ? await measureThis(signal) : await resolveDevice(name, context);
       try {
         await present(context, options, {
           json: record,

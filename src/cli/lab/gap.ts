@@ -1,8 +1,10 @@
 import { Command } from 'commander';
 
 import { invalidArgument } from '../../core/errors.ts';
+import { defaultDtype } from '../../lab/devices.ts';
 import { efficiencyGap, publishedGapInputs } from '../../lab/efficiency.ts';
 import type { GapPoint } from '../../lab/efficiency.ts';
+import { THIS_DEVICE } from '../../lab/measure-device.ts';
 import { measuredGap } from '../../lab/measured.ts';
 import { imageNetLatencies } from '../../lab/published.ts';
 import type { CommandContext } from '../context.ts';
@@ -22,25 +24,34 @@ interface GapOptions extends DeviceOptions {
 export function gapCommand(context: CommandContext): Command {
   const command = new Command('gap')
     .description('accuracy against ideal and actual latency: where the time goes')
-    .option('--measured <file>', 'what "bench model … --json" printed, instead of published latencies')
+    .option(
+      '--measured <file>',
+      'what "bench model … --json" printed, instead of published latencies; the device is then "this" by default',
+    )
     .option('--engine <name>', 'whose measurements (default: widefield-native)');
   return withDeviceOptions(command)
     .addHelpText(
       'after',
-      '\nExample:\n  widefield bench model resnet-50 --json > bench.json && widefield lab gap --device this --measured bench.json',
+      '\nExample:\n  widefield bench model resnet-50 --json > bench.json && widefield lab gap --measured bench.json',
     )
     .action(async (options: GapOptions) => {
-      const device = await resolveDevice(options.device);
-      const { measured, engine, dtype } = options;
+      const { measured, engine } = options;
       if (measured === undefined && engine !== undefined) {
         throw invalidArgument('--engine picks rows of measurements: say which with --measured <file>.');
       }
-      if (measured === undefined && device.name !== DEFAULT_DEVICE) {
+      const own = measured === undefined ? undefined : measuredGap(readJson(measured), engine);
+      const isOpen = command.getOptionValueSource('device') === 'default';
+      const name = measured !== undefined && isOpen ? THIS_DEVICE : options.device;
+      const device = await resolveDevice(name, context);
+      const { dtype = defaultDtype(device) } = options;
+      if (measured === undefined && !(device.name === DEFAULT_DEVICE && dtype === 'f16')) {
         context.warn(
-          `The published latencies are those of the ${DEFAULT_DEVICE}: to see ${device.name}, give its own with --measured.`,
+          `The published latencies are those of the ${DEFAULT_DEVICE} in f16: to see ${device.name} in ${dtype}, give its own with --measured.`,
         );
       }
-      const own = measured === undefined ? undefined : measuredGap(readJson(measured), engine);
+      own?.wrong.forEach((model) => {
+        context.warn(`${model} is left out: its result was wrong, so its time means nothing.`);
+      });
       own?.withoutAccuracy.forEach((model) => {
         context.warn(`${model} is left out: no accuracy of it at this resolution is on record.`);
       });

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 
+import { describeMachine } from '../../bench/machine.ts';
 import { WidefieldError } from '../../core/errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { kernelCosts } from '../../lab/costs.ts';
@@ -11,6 +12,7 @@ import type { DeviceRecord, Dtype } from '../../lab/devices.ts';
 import { SQUEEZE_EXCITE } from '../../lab/gates.ts';
 import type { SqueezeExcite } from '../../lab/gates.ts';
 import { THIS_DEVICE } from '../../lab/measure-device.ts';
+import type { CommandContext } from '../context.ts';
 import { modelOf } from '../model-file.ts';
 import { resolutionOption } from '../model-options.ts';
 import { parseBatch, parseModel } from '../options.ts';
@@ -79,12 +81,24 @@ export function withBatchOption(command: Command): Command {
   );
 }
 
-/** The record that `--device` names. Throws `invalid-argument` or `io`. */
-export async function resolveDevice(name: string): Promise<DeviceRecord> {
+/**
+ * The record that `--device` names. Warns if "this" was another machine when it was measured.
+ * Throws `invalid-argument` or `io`.
+ */
+export async function resolveDevice(
+  name: string,
+  { warn }: Pick<CommandContext, 'warn'>,
+): Promise<DeviceRecord> {
   if (name.endsWith('.json')) return readDeviceFile(name);
   if (name !== THIS_DEVICE) return findDevice(name);
   const record = await loadThisDevice();
-  if (record !== undefined) return record;
+  if (record !== undefined) {
+    const { cpu } = describeMachine();
+    if (record.title !== cpu) {
+      warn(`"this" was measured on ${record.title}, and not on ${cpu}: run \`widefield lab device\`.`);
+    }
+    return record;
+  }
   throw new WidefieldError(
     'invalid-argument',
     'This machine has not been measured: run `widefield lab device` first.',
@@ -106,8 +120,9 @@ export interface ModelKernels {
 export async function modelKernels(
   models: readonly string[],
   options: KernelOptions,
+  context: Pick<CommandContext, 'warn'>,
 ): Promise<ModelKernels[]> {
-  const device = await resolveDevice(options.device);
+  const device = await resolveDevice(options.device, context);
   const { batch, squeezeExcite, fused = false, dtype = defaultDtype(device) } = options;
   const results: ModelKernels[] = [];
   for (const model of models) {

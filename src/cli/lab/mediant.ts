@@ -40,7 +40,7 @@ export function mediantCommand(context: CommandContext): Command {
     .addHelpText('after', '\nExample:\n  widefield lab mediant resnet-101 efficientnet-b5')
     .action(async (models: readonly string[], options: MediantOptions) => {
       const { to, step } = options;
-      const results = (await modelKernels(models, options)).map((facts): Result => {
+      const results = (await modelKernels(models, options, context)).map((facts): Result => {
         const at = efficiencyAt(facts.kernels, opByteRatio(facts.device, facts.dtype));
         return { facts, at, points: mediantCurve(facts.kernels, { to, step }) };
       });
@@ -78,6 +78,6 @@ function tableOf({ facts, at, points }: Result): LabTable {
     formatPercent(point.mediant),
     formatPercent(point.waterline),
   ]);
-  const here = `at op:byte ${formatNumber(at.opByte)}: ${formatPercent(at.mediant)}, waterline ${formatPercent(at.waterline)}`;
+  const here = `at op:byte ${formatNumber(at.opByte)}: ${formatPercent(at.mediant)}, waterline ${formatPercent(at.waterline)}, every byte from DRAM`;
   return { title: titleOf(facts), columns, rows, notes: [here] };
 }

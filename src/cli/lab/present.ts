@@ -87,7 +87,7 @@ async function render(result: LabResult, file: string): Promise<Uint8Array | str
     case '.png':
       return renderPng(svg);
     default:
-      return htmlPage({ title: titleOf(svg), sections: [{ svg, tables: result.tables.map(toHtml) }] });
+      return htmlPage({ title: await titleOf(svg), sections: [{ svg, tables: result.tables.map(toHtml) }] });
   }
 }
 
@@ -106,6 +106,8 @@ function toHtml({ title, columns, rows, notes = [] }: LabTable): HtmlTable {
   return { ...(title !== undefined && { title }), columns, rows: cells, notes };
 }
 
-function titleOf(svg: string): string {
-  return /<title>(.*?)<\/title>/s.exec(svg)?.[1] ?? 'Widefield';
+/** The text of the document's own title, which stands before those of its parts. */
+async function titleOf(svg: string): Promise<string> {
+  const { parseHTML } = await import('linkedom');
+  return parseHTML(svg).document.querySelector('title')?.textContent ?? 'Widefield';
 }

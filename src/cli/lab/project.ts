@@ -36,12 +36,12 @@ export function projectCommand(context: CommandContext): Command {
     );
   return withDeviceOptions(withBatchOption(command)).action(
     async (models: readonly string[], options: ProjectOptions) => {
-      const device = await resolveDevice(options.device);
+      const device = await resolveDevice(options.device, context);
       const { dtype = defaultDtype(device), batch } = options;
       const chosen = models.length > 0 ? models : projections.rows.map(({ model }) => model);
       const results = chosen.map((model) => {
-        // Of the paper's device and batch.
-        const isPublished = device.name === DEFAULT_DEVICE && batch === DEFAULT_BATCH;
+        // Of the paper's device, batch and data type.
+        const isPublished = device.name === DEFAULT_DEVICE && batch === DEFAULT_BATCH && dtype === 'f16';
         const published = isPublished ? projections.rows.find((row) => row.model === model) : undefined;
         return {
           model,

@@ -31,7 +31,7 @@ export function rooflineCommand(context: CommandContext): Command {
     .addHelpText('after', '\nExample:\n  widefield lab roofline --device rtx-2080-ti')
     .action(async (options: RooflineOptions) => {
       const { device: name, dtype, kernels, memory } = options;
-      const device = await resolveDevice(name);
+      const device = await resolveDevice(name, context);
       const study = largeKernelStudy(device, {
         ...(dtype && { dtype }),
         ...(kernels && { kernels }),

@@ -64,7 +64,7 @@ Examples:
     )
     .action(async (models: readonly string[], options: WaterlineOptions) => {
       const { memory, measure = false } = options;
-      const all = await modelKernels(models, options);
+      const all = await modelKernels(models, options, context);
       const measured = measure ? await measureModels(all, context) : [];
       const results = all.map((facts, i) => ({
         facts,

@@ -56,7 +56,8 @@ function outline(sizes: FixedSizes) {
 
 /**
  * ConvFirst block, one kernel a layer: grouped 3×3 convolution → 1×1, ReLU → 1×1, plus the input. With stride 2 the
- * input is put beside the convolution's result, both are blurred and subsampled, and there is no shortcut.
+ * input is put beside the convolution's result, both are blurred and subsampled, and there is no shortcut. The convolution
+ * stores its half S where the concatenation wants it, so that only the other half, L, is copied.
  *
  * Input X [N, H, W, C]; weights F [C, 8, 3, 3], f [C], U [C, R], a [R], V [R, C], b [C]; output Y [N, H, W, C].
  * With stride 2: U [2C, R], V [R, K], b [K], Y [N, P, Q, K].
@@ -83,8 +84,11 @@ export function convFirstLayerWise(sizes: FixedSizes): Machine {
     },
     ...(halves
       ? [
-          { name: 'concatenation', steps: [tiled([step('concat', ['S', 'X'], 'd'), copy('d', 'D')], 'H')] },
-          { name: 'blur and subsampling', steps: [tiled([step('blur-pool', ['D'], 'e'), copy('e', 'E')])] },
+          { name: 'concatenation', steps: [tiled([copy('X', 'l'), copy('l', 'L')], 'H')] },
+          {
+            name: 'blur and subsampling',
+            steps: [tiled([step('concat', ['S', 'L'], 'd'), step('blur-pool', ['d'], 'e'), copy('e', 'E')])],
+          },
         ]
       : []),
     {
@@ -121,8 +125,9 @@ export function convFirstLayerWise(sizes: FixedSizes): Machine {
       s: local('s', [...map, 'C']),
       S: dram('S', [...map, 'C']),
       ...(halves && {
-        d: local('d', [...map, 'D']),
-        D: dram('D', [...map, 'D']),
+        l: local('l', [...map, 'C']),
+        L: dram('L', [...map, 'C']),
+        d: local('d', [...map, 'D'], 1),
         e: local('e', [...outMap, 'D']),
         E: dram('E', [...outMap, 'D']),
       }),

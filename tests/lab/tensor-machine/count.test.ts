@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import { blockGraph } from '../../../src/lab/block-case.ts';
+import { blockCost, kernelCosts, totalCost } from '../../../src/lab/costs.ts';
 import { countMachine, minimumSeconds } from '../../../src/lab/tensor-machine/count.ts';
 import { describeMachine } from '../../../src/lab/tensor-machine/machines.ts';
 import type { BlockSizes } from '../../../src/lab/tensor-machine/sizes.ts';
@@ -43,6 +45,31 @@ describe('countMachine', () => {
       expect(relative(microseconds('mbconv-fused', sizes), fused)).toBeLessThan(tolerance);
     },
   );
+
+  // The waterline counts graphs, the machines their own loads and stores: they must agree.
+  it.each(
+    (['convfirst', 'mbconv'] as const).flatMap((kind) =>
+      ([1, 2] as const).flatMap((stride) =>
+        [16, 40].map((outputs) => ({
+          kind,
+          channels: 16,
+          expansion: 3,
+          size: 32,
+          batch: 4,
+          stride,
+          outputs,
+        })),
+      ),
+    ),
+  )('counts what the waterline counts: $kind, stride $stride, $outputs outputs', (block) => {
+    const { kind, ...sizes } = block;
+    const graph = blockGraph(block);
+    const layers = totalCost(kernelCosts(graph));
+    const count = (form: string) => countMachine(describeMachine(`${kind}-${form}`, sizes), 2);
+    expect(count('layer-wise')).toMatchObject({ bytes: layers.bytes, operations: layers.ops });
+    const { ops, bytes } = blockCost(graph);
+    expect(count('fused')).toMatchObject({ bytes, operations: ops });
+  });
 
   it('counts a fused FFN by hand: input and output once, weights once', () => {
     const count = countMachine(describeMachine('ffn', { channels: 32, expansion: 4, size: 8, batch: 2 }), 4);
