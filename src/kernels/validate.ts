@@ -6,6 +6,16 @@ import { largestNumerator } from './resize.ts';
 /** Fields that are no sizes. */
 const REAL_FIELDS: ReadonlySet<string> = new Set(['epsilon', 'factor', 'density']);
 
+const WITH_EPILOGUE: ReadonlySet<string> = new Set([
+  'depthwise',
+  'pointwise',
+  'conv',
+  'ffn',
+  'convfirst',
+  'convfirst-chain',
+  'mbconv',
+]);
+
 /** Throws `invalid-argument`, naming the field, for sizes and options that make no sense. */
 export function validate(problem: Problem): void {
   for (const [field, value] of Object.entries(problem)) {
@@ -14,7 +24,17 @@ export function validate(problem: Problem): void {
       throw invalidArgument(`The ${field} of a ${problem.op} must be a positive integer, got ${value}.`);
     }
   }
+  if (WITH_EPILOGUE.has(problem.op) && !('epilogue' in problem && isObject(problem.epilogue))) {
+    throw invalidArgument(`A ${problem.op} needs an epilogue: NO_EPILOGUE where there is nothing to fuse.`);
+  }
   if ('kernelHeight' in problem && problem.op !== 'convfirst' && problem.op !== 'convfirst-chain') {
+    for (const field of ['batch', 'height', 'width', 'kernelHeight', 'kernelWidth', 'stride'] as const) {
+      const value: unknown = problem[field];
+      if (typeof value === 'number') continue;
+      throw invalidArgument(
+        `The ${field} of a ${problem.op} must be a positive integer, got ${String(value)}.`,
+      );
+    }
     for (const side of ['top', 'bottom', 'left', 'right'] as const) {
       const value: unknown = (problem.padding as Partial<Padding> | undefined)?.[side];
       if (!(Number.isSafeInteger(value) && Number(value) >= 0)) {
@@ -35,6 +55,12 @@ export function validate(problem: Problem): void {
     throw invalidArgument(`The epsilon of a ${problem.op} must be 0 or more, got ${problem.epsilon}.`);
   }
   activationsOf(problem).forEach(checkActivation);
+  if (
+    (problem.op === 'pool' || problem.op === 'pool-gradient') &&
+    !['max', 'average'].includes(problem.kind)
+  ) {
+    throw invalidArgument(`The kind of a ${problem.op} must be 'max' or 'average', got ${problem.kind}.`);
+  }
   if (problem.op === 'channel-slice') {
     const [from, to] = problem.range;
     if (!(
@@ -110,6 +136,10 @@ export function validate(problem: Problem): void {
 export function checkActivation(name: string): void {
   if (ACTIVATIONS.some((known) => known === name)) return;
   throw invalidArgument(`There is no activation ${name}: use one of ${ACTIVATIONS.join(', ')}.`);
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null;
 }
 
 /** What a problem's fields have for activations. */

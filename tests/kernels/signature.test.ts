@@ -59,6 +59,13 @@ test.each([
   [{ ...mbconv, spatial: { bias: false } }, /no activation undefined/],
   [{ ...mbconv, expand: { bias: true, activation: 'swish' } }, /no activation swish/],
   [{ ...mbconv, squeeze: { channels: 2, activation: 'swish' } }, /no activation swish/],
+  [{ ...depthwise, epilogue: undefined }, /A depthwise needs an epilogue: NO_EPILOGUE/],
+  [
+    { ...depthwise, stride: undefined },
+    /The stride of a depthwise must be a positive integer, got undefined/,
+  ],
+  [{ ...depthwise, kernelWidth: '3' }, /The kernelWidth of a depthwise must be a positive integer, got 3/],
+  [{ ...depthwise, op: 'pool', kind: 'avg' }, /The kind of a pool must be 'max' or 'average', got avg/],
   [{ ...depthwise, padding: undefined }, /top padding of a depthwise must be 0 or more, got undefined/],
   [{ op: 'softmax', rows: 2 }, /channels of x must be a positive integer, got undefined/],
   [{ op: 'layer-norm', rows: 2, channels: 8, pitch: 8, affine: true, epsilon: NaN }, /epsilon .* got NaN/],
