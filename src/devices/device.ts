@@ -73,8 +73,9 @@ export interface Device {
   readonly note: string;
   /**
    * Compiles a program and allocates its memory.
-   * Throws `invalid-argument` for steps that do not fit their kernels or regions, `compile-failed`, `out-of-memory`
-   * (naming the MiB wanted) or `aborted`; nothing stays behind then.
+   * Throws `invalid-argument` for steps that do not fit their kernels or regions, `unsupported` for vectors that
+   * this device lacks, `compile-failed`, `io` if compiled code cannot be kept, `out-of-memory` (naming the
+   * MiB wanted), `device-lost` or `aborted`; nothing stays behind then.
    */
   compile(program: Program, options?: CompileOptions): Promise<Executable>;
   /** Ends the device's threads. Its executables are disposed of first. */

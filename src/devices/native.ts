@@ -129,7 +129,7 @@ class NativeDevice implements Device {
     throw new WidefieldError('device-lost', 'This device has been disposed of: open it again.');
   }
 
-  /** Compiles all kernels that the cache lacks, several at a time. */
+  /** Compiles all kernels that the cache lacks, several at a time; none is begun after one has failed. */
   async #compileKernels(program: Program, options: CompileOptions): Promise<string[]> {
     const paths: string[] = [];
     const total = program.kernels.length;
@@ -141,9 +141,14 @@ class NativeDevice implements Device {
         const kernel = program.kernels[i];
         if (kernel === undefined) continue;
         const source = emitC(kernel);
-        paths[i] = await this.#cache.library([this.#compiler.fingerprint, source], (output) =>
-          compileLibrary(this.#compiler, source, output, [], options.signal),
-        );
+        try {
+          paths[i] = await this.#cache.library([this.#compiler.fingerprint, source], (output) =>
+            compileLibrary(this.#compiler, source, output, [], options.signal),
+          );
+        } catch (error) {
+          next = total;
+          throw error;
+        }
         options.onProgress?.(++done, total);
       }
     };

@@ -1,5 +1,6 @@
 import { chmod, mkdir, mkdtemp, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir, userInfo } from 'node:os';
+import os, { availableParallelism, tmpdir, userInfo } from 'node:os';
+import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -112,6 +113,8 @@ describe('native cache and compiler', () => {
   });
   afterEach(async () => {
     vi.unstubAllEnvs();
+    vi.restoreAllMocks();
+    syncBuiltinESMExports();
     await rm(folder, { recursive: true });
   });
 
@@ -180,6 +183,36 @@ describe('native cache and compiler', () => {
       });
     },
   );
+
+  test.skipIf(!isHere || process.getuid === undefined)(
+    'a user whom the system does not know has a folder among the temporary ones',
+    async () => {
+      vi.stubEnv('TMPDIR', folder);
+      vi.spyOn(os, 'userInfo').mockImplementation(() => {
+        throw new Error('no such user');
+      });
+      syncBuiltinESMExports();
+      vi.doMock('env-paths', () => {
+        throw new Error('no such user');
+      });
+      try {
+        await using device = await openNativeDevice({ threads: 1 });
+        expect(device.note).toContain('; cache folder of this user cannot be written (');
+        expect(device.note).toContain(`using ${path.join(folder, `widefield-${process.getuid?.()}`)}`);
+      } finally {
+        vi.doUnmock('env-paths');
+      }
+    },
+  );
+
+  test.skipIf(!isHere)('a folder may be relative, and stays where it is', async () => {
+    const wanted = path.relative('.', folder);
+    await checkRuns(wanted);
+    expect((await readdir(folder)).length).toBe(6);
+    vi.spyOn(process, 'cwd').mockReturnValue(folder);
+    await checkRuns('.');
+    expect((await readdir(folder)).length).toBe(6);
+  });
 
   test.skipIf(!isHere)('a compiler that cannot link is none, and the next one is taken', async () => {
     const compiler = await standIn('case "$*" in *-pthread*) echo "ld: error: no libc" >&2; exit 1 ;; esac');
@@ -260,6 +293,20 @@ exit 1
     expect(await readdir(cacheDirectory)).toEqual(before);
   });
 
+  test.skipIf(!isHere)('once a kernel has failed, no other is begun', async () => {
+    const log = path.join(folder, 'log');
+    const isKernel = `echo x >> '${log}'; if mkdir '${log}.first'; then exit 1; else sleep 0.1; fi`;
+    const compiler = await standIn(`case "$*" in --version|*-dM*|*-pthread*) ;; *) ${isKernel} ;; esac`);
+    await using device = await openNativeDevice({ threads: 1, compiler, cacheDirectory: folder });
+    const counts = Array.from({ length: 4 * availableParallelism() }, (_, i) => 1 + i);
+    const kernels = counts.flatMap((tasks) => twoStepProgram(tasks, 4).kernels.slice(1));
+    const program = { ...twoStepProgram(1, 4), kernels, steps: [] };
+    await expect(device.compile(program)).rejects.toMatchObject({ code: 'compile-failed' });
+    const begun = (await readFile(log, 'utf8')).length / 2;
+    expect(begun).toBeGreaterThan(0);
+    expect(begun).toBeLessThan(kernels.length);
+  });
+
   test.skipIf(!isHere)('compiling can be cancelled', async () => {
     const compiler = path.join(folder, 'cc');
     const script =
@@ -331,6 +378,28 @@ describe.skipIf(!isHere)('native device, used for long and wrongly', () => {
     for (let i = 0; i < 20; i++) await executable.prepare(0);
     const running = executable.run({ signal: AbortSignal.timeout(10) });
     await expect(running).rejects.toMatchObject({ code: 'aborted' });
+  });
+
+  test('a run that was cancelled early does not make the next one block the event loop', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const slow = slowProgram(300);
+    const { kernels, steps } = tinySteps(20_000);
+    const first = steps.map((step) => ({ ...step, kernel: slow.kernels.length }));
+    const executable = await device.compile({
+      ...slow,
+      kernels: [...slow.kernels, ...kernels],
+      steps: [...first, ...slow.steps],
+    });
+    for (let i = 0; i < 10; i++) {
+      const controller = new AbortController();
+      const cancelled = executable.run({ signal: controller.signal });
+      // It begins a few microtasks later.
+      for (let j = 0; j < 20; j++) await Promise.resolve();
+      controller.abort();
+      await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+      const running = executable.run({ signal: AbortSignal.timeout(10) });
+      await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    }
   });
 
   test('memory may be larger than 4 GiB, and what is too large is named', async () => {

@@ -3,8 +3,6 @@ import { lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile }
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 
-import envPaths from 'env-paths';
-
 import { WidefieldError } from '../../core/errors.ts';
 
 /**
@@ -23,11 +21,14 @@ export class LibraryCache {
   }
 
   /**
-   * Opens the folder (default: the user's cache folder), or a temporary one if it cannot be written.
+   * Opens the folder (default: the user's cache folder), or a temporary one if it cannot be had.
    * Throws `io`, naming the folders, if that cannot be written either.
    */
-  static async open(folder: string = defaultCacheFolder()): Promise<LibraryCache> {
+  static async open(wanted?: string): Promise<LibraryCache> {
+    let folder = 'of this user';
     try {
+      // Whole, because libraries are loaded by it, wherever the process goes.
+      folder = path.resolve(wanted ?? (await defaultCacheFolder()));
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await checkWritable(folder);
       return new LibraryCache(folder, undefined);
@@ -92,13 +93,17 @@ export class LibraryCache {
   }
 }
 
-export function defaultCacheFolder(): string {
+/** Throws where neither the environment nor the system knows of a home. */
+async function defaultCacheFolder(): Promise<string> {
+  // Loaded here because it asks for the home as it loads.
+  const { default: envPaths } = await import('env-paths');
   return path.join(envPaths('widefield', { suffix: '' }).cache, 'native');
 }
 
 /** The user's own folder among temporary files, the same every time, unless somebody else got there first. */
 async function temporaryFolder(): Promise<string> {
-  const { uid } = userInfo();
+  // The system need not know of the user that a container runs as.
+  const uid = process.getuid?.() ?? userInfo().uid;
   const folder = path.join(tmpdir(), `widefield-${uid}`);
   try {
     await mkdir(folder, { mode: 0o700 }).catch(() => undefined); // it may be there already

@@ -19,7 +19,7 @@ const ALIGNMENT = 64;
 interface StepTable {
   readonly steps: readonly Step[];
   readonly bytes: DataView;
-  /** Milliseconds that its last run took. */
+  /** Milliseconds that its last complete run took. */
   lastMs: number;
 }
 

@@ -12,8 +12,10 @@ export class Pace {
     const begin = performance.now();
     const isBrief = steps.lastMs < BRIEF_MS && this.#blockedMs < MOST_BLOCKED_MS;
     const result = isBrief ? library.runHere(run) : await library.run(run);
-    steps.lastMs = performance.now() - begin;
-    this.#blockedMs = isBrief ? this.#blockedMs + steps.lastMs : 0;
+    const ms = performance.now() - begin;
+    // One that was cancelled does not tell how long the next one takes.
+    if (result === 0) steps.lastMs = ms;
+    this.#blockedMs = isBrief ? this.#blockedMs + ms : 0;
     return result;
   }
 }
