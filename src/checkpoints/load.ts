@@ -84,7 +84,7 @@ async function openAll(sources: readonly ByteSource[], subtree: string | undefin
     const given = new Map(shards.map(({ name, checkpoint }) => [name, checkpoint]));
     const missing = [...new Set(files.values())].filter((file) => !given.has(file));
     if (missing[0] !== undefined)
-      throw invalidArgument(`${index.name} needs the file ${missing[0]} as well.`);
+      throw invalidArgument(`${index.name} needs the file ${printable(missing[0])} as well.`);
     checkIndex(index.name, files, given);
     await index.close();
     return joinShards(index.name, [...given.values()]);

@@ -19,7 +19,8 @@ export async function openTorchZip(source: ByteSource, subtree: string | undefin
   const pickles = [...zip.sizes.keys()].filter((path) => /^([^/]*\/)?data\.pkl$/.test(path));
   const [pickle] = pickles;
   if (pickle === undefined || pickles.length > 1) {
-    throw invalidArgument(`${name} is a zip file but no PyTorch checkpoint: it has no data.pkl.`);
+    const count = pickles.length === 0 ? 'no' : 'more than one';
+    throw invalidArgument(`${name} is a zip file but no PyTorch checkpoint: it has ${count} data.pkl.`);
   }
   const folder = pickle.slice(0, -'data.pkl'.length);
   const pickleBytes = zip.sizes.get(pickle) ?? 0;

@@ -7,7 +7,10 @@ import { printable } from './text.ts';
 export interface ZipArchive {
   /** Uncompressed bytes of each file, by path. */
   readonly sizes: ReadonlyMap<string, number>;
-  /** Bytes of one file from `offset` on, in a new array. A compressed file is unpacked from its start. */
+  /**
+   * Bytes of one file from `offset` on, in a new array. A compressed file is unpacked as a whole, and kept until another
+   * file is read: many tensors may lie in one storage.
+   */
   read(path: string, offset: number, length: number): Promise<Uint8Array>;
 }
 
@@ -44,6 +47,7 @@ export async function openZip(source: ByteSource): Promise<ZipArchive> {
       entries.set(entry.filename, entry);
     }
   });
+  let unpacked: { readonly path: string; readonly bytes: Promise<Uint8Array> } | undefined;
   return {
     sizes: new Map([...entries].map(([path, entry]) => [path, entry.uncompressedSize])),
     async read(path, offset, length) {
@@ -51,10 +55,17 @@ export async function openZip(source: ByteSource): Promise<ZipArchive> {
       if (entry === undefined) throw damaged(source, `no file ${printable(path)}`);
       if (offset + length > entry.uncompressedSize) throw truncated(source);
       if (entry.encrypted) throw invalidArgument(`${source.name} is encrypted: decrypt it first.`);
+      if (unpacked?.path !== path) unpacked = undefined;
       if (entry.compressionMethod === STORED) {
         return source.read((await dataOffset(source, entry)) + offset, length);
       }
-      return (await unpack(zip, source, entry)).slice(offset, offset + length);
+      unpacked ??= { path, bytes: unpack(zip, source, entry) };
+      try {
+        return (await unpacked.bytes).slice(offset, offset + length);
+      } catch (error) {
+        unpacked = undefined;
+        throw error;
+      }
     },
   };
 }

@@ -248,6 +248,10 @@ describe('shards', () => {
     await expect(loadCheckpoint([first, first])).rejects.toThrow('both hold stem.weight');
     await expect(loadCheckpoint(fixtureSource(index))).rejects.toThrow('needs the file');
     await expect(loadCheckpoint([])).rejects.toThrow('at least one');
+    const odd = Buffer.from(JSON.stringify({ weight_map: { w: '\u009b31m.safetensors' } }));
+    await expect(loadCheckpoint(bytesSource(odd, 'odd.json'))).rejects.toThrow(
+      'needs the file \ufffd31m.safetensors as well',
+    );
     const swapped = Buffer.from(fixtureBytes(index))
       .toString()
       .replaceAll('00001', '00003')
