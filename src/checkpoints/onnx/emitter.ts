@@ -1,6 +1,7 @@
 import { elements } from '../../graph/graph.ts';
 import type { Parameter, Shape } from '../../graph/graph.ts';
 import type { OnnxAttribute, OnnxInitializer, OnnxNode, OnnxNumbers } from './model.ts';
+import { UniqueNames } from './unique-names.ts';
 
 /** Order of a tensor's axes: [N, C, H, W], [N, H, W, C], or [N, C] where a map is a single pixel. */
 export type Layout = 'nchw' | 'nhwc' | 'nc';
@@ -155,25 +156,6 @@ export class OnnxEmitter {
     const name = this.#valueNames.take('constant');
     this.#constants.set(key, name);
     this.#initializers.push({ name, type, shape, values: { constant } });
-    return name;
-  }
-}
-
-/** Names, with a number behind those that are wanted again. */
-class UniqueNames {
-  readonly #taken: Set<string>;
-  readonly #next = new Map<string, number>();
-
-  constructor(taken: Iterable<string> = []) {
-    this.#taken = new Set(taken);
-  }
-
-  take(wanted: string): string {
-    let name = wanted;
-    let next = this.#next.get(wanted) ?? 2;
-    while (this.#taken.has(name)) name = `${wanted}_${next++}`;
-    this.#next.set(wanted, next);
-    this.#taken.add(name);
     return name;
   }
 }

@@ -37,7 +37,7 @@ export function addBias(call: OnnxCall, x: Data, bias: Constant): Data {
   const single = elements(bias.shape) === 1 && channels > 1;
   const { parameters } = call;
   const vector = single
-    ? parameters.fill(bias.numbers()[0] ?? NaN, channels)
+    ? parameters.fill(bias.numbers.all()[0] ?? NaN, channels)
     : parameters.add(bias, [channels]);
   const biased = withBias(call, x.node, vector);
   return data(biased, x.dimensions);
@@ -84,7 +84,7 @@ function aligned(a: Data, b: Data): (readonly [string, string])[] {
 function withConstant(call: OnnxCall, x: Data, index: 0 | 1, constant: Constant): Data {
   const { node, parameters } = call;
   if (elements(constant.shape) === 1 && constant.shape.length <= x.dimensions.length) {
-    return chain(call, x, [affineStep(call, index, constant.numbers()[0] ?? NaN)]);
+    return chain(call, x, [affineStep(call, index, constant.numbers.all()[0] ?? NaN)]);
   }
   if (!isOverChannels(x, constant)) {
     throw hasNoCost(
@@ -183,6 +183,5 @@ function isPlain({
 }
 
 function isZero({ parameters }: OnnxCall, bias: Parameter | undefined): boolean {
-  const constant = bias && parameters.constantOf(bias);
-  return constant?.name.startsWith('constant.0.') === true;
+  return bias !== undefined && parameters.constantOf(bias)?.filled === 0;
 }

@@ -35,6 +35,10 @@ export function fold(node: ProtoNode, inputs: readonly Value[]): Constant | unde
     }
     case 'Concat':
       if (constants.some(({ shape }) => shape.length !== 1)) return undefined;
+      checkFew(
+        node,
+        constants.reduce((sum, { shape }) => sum + elements(shape), 0),
+      );
       return vector(
         node,
         constants.flatMap((part) => small(node, part)),
@@ -57,27 +61,29 @@ export function fold(node: ProtoNode, inputs: readonly Value[]): Constant | unde
   }
 }
 
-/** Exporters compute the sizes of borders in some ten steps. */
-const MAX_DEPTH = 32;
-
 /** The constant of a name, computed from others if need be; undefined if it depends on the input. */
-export function foldedConstant(
-  index: OnnxIndex,
-  name: string | undefined,
-  known = new Map<string, Constant | undefined>(),
-  depth = 0,
-): Constant | undefined {
-  const stored = index.constant(name);
-  if (stored !== undefined || name === undefined || depth > MAX_DEPTH) return stored;
-  if (known.has(name)) return known.get(name);
-  known.set(name, undefined);
-  const node = index.producer(name);
-  const inputs = node?.inputs.filter((input) => input !== '') ?? [];
-  const constants = inputs.map((input) => foldedConstant(index, input, known, depth + 1));
-  const complete = constants.filter((constant) => constant !== undefined);
-  const result = node !== undefined && complete.length === inputs.length ? fold(node, complete) : undefined;
-  known.set(name, result);
-  return result;
+export function foldedConstant(index: OnnxIndex, name: string | undefined): Constant | undefined {
+  if (name === undefined) return undefined;
+  const { folded } = index;
+  const open = new Set<string>();
+  // Not by recursion: the names may lead back through the whole network.
+  const stack = [name];
+  for (let last = stack.at(-1); last !== undefined; last = stack.at(-1)) {
+    const node = folded.has(last) ? undefined : index.producer(last);
+    const inputs = node?.inputs.filter((input) => input !== '') ?? [];
+    if (node !== undefined && !open.has(last)) {
+      open.add(last);
+      // What is open already is computed from itself, so it is no constant.
+      for (const input of inputs) if (!open.has(input)) stack.push(input);
+      continue;
+    }
+    stack.pop();
+    if (folded.has(last)) continue;
+    const constants = inputs.map((input) => folded.get(input)).filter((input) => input !== undefined);
+    const isComplete = node !== undefined && constants.length === inputs.length;
+    folded.set(last, isComplete ? fold(node, constants) : index.constant(last));
+  }
+  return folded.get(name);
 }
 
 /** The shape that a layout operator gives a tensor. Throws `unsupported` for what is not known or does not fit. */
@@ -130,10 +136,12 @@ export function targetShape(
 
 /** The numbers of a small constant. Throws `unsupported`. */
 export function small(node: ProtoNode, constant: Constant): number[] {
-  if (elements(constant.shape) > MAX_FOLDED) {
-    throw hasNoCost(node, 'it computes with weights: let the exporter fold constants');
-  }
-  return Array.from(constant.numbers());
+  checkFew(node, elements(constant.shape));
+  return Array.from(constant.numbers.all());
+}
+
+function checkFew(node: ProtoNode, count: number): void {
+  if (count > MAX_FOLDED) throw hasNoCost(node, 'it computes with weights: let the exporter fold constants');
 }
 
 function shapeConstant(node: ProtoNode, [x]: readonly Value[]): Constant | undefined {

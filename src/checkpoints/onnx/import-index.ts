@@ -1,6 +1,8 @@
 import { WidefieldError, invalidArgument } from '../../core/errors.ts';
 import { elements } from '../../graph/graph.ts';
 import { printable } from '../text.ts';
+import { Numbers } from './import-numbers.ts';
+import type { NumberSource } from './import-numbers.ts';
 import type { ProtoAttribute, ProtoModel, ProtoNode, ProtoTensor } from './import-proto.ts';
 import { inlineNumbers, isFloat, readNumbers } from './import-tensor.ts';
 import type { ReadExternal } from './import-tensor.ts';
@@ -16,6 +18,8 @@ export class OnnxIndex {
   readonly #constants = new Map<string, Constant>();
   /** Operators that read a value; the graph's outputs count as one. */
   readonly #readers = new Map<string, string[]>();
+  /** What `foldedConstant` has found: constants, and undefined for values that depend on the input. */
+  readonly folded = new Map<string, Constant | undefined>();
 
   /** Throws `invalid-argument` for values that are computed twice. */
   constructor(model: ProtoModel, readExternal?: ReadExternal) {
@@ -59,8 +63,8 @@ export class OnnxIndex {
   /** A stored number by itself. */
   scalar(name: string | undefined): number | undefined {
     const constant = this.constant(name);
-    if (constant?.isKnown !== true || constant.shape.some((size) => size !== 1)) return undefined;
-    return constant.numbers()[0];
+    if (constant?.numbers.isKnown !== true || constant.shape.some((size) => size !== 1)) return undefined;
+    return constant.numbers.all()[0];
   }
 
   /** Whether a value has one reader. */
@@ -114,13 +118,9 @@ export function hasNoCost(node: ProtoNode, why?: string): WidefieldError {
 
 function constantOf(tensor: ProtoTensor, name: string, readExternal: ReadExternal | undefined): Constant {
   const isKnown = elements(tensor.shape) <= MAX_NUMBERS && !('location' in tensor.data);
-  return {
-    kind: 'constant',
-    name,
-    shape: tensor.shape,
-    isFloat: isFloat(tensor.type),
+  const source: NumberSource = {
     isKnown,
-    numbers: () => {
+    all: () => {
       const numbers = isKnown ? inlineNumbers(tensor) : undefined;
       if (numbers !== undefined) return numbers;
       throw new WidefieldError(
@@ -130,4 +130,6 @@ function constantOf(tensor: ProtoTensor, name: string, readExternal: ReadExterna
     },
     read: () => readNumbers(tensor, readExternal),
   };
+  const numbers = new Numbers(source);
+  return { kind: 'constant', name, shape: tensor.shape, isFloat: isFloat(tensor.type), numbers };
 }

@@ -5,7 +5,7 @@ import { constantInput, dataInput, nameOf } from './import-call.ts';
 import type { OnnxCall } from './import-call.ts';
 import { addBias } from './import-elementwise.ts';
 import { floatAttribute, hasNoCost, intAttribute } from './import-index.ts';
-import { axisSize, data, holds, shapeOf, transposed } from './import-values.ts';
+import { axisSize, data, holds, reshaped, shapeOf, transposed } from './import-values.ts';
 import type { Axis, Constant, Data } from './import-values.ts';
 
 /** A matrix product with a bias. */
@@ -54,7 +54,7 @@ function linear(call: OnnxCall, weight: Constant): Data {
   const [, height, width, channels] = x.node.shape;
   const sizes = axes.map((axis) => axisSize(x.node, axis));
   const order = (['c', 'h', 'w'] as const).filter((axis) => axes.includes(axis));
-  const unfolded = { ...weight, shape: [outputs, ...sizes] };
+  const unfolded = reshaped(weight, [outputs, ...sizes]);
   const kernel = transposed(unfolded, [0, ...order.map((axis) => 1 + axes.indexOf(axis))]);
   const parameter = parameters.add(kernel, [outputs, channels, height, width]);
   const op: ConvOp = {

@@ -89,7 +89,7 @@ function layerNorm(call: OnnxCall): Data {
   const scale = constantInput(call, 1, 'scale');
   const channels = axisSize(x.node, 'c');
   const epsilon = floatAttribute(node, 'epsilon', 1e-5);
-  const isPlain = inputs[2] === undefined && scale.isKnown && isOne(scale);
+  const isPlain = inputs[2] === undefined && scale.numbers.isKnown && isOne(scale);
   if (isPlain) return normalized(call, x, last, epsilon);
   if (!holds(x, last, ['c'])) throw hasNoCost(node, 'it does not normalise channels');
   const weight = parameters.add(scale, [channels]);
@@ -110,7 +110,7 @@ export function normalized({ node }: Pick<OnnxCall, 'node'>, x: Data, axis: numb
 }
 
 function isOne(constant: Constant): boolean {
-  return Array.from(constant.numbers()).every((number) => number === 1);
+  return Array.from(constant.numbers.all()).every((number) => number === 1);
 }
 
 /** An activation of the first input. */

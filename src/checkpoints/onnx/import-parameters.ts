@@ -4,17 +4,20 @@ import type { Parameter } from '../../graph/graph.ts';
 import { printable, shapeText } from '../text.ts';
 import { noSuchTensor } from '../source.ts';
 import type { WeightSource } from '../source.ts';
+import { Numbers } from './import-numbers.ts';
 import type { Constant } from './import-values.ts';
+import { UniqueNames } from './unique-names.ts';
 
-/**
- * What stands behind the names of tensors in another form: as `exportOnnx` writes them, and as `transposed` calls them here.
- * Without it, keys are those of a state dict again.
- */
-const FORMS = /(\.(T|conv|map))+$/;
+/** What `exportOnnx` puts behind the names of tensors in another form. Without it, keys are those of a state dict again. */
+const FORMS = ['.T', '.conv', '.map'];
 
 /** Collects the parameters of an imported graph, under unique keys: those of the file's tensors. */
 export class ImportedParameters {
   readonly #constants = new Map<string, Constant>();
+  /** Keys by name without its form, and by numbers. */
+  readonly #keys = new Map<string, Map<Numbers, string>>();
+  readonly #names = new UniqueNames();
+  readonly #filled = new Map<string, Constant>();
 
   /**
    * The parameter of a constant, whose numbers it has in order.
@@ -34,19 +37,14 @@ export class ImportedParameters {
 
   /** A vector of one number repeated, where an op of ours wants a parameter that the file does not have. */
   fill(value: number, length: number, buffer = false): Parameter {
+    const name = `constant.${value}.${length}`;
     // Made when they are read: a file may claim any length.
-    const numbers = (): ArrayLike<number> => new Float32Array(length).fill(value);
-    const constant: Constant = {
-      ...{
-        kind: 'constant',
-        name: `constant.${value}.${length}`,
-        shape: [length],
-        isFloat: true,
-        isKnown: true,
-      },
-      numbers,
-      read: () => Promise.resolve(numbers()),
+    const all = (): ArrayLike<number> => new Float32Array(length).fill(value);
+    const numbers = new Numbers({ isKnown: true, all, read: () => Promise.resolve(all()) });
+    const constant: Constant = this.#filled.get(name) ?? {
+      ...{ kind: 'constant', name, shape: [length], isFloat: true, numbers, filled: value },
     };
+    this.#filled.set(name, constant);
     return this.add(constant, [length], buffer);
   }
 
@@ -64,20 +62,27 @@ export class ImportedParameters {
       read: async (key) => {
         const constant = constants.get(key);
         if (constant === undefined) throw noSuchTensor(name, key);
-        return Float32Array.from(await constant.read());
+        return Float32Array.from(await constant.numbers.read());
       },
       close,
     };
   }
 
-  #keyOf(constant: Constant): string {
-    const plain = constant.name.replace(FORMS, '');
-    const isFree = (key: string): boolean => {
-      const other = this.#constants.get(key);
-      return other === undefined || other.name === constant.name;
-    };
-    let key = plain;
-    for (let i = 2; !isFree(key); i++) key = `${plain}_${i}`;
+  #keyOf({ name, numbers }: Constant): string {
+    const plain = withoutForm(name);
+    const keys = this.#keys.get(plain) ?? new Map<Numbers, string>();
+    this.#keys.set(plain, keys);
+    const key = keys.get(numbers) ?? this.#names.take(plain);
+    keys.set(numbers, key);
     return key;
+  }
+}
+
+function withoutForm(name: string): string {
+  let end = name.length;
+  for (;;) {
+    const form = FORMS.find((each) => name.endsWith(each, end));
+    if (form === undefined) return name.slice(0, end);
+    end -= form.length;
   }
 }

@@ -1,3 +1,4 @@
+import { elements } from '../../graph/graph.ts';
 import type { Activation } from '../../kernels/problem.ts';
 import { foldedConstant } from './import-fold.ts';
 import { intAttribute, intsAttribute, textAttribute } from './import-index.ts';
@@ -124,9 +125,20 @@ function sameInputs(a: ProtoNode | undefined, b: ProtoNode): boolean {
 
 function onlyAxis(index: OnnxIndex, node: ProtoNode | undefined): number | undefined {
   if (node === undefined) return undefined;
+  return numbersOf(index, node, 'axes', 1)?.[0];
+}
+
+/** So many numbers of the second input, or of the attribute that it was in older opsets; undefined for another count. */
+function numbersOf(
+  index: OnnxIndex,
+  node: ProtoNode,
+  attribute: string,
+  count: number,
+): ArrayLike<number> | undefined {
   const constant = foldedConstant(index, node.inputs[1]);
-  const axes = constant ? Array.from(constant.numbers()) : intsAttribute(node, 'axes');
-  return axes?.length === 1 ? axes[0] : undefined;
+  if (constant !== undefined) return elements(constant.shape) === count ? constant.numbers.all() : undefined;
+  const numbers = intsAttribute(node, attribute);
+  return numbers?.length === count ? numbers : undefined;
 }
 
 const TRIANGLE = [1, 2, 1, 2, 4, 2, 1, 2, 1];
@@ -139,7 +151,7 @@ export function matchBlurPool(index: OnnxIndex, node: ProtoNode): BlurPattern | 
   const [outputs = 0, inputs, height, width] = weight?.shape ?? [];
   const [stride = 1, strideWidth = stride] = intsAttribute(node, 'strides') ?? [];
   const isDepthwise = inputs === 1 && intAttribute(node, 'group', 1) === outputs;
-  if (weight?.isKnown !== true || !isDepthwise || height !== 3 || width !== 3) return undefined;
+  if (weight?.numbers.isKnown !== true || !isDepthwise || height !== 3 || width !== 3) return undefined;
   const isDense = (intsAttribute(node, 'dilations') ?? []).every((dilation) => dilation === 1);
   if (stride !== strideWidth || stride < 1 || !isDense) return undefined;
   const pads = intsAttribute(node, 'pads') ?? [];
@@ -155,9 +167,11 @@ export function matchBlurPool(index: OnnxIndex, node: ProtoNode): BlurPattern | 
     borders[mode] = sides;
     input = pad.inputs[0] ?? '';
   }
-  const isTriangle = Array.from(weight.numbers()).every((tap, i) => isNear(tap * 16, TRIANGLE[i % 9] ?? NaN));
+  if (input === node.inputs[0]) return undefined;
+  const taps = Array.from(weight.numbers.all());
+  if (!taps.every((tap, i) => isNear(tap * 16, TRIANGLE[i % 9] ?? NaN))) return undefined;
   const { reflect = NO_PADS, edge = NO_PADS } = borders;
-  return isTriangle && input !== node.inputs[0] ? { input, stride, borders: { reflect, edge } } : undefined;
+  return { input, stride, borders: { reflect, edge } };
 }
 
 /** A border of zeros that a convolution or an average that counts it can take over. */
@@ -173,9 +187,8 @@ export function matchZeroPad(index: OnnxIndex, name: string | undefined): PadPat
 
 /** Rows and columns that a Pad of [N, C, H, W] adds; undefined if it adds others too, or takes some away. */
 function spatialPads(index: OnnxIndex, pad: ProtoNode): Pads | undefined {
-  const constant = foldedConstant(index, pad.inputs[1]);
-  const all = constant ? Array.from(constant.numbers()) : intsAttribute(pad, 'pads');
-  if (all?.length !== 8 || (pad.inputs[3] ?? '') !== '') return undefined;
+  const all = Array.from(numbersOf(index, pad, 'pads', 8) ?? []);
+  if (all.length !== 8 || (pad.inputs[3] ?? '') !== '') return undefined;
   if (!all.every((size) => Number.isInteger(size) && size >= 0)) return undefined;
   const [n0, c0, top = 0, left = 0, n1, c1, bottom = 0, right = 0] = all;
   return n0 === 0 && c0 === 0 && n1 === 0 && c1 === 0 ? [top, left, bottom, right] : undefined;

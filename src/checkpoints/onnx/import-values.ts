@@ -1,5 +1,5 @@
-import { elements } from '../../graph/graph.ts';
 import type { Node } from '../../graph/graph.ts';
+import { Numbers } from './import-numbers.ts';
 
 /** An axis of a map [N, H, W, C]. */
 export type Axis = 'n' | 'h' | 'w' | 'c';
@@ -28,11 +28,9 @@ export interface Constant {
   readonly name: string;
   readonly shape: readonly number[];
   readonly isFloat: boolean;
-  /** Whether `numbers` can be asked: for small constants in the file itself. */
-  readonly isKnown: boolean;
-  /** All numbers at once. Throws `unsupported` unless `isKnown`. */
-  numbers(): ArrayLike<number>;
-  read(): Promise<ArrayLike<number>>;
+  readonly numbers: Numbers;
+  /** What every number is, if the file does not have them: see `ImportedParameters.fill`. */
+  readonly filled?: number;
 }
 
 export type Value = Data | Constant;
@@ -116,15 +114,8 @@ export function computed(
   numbers: ArrayLike<number>,
   float = false,
 ): Constant {
-  return {
-    kind: 'constant',
-    name,
-    shape,
-    isFloat: float,
-    isKnown: true,
-    numbers: () => numbers,
-    read: () => Promise.resolve(numbers),
-  };
+  const source = { isKnown: true, all: () => numbers, read: () => Promise.resolve(numbers) };
+  return { kind: 'constant', name, shape, isFloat: float, numbers: new Numbers(source) };
 }
 
 /** The same numbers in the same order under another shape. */
@@ -132,44 +123,12 @@ export function reshaped(constant: Constant, shape: readonly number[]): Constant
   return { ...constant, shape };
 }
 
-/** A constant with its dimensions in another order; `.T` behind its name says so. */
+/** A constant with its dimensions in another order. */
 export function transposed(constant: Constant, permutation: readonly number[]): Constant {
-  const { shape, isFloat, isKnown } = constant;
-  const apply = (numbers: ArrayLike<number>): Float64Array => permute(numbers, shape, permutation);
+  const { shape, numbers } = constant;
   return {
-    kind: 'constant',
-    name: `${constant.name}.T`,
+    ...constant,
     shape: permutation.map((from) => shape[from] ?? 1),
-    isFloat,
-    isKnown,
-    numbers: () => apply(constant.numbers()),
-    read: async () => apply(await constant.read()),
+    numbers: numbers.permuted(shape, permutation),
   };
-}
-
-function permute(
-  numbers: ArrayLike<number>,
-  shape: readonly number[],
-  permutation: readonly number[],
-): Float64Array {
-  const strides = shape.map((_, axis) => elements(shape.slice(axis + 1)));
-  const sizes = permutation.map((from) => shape[from] ?? 1);
-  const steps = permutation.map((from) => strides[from] ?? 0);
-  const out = new Float64Array(numbers.length);
-  const index = sizes.map(() => 0);
-  let from = 0;
-  for (let to = 0; to < out.length; to++) {
-    out[to] = numbers[from] ?? NaN;
-    for (let axis = sizes.length - 1; axis >= 0; axis--) {
-      const count = (index[axis] ?? 0) + 1;
-      from += steps[axis] ?? 0;
-      if (count < (sizes[axis] ?? 1)) {
-        index[axis] = count;
-        break;
-      }
-      from -= count * (steps[axis] ?? 0);
-      index[axis] = 0;
-    }
-  }
-  return out;
 }

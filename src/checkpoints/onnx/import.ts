@@ -19,7 +19,7 @@ import { NCHW, dataIn } from './import-values.ts';
 import type { Axis, Value } from './import-values.ts';
 
 export interface ImportOnnxOptions {
-  /** Images; default: as the file says, or 1 where it says nothing. */
+  /** Images, 1 or more; default: as the file says, or 1 where it says nothing. */
   readonly batch?: number;
   /** Height and width where the file leaves them open; default 224. Another size than a fixed one is refused. */
   readonly resolution?: number | readonly [height: number, width: number];
@@ -45,7 +45,7 @@ const NHWC: readonly Axis[] = ['n', 'h', 'w', 'c'];
  * concatenations. Transpositions, reshapes and the like only say where axes are, and become nothing. Activations and layer
  * norms that exporters take apart are put together again.
  *
- * Throws `unsupported` for everything else, naming the node, and `invalid-argument` for damaged files.
+ * Throws `unsupported` for everything else, naming the node, and `invalid-argument` for damaged files and impossible options.
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): ImportedOnnx {
   const model = readModel(bytes);
@@ -127,14 +127,20 @@ function imageShape(
   }
   const { resolution = [size('h') ?? DEFAULT_RESOLUTION, size('w') ?? DEFAULT_RESOLUTION] } = options;
   const [height, width] = typeof resolution === 'number' ? [resolution, resolution] : resolution;
-  if (height !== (size('h') ?? height) || width !== (size('w') ?? width)) {
-    throw invalidArgument(
-      `The ONNX file is for ${size('h')}×${size('w')} pixels, not ${height}×${width}: leave the resolution out, or export it with dynamic axes.`,
-    );
-  }
   // Until all is translated: files may have a batch of 1 in the shapes of their reshapes.
   const batch = size('n') ?? 1;
-  if (batch * height * width * channels > MAX_INPUT)
+  const images = options.batch ?? batch;
+  if (![height, width, images].every((count) => Number.isInteger(count) && count >= 1)) {
+    throw invalidArgument(
+      `The batch, height and width of an ONNX file's input must be whole numbers from 1 on, got ${images}, ${height} and ${width}.`,
+    );
+  }
+  if (height !== (size('h') ?? height) || width !== (size('w') ?? width)) {
+    throw invalidArgument(
+      `The ONNX file is for ${size('h') ?? 'any'}×${size('w') ?? 'any'} pixels, not ${height}×${width}: leave the resolution out, or export it with dynamic axes.`,
+    );
+  }
+  if (Math.max(batch, images) * height * width * channels > MAX_INPUT)
     throw invalidArgument('The input of the ONNX file is too large.');
   return { shape: [batch, height, width, channels], layout };
 }

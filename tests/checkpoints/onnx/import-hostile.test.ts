@@ -7,10 +7,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 import { openOnnx } from '../../../src/checkpoints/onnx/import-file.ts';
 import { importOnnx } from '../../../src/checkpoints/onnx/import.ts';
+import type { ImportedOnnx } from '../../../src/checkpoints/onnx/import.ts';
 import { encodeModel } from '../../../src/checkpoints/onnx/model.ts';
 import type { OnnxModel, OnnxNode, OnnxNumbers } from '../../../src/checkpoints/onnx/model.ts';
 import { WidefieldError } from '../../../src/core/errors.ts';
 import { Random } from '../../../src/core/random.ts';
+import { nodesOf } from '../../../src/graph/graph.ts';
 
 let folder = '';
 beforeAll(async () => {
@@ -123,6 +125,10 @@ test.each([
   [shaped('ConstantOfShape', ['negative']), '(ConstantOfShape) has no cost'],
   [shaped('ConstantOfShape', ['half']), '(ConstantOfShape) has no cost'],
   [shaped('Concat', ['column', 'row'], { axis: 0 }), '(Concat) has no cost'],
+  [
+    shaped('Concat', new Array<string>(100_000).fill('k'), { axis: 0 }),
+    'The node shape (Concat) has no cost in Widefield: it computes with weights',
+  ],
   [shaped('Add', ['column', 'row']), '(Add) has no cost'],
   [shaped('Slice', ['empty', 'one', 'one']), 'a shape that cannot be told'],
   [
@@ -172,6 +178,21 @@ test('a fixed size is not another, and open ones are what is asked for', () => {
   expect(() => importOnnx(model([CONV, relu]), { resolution: 16 })).toThrow('is for 8×8 pixels, not 16×16');
   const open = model([CONV, relu], { inputs: [{ name: 'x', shape: ['N', 3, 'H', 'W'] }] });
   expect(importOnnx(open, { resolution: [16, 24], batch: 3 }).graph.input.shape).toEqual([3, 16, 24, 3]);
+  const high = model([CONV, relu], { inputs: [{ name: 'x', shape: ['N', 3, 8, 'W'] }] });
+  expect(() => importOnnx(high, { resolution: 16 })).toThrow('is for 8×any pixels, not 16×16');
+});
+
+test.each([
+  [{ batch: 0 }, 'whole numbers from 1 on, got 0, 8 and 8'],
+  [{ batch: 1.5 }, 'whole numbers from 1 on, got 1.5, 8 and 8'],
+  [{ batch: 1e12 }, 'is too large'],
+  [{ resolution: 0.5 }, 'whole numbers from 1 on, got 1, 0.5 and 0.5'],
+  [{ resolution: [8, -8] as const }, 'whole numbers from 1 on, got 1, 8 and -8'],
+])('sizes that no image has are refused: %j', (options, hint) => {
+  const bytes = model([CONV, { operator: 'Relu', inputs: ['a'], outputs: ['y'] }], {
+    inputs: [{ name: 'x', shape: ['N', 3, 'H', 'W'] }],
+  });
+  expect(() => importOnnx(bytes, { resolution: 8, ...options })).toThrow(hint);
 });
 
 test.each([
@@ -203,6 +224,139 @@ test('deep networks need no deep call stack', () => {
     outputs: [i === 19_999 ? 'y' : `v${i + 1}`],
   }));
   expect(importOnnx(model(nodes)).graph.outputs.size).toBe(1);
+});
+
+test('borders may be computed in any number of steps', () => {
+  const steps = Array.from({ length: 20_000 }, (_, i) => ({
+    operator: 'Neg',
+    inputs: [i === 0 ? 'around' : `n${i}`],
+    outputs: [`n${i + 1}`],
+  }));
+  const convolution = { operator: 'Conv', inputs: ['b', 'blur'], outputs: ['y'], attributes: { group: 4 } };
+  const pad = { operator: 'Pad', inputs: ['a', 'n20000'], outputs: ['b'] };
+  const { graph } = importOnnx(model([CONV, ...steps, pad, convolution]));
+  expect([...graph.outputs.values()].map(({ shape }) => shape)).toEqual([[1, 8, 8, 4]]);
+});
+
+/** Convolutions whose results are added, of one weight [4, 4, 3, 3] each. */
+function sumOf(weights: readonly string[], nodes: readonly OnnxNode[]): Uint8Array {
+  const values = Float32Array.from({ length: 4 * 4 * 9 }, (_, i) => i);
+  const convolutions = weights.map((weight, i) => ({
+    ...{ operator: 'Conv', inputs: ['x', weight], outputs: [`c${i}`] },
+    attributes: { pads: [1, 1, 1, 1] },
+  }));
+  const sums = weights.map((_, i) => ({
+    ...{ operator: 'Add', inputs: [i === 0 ? 'x' : `s${i}`, `c${i}`] },
+    outputs: [i === weights.length - 1 ? 'y' : `s${i + 1}`],
+  }));
+  return model([...nodes, ...convolutions, ...sums], {
+    inputs: [{ name: 'x', shape: ['N', 4, 8, 8] }],
+    initializers: [
+      { name: 'W', shape: [4, 4, 3, 3], values },
+      { name: 'flat', shape: [2], values: new BigInt64Array([16n, 9n]), type: 'int64' },
+      { name: 'full', shape: [4], values: new BigInt64Array([4n, 4n, 3n, 3n]), type: 'int64' },
+    ],
+  });
+}
+
+function weightsOf({ graph, weights }: ImportedOnnx): Promise<Float32Array[]> {
+  const convolutions = nodesOf(graph).filter(({ op }) => op.type === 'conv');
+  return Promise.all(convolutions.map(({ parameters }) => weights.read(parameters['weight']?.key ?? '')));
+}
+
+function transpose(input: string, output: string, perm: readonly number[]): OnnxNode {
+  return { operator: 'Transpose', inputs: [input], outputs: [output], attributes: { perm } };
+}
+
+test('transposes of one tensor are told apart, and the same ones are one parameter', async () => {
+  const bytes = sumOf(
+    ['A', 'B', 'C', 'W'],
+    [
+      transpose('W', 'A', [1, 0, 2, 3]),
+      transpose('W', 'B', [0, 1, 3, 2]),
+      transpose('W', 't', [0, 1, 3, 2]),
+      transpose('t', 'u', [1, 0, 3, 2]),
+      transpose('u', 'C', [0, 1, 2, 3]),
+    ],
+  );
+  const imported = importOnnx(bytes);
+  expect(imported.weights.entries.size).toBe(3);
+  const at = (order: (o: number, i: number, y: number, x: number) => number): Float32Array =>
+    Float32Array.from({ length: 144 }, (_, n) =>
+      order(Math.floor(n / 36), Math.floor(n / 9) % 4, Math.floor(n / 3) % 3, n % 3),
+    );
+  const exchanged = at((o, i, y, x) => 36 * i + 9 * o + 3 * y + x);
+  const mirrored = at((o, i, y, x) => 36 * o + 9 * i + 3 * x + y);
+  const plain = at((o, i, y, x) => 36 * o + 9 * i + 3 * y + x);
+  expect(await weightsOf(imported)).toEqual([exchanged, mirrored, exchanged, plain]);
+});
+
+test('a weight may be transposed and reshaped any number of times', async () => {
+  const steps = Array.from({ length: 20_000 }, (_, i): OnnxNode => {
+    const [input, output] = [i === 0 ? 'W' : `t${i}`, `t${i + 1}`];
+    return transpose(input, output, [1, 2, 3, 0]);
+  });
+  const [flat, crossed, full] = [
+    { operator: 'Reshape', inputs: ['t20000', 'flat'], outputs: ['f'] },
+    transpose('f', 'g', [1, 0]),
+    { operator: 'Reshape', inputs: ['g', 'full'], outputs: ['V'] },
+  ];
+  const imported = importOnnx(sumOf(['t20000', 'V'], [...steps, flat, crossed, full]));
+  const [same, other] = await weightsOf(imported);
+  expect(same).toEqual(Float32Array.from({ length: 144 }, (_, i) => i));
+  expect(other).toEqual(Float32Array.from({ length: 144 }, (_, i) => 9 * (i % 16) + Math.floor(i / 16)));
+});
+
+test('tensors may be called like numbers that are filled in', async () => {
+  const wide = { shape: [4, 1, 1], values: new Float32Array(4).fill(5) };
+  const vector = { shape: [4], values: new Float32Array(4).fill(7) };
+  const bytes = model(
+    [
+      { operator: 'Relu', inputs: ['x'], outputs: ['a'] },
+      { operator: 'Add', inputs: ['a', 'constant.1.4'], outputs: ['b'] },
+      transpose('b', 'c', [0, 2, 3, 1]),
+      { operator: 'LayerNormalization', inputs: ['c', 'scale', 'constant.0.4'], outputs: ['d'] },
+      { operator: 'Add', inputs: ['d', 'more'], outputs: ['y'] },
+    ],
+    {
+      inputs: [{ name: 'x', shape: ['N', 4, 8, 8] }],
+      initializers: [
+        { name: 'constant.1.4', ...wide },
+        { name: 'scale', ...vector },
+        { name: 'constant.0.4', ...vector },
+        { name: 'more', ...vector },
+      ],
+    },
+  );
+  const { graph, weights } = importOnnx(bytes);
+  const found = nodesOf(graph).flatMap(({ op, parameters }) =>
+    Object.entries(parameters).map(async ([role, { key }]) => [op.type, role, (await weights.read(key))[0]]),
+  );
+  const norm = (bias: number): unknown[] => [
+    ['batch-norm', 'weight', 1],
+    ['batch-norm', 'bias', bias],
+    ['batch-norm', 'running_mean', 0],
+    ['batch-norm', 'running_var', 1],
+  ];
+  expect(await Promise.all(found)).toEqual([
+    ...norm(5),
+    ['layer-norm', 'weight', 7],
+    ['layer-norm', 'bias', 7],
+    ...norm(7),
+  ]);
+});
+
+test('keys end where the forms of exported tensors begin, however many there are', () => {
+  const values = new Float32Array(12);
+  const keyOf = (name: string): string[] => [
+    ...importOnnx(
+      model([{ ...CONV, inputs: ['x', name], outputs: ['y'] }], {
+        initializers: [{ name, shape: [4, 3, 1, 1], values }],
+      }),
+    ).weights.entries.keys(),
+  ];
+  expect(keyOf('w.T.conv.map')).toEqual(['w']);
+  expect(keyOf(`${'.T'.repeat(200_000)}x`)).toEqual([`${'.T'.repeat(200_000)}x`]);
 });
 
 test('damaged files end in an error of ours or in a graph, never in another error', () => {
