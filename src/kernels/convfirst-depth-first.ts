@@ -1,7 +1,7 @@
 import { KernelBuilder } from '../codegen/builder.ts';
 import type { Kernel } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { kernelName } from './family.ts';
+import { bestOfEachKind, kernelName } from './family.ts';
 import type { Emission, KernelFamily } from './family.ts';
 import { chainPlan, emitChain } from './ffn/chain.ts';
 import type { ChainConfig } from './ffn/chain.ts';
@@ -33,19 +33,14 @@ const OFFERED = 6;
 function configs(problem: ConvFirstChainProblem, caps: DeviceCaps): ChainConfig[] {
   const { channels, groups, pitch } = problem;
   const lanes = caps.lanes.filter((count) => (channels / groups) % count === 0 && pitch % count === 0);
-  return lanes.flatMap((count) => {
-    const ranked = tilings(problem, count, caps).map((config) => ({
-      config,
-      cost: estimate(problem, config, caps),
-    }));
-    ranked.sort((a, b) => a.cost - b.cost);
-    const kinds = new Map<string, ChainConfig>();
-    for (const { config } of ranked) {
-      const kind = `${config.tileRows} ${config.tileVectors} ${config.parts}`;
-      if (!kinds.has(kind)) kinds.set(kind, config);
-    }
-    return [...kinds.values()].slice(0, OFFERED);
-  });
+  return lanes.flatMap((count) =>
+    bestOfEachKind(
+      tilings(problem, count, caps),
+      OFFERED,
+      (config) => estimate(problem, config, caps),
+      (config) => `${config.tileRows} ${config.tileVectors} ${config.parts}`,
+    ),
+  );
 }
 
 function tilings(problem: ConvFirstChainProblem, lanes: number, caps: DeviceCaps): ChainConfig[] {

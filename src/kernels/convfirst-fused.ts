@@ -2,7 +2,7 @@ import { KernelBuilder } from '../codegen/builder.ts';
 import type { Buffer, Kernel, Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
 import { emitBandCopy } from './conv/band.ts';
-import { kernelName } from './family.ts';
+import { bestOfEachKind, kernelName } from './family.ts';
 import type { Emission, KernelFamily } from './family.ts';
 import { emitBlock } from './ffn/block.ts';
 import { blurredScratch, emitBlurred } from './ffn/blurred.ts';
@@ -47,19 +47,14 @@ function configs(problem: ConvFirstProblem, caps: DeviceCaps): ConvFirstConfig[]
   const { channels, groups, inputPitch, outputPitch } = problem;
   const sizes = [channels / groups, inputPitch, outputPitch];
   const lanes = caps.lanes.filter((count) => sizes.every((size) => size % count === 0));
-  return lanes.flatMap((count) => {
-    const ranked = tilings(problem, count, caps).map((config) => ({
-      config,
-      cost: estimate(problem, config, caps),
-    }));
-    ranked.sort((a, b) => a.cost - b.cost);
-    const kinds = new Map<string, ConvFirstConfig>();
-    for (const { config } of ranked) {
-      const kind = `${config.tileRows} ${config.tileVectors} ${config.rowTiles > 2}`;
-      if (!kinds.has(kind)) kinds.set(kind, config);
-    }
-    return [...kinds.values()].slice(0, OFFERED);
-  });
+  return lanes.flatMap((count) =>
+    bestOfEachKind(
+      tilings(problem, count, caps),
+      OFFERED,
+      (config) => estimate(problem, config, caps),
+      (config) => `${config.tileRows} ${config.tileVectors} ${config.rowTiles > 2}`,
+    ),
+  );
 }
 
 function tilings(problem: ConvFirstProblem, lanes: number, caps: DeviceCaps): ConvFirstConfig[] {

@@ -71,6 +71,26 @@ export function candidatesOf<P extends Problem, C extends Config>(
   }));
 }
 
+/**
+ * The configurations of the lowest estimates, one of each kind and at most `most`: without kinds, all that is measured
+ * would be one tile with slightly different tasks.
+ */
+export function bestOfEachKind<C extends Config>(
+  configs: readonly C[],
+  most: number,
+  estimate: (config: C) => number,
+  kindOf: (config: C) => string,
+): C[] {
+  const ranked = configs.map((config) => ({ config, cost: estimate(config) }));
+  ranked.sort((a, b) => a.cost - b.cost);
+  const kinds = new Map<string, C>();
+  for (const { config } of ranked) {
+    const kind = kindOf(config);
+    if (!kinds.has(kind)) kinds.set(kind, config);
+  }
+  return [...kinds.values()].slice(0, most);
+}
+
 /** A readable C identifier from parts, for kernel names: `depthwise_fft_56x56x128_k31x31`. */
 export function kernelName(...parts: readonly (string | number)[]): string {
   return parts.join('_').replace(/\W+/g, '_');

@@ -1,7 +1,7 @@
 import { KernelBuilder } from '../codegen/builder.ts';
 import type { Buffer, Kernel, Value } from '../codegen/ir.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { kernelName } from './family.ts';
+import { bestOfEachKind, kernelName } from './family.ts';
 import type { Emission, KernelFamily } from './family.ts';
 import { emitBlock } from './ffn/block.ts';
 import { oddLines, packBlock, planBlock } from './ffn/plan.ts';
@@ -40,20 +40,14 @@ const OFFERED = 8;
 
 function configs(problem: FfnProblem, caps: DeviceCaps): FfnConfig[] {
   const lanes = caps.lanes.filter((l) => problem.outputPitch % l === 0 && problem.inputPitch % l === 0);
-  return lanes.flatMap((count) => {
-    const ranked = tilings(problem, count, caps).map((config) => ({
-      config,
-      cost: estimate(problem, config, caps),
-    }));
-    ranked.sort((a, b) => a.cost - b.cost);
-    // The best of each kind, or all that is measured would be one tile with slightly different tasks.
-    const kinds = new Map<string, FfnConfig>();
-    for (const { config } of ranked) {
-      const kind = `${config.tileRows} ${config.tileVectors} ${config.chunkPanels}`;
-      if (!kinds.has(kind)) kinds.set(kind, config);
-    }
-    return [...kinds.values()].slice(0, OFFERED);
-  });
+  return lanes.flatMap((count) =>
+    bestOfEachKind(
+      tilings(problem, count, caps),
+      OFFERED,
+      (config) => estimate(problem, config, caps),
+      (config) => `${config.tileRows} ${config.tileVectors} ${config.chunkPanels}`,
+    ),
+  );
 }
 
 function tilings(problem: FfnProblem, lanes: number, caps: DeviceCaps): FfnConfig[] {

@@ -9,26 +9,21 @@ import { outputMap } from '../problem.ts';
 import type { MBConvProblem } from '../problem.ts';
 import { planMBConv } from './plan.ts';
 import type { MBConvConfig, MBConvPlan } from './plan.ts';
+import { bestOfEachKind } from '../family.ts';
 import { evenly } from '../divide.ts';
 
 /** Candidates for each pair of lane counts. */
 const OFFERED = 4;
 
 export function mbConvConfigs(problem: MBConvProblem, caps: DeviceCaps): MBConvConfig[] {
-  return lanePairs(problem, caps).flatMap((lanes) => {
-    const ranked = tilings(problem, lanes, caps).map((config) => ({
-      config,
-      cost: estimateMBConv(problem, config, caps),
-    }));
-    ranked.sort((a, b) => a.cost - b.cost);
-    // The best of each kind, or all that is measured would differ by the rows of its bands.
-    const kinds = new Map<string, MBConvConfig>();
-    for (const { config } of ranked) {
-      const kind = `${config.upVectors} ${config.chunkTasks > 0}`;
-      if (!kinds.has(kind)) kinds.set(kind, config);
-    }
-    return [...kinds.values()].slice(0, OFFERED);
-  });
+  return lanePairs(problem, caps).flatMap((lanes) =>
+    bestOfEachKind(
+      tilings(problem, lanes, caps),
+      OFFERED,
+      (config) => estimateMBConv(problem, config, caps),
+      (config) => `${config.upVectors} ${config.chunkTasks > 0}`,
+    ),
+  );
 }
 
 type LanePair = Pick<MBConvConfig, 'lanes' | 'downLanes'>;
