@@ -97,7 +97,8 @@ export type { StepResult, TrainingNetwork, TrainingNetworkOptions } from './trai
 export { createOptimizer } from './train/optimizer.ts';
 export type { Optimizer, OptimizerOptions } from './train/optimizer.ts';
 export { createTrainingSession } from './train/training-session.ts';
-export type { State, TrainingSession, TrainingSessionOptions } from './train/training-session.ts';
+export type { TrainingSession, TrainingSessionOptions } from './train/training-session.ts';
+export type { State } from './train/update-steps.ts';
 export type { Hyperparameters, OptimizerRule } from './kernels/training/optimizer.ts';
 export { drawMix, mixImages, targetsOf } from './train/mix.ts';
 export type { Mix, MixOptions } from './train/mix.ts';

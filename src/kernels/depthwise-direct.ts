@@ -8,8 +8,9 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 import { evenly } from './divide.ts';
-import { forRowTiles, meetingPairs, meetings } from './taps.ts';
-import type { RowTile } from './taps.ts';
+import { forRowTiles } from './row-tiles.ts';
+import type { RowTile } from './row-tiles.ts';
+import { meetingPairs, meetings } from './taps.ts';
 
 /** Outputs of a register tile, and the order of loops around and inside it. */
 export interface DepthwiseDirectConfig extends Config {

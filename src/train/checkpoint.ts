@@ -13,7 +13,7 @@ import { OPTIMIZER_RULES, settingsFields, settingsSchema } from './settings-sche
 import { SparsityController } from './sparsity/index.ts';
 import type { SparsityRecord } from './sparsity/controller.ts';
 import type { SumsRecord } from './sums.ts';
-import type { State } from './training-session.ts';
+import type { State } from './update-steps.ts';
 
 /** How far a run has come, beside the numbers in the network. Random numbers need no state: they follow from these. */
 export interface Progress {

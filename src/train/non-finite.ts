@@ -3,7 +3,8 @@ import type { Device } from '../devices/device.ts';
 import { nodesOf, parametersOf } from '../graph/graph.ts';
 import type { Graph, Node } from '../graph/graph.ts';
 import { createTrainingSession } from './training-session.ts';
-import type { State, TrainingSession } from './training-session.ts';
+import type { TrainingSession } from './training-session.ts';
+import type { State } from './update-steps.ts';
 
 /** Outputs stay in memory, so not all layers are looked at in one run. */
 const LAYERS_A_RUN = 16;

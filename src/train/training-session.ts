@@ -1,35 +1,22 @@
-import type { DeviceCaps } from '../core/caps.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 import { SerialQueue } from '../devices/queue.ts';
 import type { CompileOptions, Device, Executable, RunOptions, Slot, StepTime } from '../devices/device.ts';
 import { parametersOf } from '../graph/graph.ts';
 import type { Graph, Node, Parameter } from '../graph/graph.ts';
-import { HYPERPARAMETERS, HYPER_FLOATS, emitOptimizer, momentsOf } from '../kernels/training/optimizer.ts';
-import type { Hyperparameters, OptimizerRule } from '../kernels/training/optimizer.ts';
-import { candidates } from '../kernels/index.ts';
+import { HYPERPARAMETERS } from '../kernels/training/optimizer.ts';
+import type { Hyperparameters } from '../kernels/training/optimizer.ts';
 import { readTensor, writeTensor } from '../runtime/tensor-access.ts';
 import { planGraph } from '../runtime/plan.ts';
 import type { Plan, PlanOptions } from '../runtime/plan.ts';
 import { ProgramBuilder } from '../runtime/program.ts';
-import { emitAccumulate } from './accumulate.ts';
 import { layOutParameters } from './parameter-layout.ts';
-import type { ParameterGroup, ParameterLayout } from './parameter-layout.ts';
-import { isMasked } from './sparsity/scope.ts';
+import type { ParameterLayout } from './parameter-layout.ts';
+import { NORM_SUMS, addUpdates, wantedStates } from './update-steps.ts';
+import type { GradientGroups, State, UpdateOptions, Updates } from './update-steps.ts';
 
-/** Runs of floats, each laid out as the parameters are. */
-const STATES = ['values', 'gradients', 'moment1', 'moment2', 'mask', 'average', 'accumulated'] as const;
-export type State = (typeof STATES)[number];
-
-export interface TrainingSessionOptions extends PlanOptions, CompileOptions {
-  readonly optimizer: OptimizerRule;
+export interface TrainingSessionOptions extends UpdateOptions, PlanOptions, CompileOptions {
   /** The group of a parameter: those of one group share their hyperparameters. */
   readonly groupOf: (parameter: Parameter) => string;
-  /** Keeps a mask over all parameters, which starts as ones. It counts in groups that have weights which can be masked. */
-  readonly masked?: boolean;
-  /** Keeps an exponential moving average of all parameters. */
-  readonly averaged?: boolean;
-  /** Can sum gradients of several runs. */
-  readonly accumulated?: boolean;
 }
 
 /** A training step on a device: forward, backward and update, with all state in the device's memory. */
@@ -128,20 +115,6 @@ function gradientNodes(graph: Graph): ReadonlyMap<string, Node> {
   );
 }
 
-function wantedStates({ optimizer, masked, averaged, accumulated }: TrainingSessionOptions): State[] {
-  const moments = momentsOf(optimizer);
-  const wanted: Readonly<Record<State, boolean>> = {
-    values: true,
-    gradients: true,
-    moment1: moments.first,
-    moment2: moments.second,
-    mask: masked === true,
-    average: averaged === true,
-    accumulated: accumulated === true,
-  };
-  return STATES.filter((name) => wanted[name]);
-}
-
 function shifted(slot: Slot | undefined, floats: number | undefined): Slot | undefined {
   return slot === undefined || floats === undefined ? undefined : { ...slot, offset: slot.offset + floats };
 }
@@ -174,111 +147,6 @@ function addSteps(builder: ProgramBuilder, plan: Plan, { arena, outside, weightS
     }
     builder.addTrained(planned.node.name, planned.signature, planned.candidate, slots, weights);
   }
-}
-
-/** Groups of steps that work from one sum of gradients. */
-interface GradientGroups {
-  readonly update: number;
-  readonly norm: number;
-}
-
-interface Updates {
-  readonly single: GradientGroups;
-  readonly summed: (GradientGroups & { readonly accumulate: number }) | undefined;
-  readonly hyper: ReadonlyMap<string, Slot>;
-  /** Where a norm's partial sums of squares end up: {@link NORM_SUMS} floats. */
-  readonly squares: Slot;
-}
-
-/** Sums of squares that the host adds up. */
-const NORM_SUMS = 16;
-
-function addUpdates(
-  builder: ProgramBuilder,
-  { caps }: Device,
-  layout: ParameterLayout,
-  states: ReadonlyMap<State, Slot>,
-  options: TrainingSessionOptions,
-): Updates {
-  const hyper = new Map(layout.groups.map(({ name }) => [name, builder.allocate('weights', HYPER_FLOATS)]));
-  const { optimizer: rule, masked = false, averaged = false } = options;
-  const calls = (gradient: State): Parameters<ProgramBuilder['addGroup']>[0] =>
-    layout.groups.map((group) => {
-      const { name, offset, floats } = group;
-      const slots = new Map<string, Slot>();
-      for (const [state, slot] of states) slots.set(state, { ...slot, offset: slot.offset + offset });
-      const from = slots.get(gradient);
-      const settings = hyper.get(name);
-      if (from !== undefined) slots.set('gradient', from);
-      if (settings !== undefined) slots.set('hyper', settings);
-      return {
-        kernel: emitOptimizer({ rule, floats, masked: masked && hasMasked(layout, group), averaged }, caps),
-        slots,
-        label: `optimizer ${name}`,
-      };
-    });
-  const squares = builder.allocate('weights', NORM_SUMS);
-  const norm = normKernels(builder, layout.floats, caps, squares);
-  const groupsOf = (state: State, from: Slot): GradientGroups => ({
-    update: builder.addGroup(calls(state)),
-    norm: builder.addGroup(norm(from)),
-  });
-  const gradients = slotOf(states, 'gradients');
-  const single = groupsOf('gradients', gradients);
-  const accumulated = states.get('accumulated');
-  if (accumulated === undefined) return { single, summed: undefined, hyper, squares };
-  const slots = new Map([
-    ['x', gradients],
-    ['y', accumulated],
-  ]);
-  const kernel = emitAccumulate(layout.floats, caps);
-  const accumulate = builder.addGroup([{ kernel, slots, label: 'accumulate' }]);
-  return { single, summed: { ...groupsOf('accumulated', accumulated), accumulate }, hyper, squares };
-}
-
-/** Whether some parameters of a group may be masked. Others, such as biases, which start as zeros, have plain averages. */
-function hasMasked({ parameters }: ParameterLayout, { offset, floats }: ParameterGroup): boolean {
-  return [...parameters.values()].some(
-    (placed) =>
-      placed.offset >= offset && placed.offset < offset + floats && isMasked(placed.parameter, 'all'),
-  );
-}
-
-/** The kernels that sum the squares of `floats` gradients. */
-function normKernels(
-  builder: ProgramBuilder,
-  floats: number,
-  caps: DeviceCaps,
-  squares: Slot,
-): (from: Slot) => Parameters<ProgramBuilder['addGroup']>[0] {
-  const [candidate] = candidates(
-    {
-      op: 'pixel-sum',
-      batch: 1,
-      pixels: Math.max(floats, NORM_SUMS) / NORM_SUMS,
-      channels: NORM_SUMS,
-      pitch: NORM_SUMS,
-      product: true,
-    },
-    caps,
-  );
-  const { main, tempFloats } = candidate?.emit() ?? { main: [], tempFloats: 0 };
-  const temp = builder.allocate('weights', tempFloats);
-  return (from) => {
-    const slots = new Map([
-      ['x', from],
-      ['x1', from],
-      ['y', squares],
-      ['temp', temp],
-    ]);
-    return main.map((kernel) => ({ kernel, slots, label: 'norm of gradients' }));
-  };
-}
-
-function slotOf(states: ReadonlyMap<State, Slot>, name: State): Slot {
-  const slot = states.get(name);
-  if (slot === undefined) throw invalidArgument(`This training session keeps no ${name}.`);
-  return slot;
 }
 
 interface Details extends Updates {

@@ -129,7 +129,10 @@ function bandBytes(problem: ConvProblem, rows: number, columns: number, pixelByt
   );
 }
 
-/** Expected cycles of one core, all threads together: arithmetic, copies, weights that no cache holds, and threads that wait at the end. */
+/**
+ * Expected cycles of one core, all threads together: arithmetic, copies, weights that no cache holds, and threads that wait
+ * at the end.
+ */
 export function estimateConv(problem: ConvProblem, config: ConvConfig, caps: DeviceCaps): number {
   const plan = planConv(problem, config);
   const { lanes } = config;

@@ -9,8 +9,9 @@ import { emitPartialSums } from './partial-sums.ts';
 import { channelsHere, clearBehindTaps } from './store-taps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
-import { forRowTiles, meetingPairs, meetings } from '../taps.ts';
-import type { RowTile } from '../taps.ts';
+import { forRowTiles } from '../row-tiles.ts';
+import type { RowTile } from '../row-tiles.ts';
+import { meetingPairs, meetings } from '../taps.ts';
 
 export interface DepthwiseWeightGradientDirectConfig extends Config {
   readonly lanes: number;

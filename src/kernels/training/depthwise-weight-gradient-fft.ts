@@ -5,7 +5,6 @@ import type { AxisPlan } from '../fft/axis.ts';
 import { correlationCycles, outgrowsCaches } from '../fft/cost.ts';
 import { emitCorrelation } from '../fft/correlation.ts';
 import type { CorrelationPlan } from '../fft/correlation.ts';
-
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
 import { evenly } from '../divide.ts';
 

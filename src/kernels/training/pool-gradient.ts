@@ -94,7 +94,10 @@ function addAverage(
   forTaps(b, taps, (at) => pixel.add(at, share), kernelWidth);
 }
 
-/** Two passes: which tap has the first maximum (the last NaN, as in PyTorch), a number a lane; then that tap gets the gradient. */
+/**
+ * Two passes: which tap has the first maximum (the last NaN, as in PyTorch), a number a lane; then that tap gets the
+ * gradient.
+ */
 function addMaximum(
   b: KernelBuilder,
   { kernelWidth }: PoolGradientProblem,

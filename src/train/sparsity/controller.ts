@@ -1,7 +1,8 @@
 import { invalidArgument } from '../../core/errors.ts';
 import { RandomStream, hashText } from '../../core/random.ts';
 import type { OptimizerRule } from '../../kernels/training/optimizer.ts';
-import type { State, TrainingSession } from '../training-session.ts';
+import type { TrainingSession } from '../training-session.ts';
+import type { State } from '../update-steps.ts';
 import { packBits, unpackBits } from './bits.ts';
 import type { DensityRule } from './density.ts';
 import { exchange, exchangeOfficial } from './exchange.ts';

@@ -8,7 +8,7 @@ import type { Parameter } from '../../../src/graph/graph.ts';
 import { layOutParameters } from '../../../src/train/parameter-layout.ts';
 import { SparsityController, exportMasks } from '../../../src/train/sparsity/index.ts';
 import type { MaskedSession, SparsityOptions, SparsityRun } from '../../../src/train/sparsity/index.ts';
-import type { State } from '../../../src/train/training-session.ts';
+import type { State } from '../../../src/train/update-steps.ts';
 
 const parameter = (key: string, ...shape: number[]): Parameter => ({ key, shape, buffer: false });
 
