@@ -16,6 +16,7 @@ import type { CommandContext } from './context.ts';
 import { findImages } from './images.ts';
 import { present, withOutputOptions } from './lab/present.ts';
 import type { OutputOptions } from './lab/present.ts';
+import { modelOf } from './model-file.ts';
 import { requireWeights, keysOption } from './model-options.ts';
 import type { WeightOptions } from './model-options.ts';
 import { withDevice, withNetwork } from './network.ts';
@@ -28,7 +29,7 @@ import { formatNumber, right } from './table.ts';
 interface ErfOptions extends WeightOptions, DeviceOptions, OutputOptions {
   readonly images: string;
   readonly count: number;
-  readonly resolution: number;
+  readonly resolution?: number;
   readonly thresholds?: readonly number[];
   readonly method: ErfMethod;
   readonly output?: string;
@@ -36,14 +37,19 @@ interface ErfOptions extends WeightOptions, DeviceOptions, OutputOptions {
   readonly memory?: number;
 }
 
-/** As the paper's. */
+/** The paper's, of networks that see so many pixels themselves. */
 const RESOLUTION = 1024;
+const OWN_RESOLUTION = 224;
 const COUNT = 50;
 const MAX_RESOLUTION = 2 ** 13;
 /** Of the memory that is free: other programs want some, and weights need some too. */
 const FREE_SHARE = 0.7;
 /** Images that are decoded while one runs. */
 const IMAGES_AHEAD = 2;
+
+interface SizedOptions extends ErfOptions {
+  readonly resolution: number;
+}
 
 /** What was measured of one network. */
 interface Measured extends ContributionMap {
@@ -71,7 +77,11 @@ export function erfCommand(context: CommandContext): Command {
     .option('--subtree <key>', 'which part of a checkpoint with several networks, such as model_ema')
     .option('--no-strict', 'take missing tensors as zero, ignore superfluous ones')
     .option('--count <images>', 'how many, the first ones by name', (text) => parseCount(text), COUNT)
-    .option('--resolution <pixels>', 'of the square that images are resized to', parsePixels, RESOLUTION)
+    .option(
+      '--resolution <pixels>',
+      `of the square that images are resized to (default: ${RESOLUTION}, as the paper; less for networks that see less than ${OWN_RESOLUTION})`,
+      parsePixels,
+    )
     .option('--thresholds <shares>', 'of the score, in percent (default: 20,30,50,99)', parseThresholds)
     .addOption(
       new Option(
@@ -118,20 +128,27 @@ async function runErf(
   if (files.length < options.count) {
     context.warn(`There are only ${files.length} of the ${options.count} images asked for.`);
   }
+  const resolution = options.resolution ?? defaultResolution(models);
   const measured: Measured[] = [];
   await withDevice(options, context, async (device) => {
     const progress = openProgress();
     try {
       for (const [i, model] of models.entries()) {
         const title = titles[i] ?? model;
-        const wanted = { ...options, weights: weights[i] ?? 'synthetic' };
+        const wanted = { ...options, resolution, weights: weights[i] ?? 'synthetic' };
         measured.push(await measure(device, { model, title }, files, wanted, context, progress));
       }
     } finally {
       progress.stop();
     }
   });
-  await presentErfs(measured, options, context);
+  await presentErfs(measured, { ...options, resolution }, context);
+}
+
+/** As many times what the largest of the networks sees as the paper's, in steps of 32, which strides divide. */
+function defaultResolution(models: readonly string[]): number {
+  const own = Math.max(...models.map((model) => modelOf(model).resolution));
+  return Math.min(RESOLUTION, 32 * Math.round((RESOLUTION * own) / OWN_RESOLUTION / 32));
 }
 
 /** A checkpoint for each network, or those that they have of their own; one of "synthetic" is enough for all. */
@@ -178,7 +195,7 @@ async function measure(
   device: Device,
   { model, title }: { readonly model: string; readonly title: string },
   files: readonly string[],
-  options: ErfOptions & { readonly weights: string },
+  options: SizedOptions & { readonly weights: string },
   context: CommandContext,
   progress: Progress,
 ): Promise<Measured> {
@@ -243,7 +260,7 @@ async function* readImages(
 
 async function presentErfs(
   measured: readonly Measured[],
-  options: ErfOptions,
+  options: SizedOptions,
   context: CommandContext,
 ): Promise<void> {
   const { resolution, method, output, thresholds = ERF_THRESHOLDS } = options;

@@ -96,7 +96,7 @@ async function findStimuli(where: string, warn: (text: string) => void): Promise
     );
   }
   const others = files.length - stimuli.length;
-  if (others > 0) warn(`The names of ${others} images tell no shape and texture: they are left out.`);
+  if (others > 0) warn(`Images whose names tell no shape and texture are left out: ${others}.`);
   return stimuli;
 }
 

@@ -216,7 +216,9 @@ async function finish(
     validation === undefined
       ? ''
       : `: ${(100 * validation.top1).toFixed(2)}% of ${validation.images} images held back`;
-  context.print(`\n${config.epochs} epochs in ${formatSeconds(seconds)}${accuracy}. Use it with:`);
+  context.print(
+    `\n${config.epochs} ${config.epochs === 1 ? 'epoch' : 'epochs'} in ${formatSeconds(seconds)}${accuracy}. Use it with:`,
+  );
   context.print(`  widefield classify photo.jpg --model ${path.join(folder, MODEL_FILE)}`);
 }
 

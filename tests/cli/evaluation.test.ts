@@ -103,6 +103,14 @@ describe('erf', () => {
     expect(await readFile(out, 'utf8')).toContain('data:image/png;base64,');
   });
 
+  it('shows small networks smaller images than the paper does', async () => {
+    const args = ['erf', 'slak-fashion', '--images', inFolder('photos'), '--count', '1', '--json'];
+    const { out } = await widefield(...args);
+    const report = JSON.parse(out) as { resolution: number; models: { ratios: { ratio: number }[] }[] };
+    expect(report.resolution).toBe(128);
+    expect(report.models[0]?.ratios.at(-1)?.ratio).toBeGreaterThan(0.1);
+  });
+
   it('wants weights for each network', async () => {
     const args = ['erf', 'mobilenet-v2', 'resnet-50', '--weights', 'a.pth', '--images', inFolder('photos')];
     const { code, err } = await widefield(...args);
@@ -116,7 +124,7 @@ describe('shape-bias', () => {
     const args = ['shape-bias', 'mobilenet-v2', ...QUICK, '--images', inFolder('cues'), '--json'];
     const { code, out, err } = await widefield(...args);
     expect(code).toBe(0);
-    expect(err).toContain('The names of 1 images tell no shape and texture');
+    expect(err).toContain('Images whose names tell no shape and texture are left out: 1.');
     const report = JSON.parse(out) as { images: number; categories: object; decisions: { file: string }[] };
     expect(report.images).toBe(2);
     expect(Object.keys(report.categories)).toEqual(['cat']);

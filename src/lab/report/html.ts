@@ -112,6 +112,7 @@ p { max-width: 60em; } nav ol { columns: 2; max-width: 70em; }
 figure { margin: 1em 0; overflow-x: auto; } figure svg { max-width: 100%; height: auto; border: 1px solid #ddd; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 12px; text-align: left; white-space: nowrap; border-bottom: 1px solid #e4e4e4; }
+td:first-child { white-space: normal; min-width: 14em; }
 th { border-bottom: 2px solid #999; } .number { text-align: right; }
 .good { background: #DCEBF7; } .bad { background: #FBE0CF; font-weight: 700; } .muted { color: ${MUTED}; }
 `;
