@@ -52,10 +52,13 @@ export interface ModelFacts {
 
 /** How photos become a network's input: resized, the centre cut out, normalised. */
 export interface PhotoTransform {
-  /** Pixels of the shorter side after resizing; the longer one keeps its ratio. `warp`: both become `crop`. */
+  /**
+   * The photo keeps its ratio and becomes just so large that it covers the crop's shape with so many pixels on the shorter
+   * side; with a square, these are the photo's shorter side. `warp`: its sides become those of `crop`.
+   */
   readonly resize: number | 'warp';
-  /** Pixels of each side of the square in the centre that the network sees. */
-  readonly crop: number;
+  /** What the network sees of the centre, in pixels: a square's side, or height and width. */
+  readonly crop: number | readonly [height: number, width: number];
   readonly interpolation: 'bilinear' | 'bicubic';
   /** Subtracted from red, green and blue between 0 and 1. */
   readonly mean: readonly [number, number, number];

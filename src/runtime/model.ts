@@ -1,6 +1,6 @@
 import { ahead } from '../core/ahead.ts';
 import { concatenate } from '../core/concatenate.ts';
-import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { invalidArgument } from '../core/errors.ts';
 import type { Device, RunOptions, StepTime } from '../devices/device.ts';
 import type { Graph, Shape } from '../graph/graph.ts';
 import { elements, selectOutputs } from '../graph/graph.ts';
@@ -92,8 +92,8 @@ export interface Model {
   readonly plan: Plan;
   readonly inputShape: Shape;
   readonly classes: number;
-  /** How photos are prepared; undefined if the input is not square. */
-  readonly transform: EvalTransform | undefined;
+  /** How photos are prepared. */
+  readonly transform: EvalTransform;
   /** Bytes on the device: packed weights, and the arena of activations, where weights lie unpacked before. */
   readonly bytes: Session['bytes'];
   /** The best classes of an image, most probable first. */
@@ -102,7 +102,7 @@ export interface Model {
   classifyAll(images: readonly ImageInput[], options?: ClassifyOptions): Promise<Classification[][]>;
   /**
    * An image as the network wants it: decoded, resized, cropped, normalised; [H, W, 3].
-   * Throws what decoding throws, and `unsupported` if the input is not square.
+   * Throws what decoding throws.
    */
   prepareImage(image: ImageInput, options?: DecodeOptions): Promise<Float32Array>;
   /** The best classes by the logits of one image, most probable first. */
@@ -176,7 +176,7 @@ interface ModelFacts {
   readonly wanted: Graph;
   readonly classes: number;
   readonly labels: readonly string[] | undefined;
-  readonly transform: EvalTransform | undefined;
+  readonly transform: EvalTransform;
 }
 
 function factsOf(fitted: Fitted, { labels: given, features }: CreateModelOptions): ModelFacts {
@@ -194,7 +194,8 @@ function factsOf(fitted: Fitted, { labels: given, features }: CreateModelOptions
     );
   }
   const [, height, width] = fitted.graph.input.shape;
-  const transform = height === width ? photoTransform(fitted.variant, height, fitted.keys) : undefined;
+  const resolution = height === width ? height : ([height, width] as const);
+  const transform = photoTransform(fitted.variant, resolution, fitted.keys);
   return { fitted, wanted, classes, labels, transform };
 }
 
@@ -229,7 +230,7 @@ class LoadedModel implements Model {
   readonly device: Device;
   readonly graph: Graph;
   readonly classes: number;
-  readonly transform: EvalTransform | undefined;
+  readonly transform: EvalTransform;
   readonly #session: Session;
   readonly #ownsDevice: boolean;
   readonly #labels: readonly string[] | undefined;
@@ -295,13 +296,6 @@ class LoadedModel implements Model {
   }
 
   async prepareImage(image: ImageInput, options?: DecodeOptions): Promise<Float32Array> {
-    if (this.transform === undefined) {
-      const [, height, width] = this.inputShape;
-      throw new WidefieldError(
-        'unsupported',
-        `Photos are prepared for square inputs only, not ${height}×${width}: prepare them yourself and call run.`,
-      );
-    }
     return applyTransform(await decodeImage(image, options), this.transform);
   }
 

@@ -12,7 +12,7 @@ const QUICK = '--model mobilenet-v2 --weights synthetic --device wasm --threads 
 interface Report {
   readonly model: string;
   readonly device: string;
-  readonly resolution: number;
+  readonly resolution: number | readonly [number, number];
   readonly results: readonly {
     readonly file: string;
     readonly error?: string;
@@ -126,6 +126,15 @@ test.each([
   const lines = outcome.err.split('\n').filter((line) => line !== '' && !line.startsWith('Synthetic'));
   expect(lines).toHaveLength(1);
   expect(lines[0]).toContain(hint);
+});
+
+test('inputs that are not square', async () => {
+  const photo = path.join(PHOTOS, 'coffee.jpg');
+  const { code, out } = await widefield('classify', photo, ...QUICK, '--resolution', '64x96', '--json');
+  expect(code).toBe(0);
+  const { resolution, results } = JSON.parse(out) as Report;
+  expect(resolution).toEqual([64, 96]);
+  expect(results[0]?.predictions).toHaveLength(5);
 });
 
 test('without weights: where to get some', async () => {

@@ -1,6 +1,6 @@
 import { invalidArgument } from '../../core/errors.ts';
 import type { KeySet, ModelVariant } from '../../models/model.ts';
-import { evalTransform } from './transform.ts';
+import { evalTransform, sidesOf } from './transform.ts';
 import type { EvalTransform, Rgb } from './transform.ts';
 import type { Interpolation } from './resize.ts';
 
@@ -100,22 +100,25 @@ export function transformFor(
 }
 
 /**
- * How photos are prepared for a network: as its authors do it or as its file says, else in the usual way.
+ * How photos are prepared for a network: as its authors do it or as its file says, else in the usual way. A rectangle
+ * takes the same share of a photo of its shape as a square with its shorter side takes of a square one.
  *
  * Throws `invalid-argument` for impossible resolutions.
  */
 export function photoTransform(
   { name, photos }: Pick<ModelVariant, 'name' | 'photos'>,
-  resolution: number,
+  resolution: EvalTransform['crop'],
   keys: KeySet = 'official',
 ): EvalTransform {
-  if (photos !== undefined) return atResolution(photos, resolution);
-  return PRESETS.has(name) ? transformFor(name, resolution, keys) : evalTransform(resolution);
+  const side = Math.min(...sidesOf(resolution));
+  const usual = (): EvalTransform =>
+    PRESETS.has(name) ? transformFor(name, side, keys) : evalTransform(side);
+  return { ...(photos === undefined ? usual() : atResolution(photos, side)), crop: resolution };
 }
 
 /** The same part of the photo in other pixels. */
-function atResolution(transform: EvalTransform, crop: number): EvalTransform {
-  const { resize } = transform;
-  const scaled = resize === 'warp' ? resize : Math.round((resize * crop) / transform.crop);
-  return { ...transform, crop, resize: scaled };
+function atResolution(transform: EvalTransform, side: number): EvalTransform {
+  const { resize, crop } = transform;
+  const scaled = resize === 'warp' ? resize : Math.round((resize * side) / Math.min(...sidesOf(crop)));
+  return { ...transform, crop: side, resize: scaled };
 }

@@ -46,29 +46,43 @@ export function evalTransform(resolution: number, options: EvalTransformOptions 
   };
 }
 
-/** The square that the network sees, still as 8-bit pixels. Throws `invalid-argument` if crop > resize. */
+/** Height and width of a square's side, or of both. */
+export function sidesOf(size: EvalTransform['crop']): readonly [height: number, width: number] {
+  return typeof size === 'number' ? [size, size] : size;
+}
+
+/** The part that the network sees, still as 8-bit pixels. Throws `invalid-argument` if it is larger than what it is cut from. */
 export function resizeAndCrop(image: RgbImage, transform: EvalTransform): RgbImage {
-  const { crop, interpolation } = transform;
+  const { interpolation } = transform;
+  const [height, width] = sidesOf(transform.crop);
+  const crop = Math.min(height, width);
   const short = transform.resize === 'warp' ? crop : transform.resize;
-  if (!(Number.isInteger(short) && Number.isInteger(crop) && crop > 0 && crop <= short)) {
-    throw invalidArgument(`A square of ${crop} pixels cannot be cut out of an image resized to ${short}.`);
+  if (!([short, height, width].every(Number.isInteger) && crop > 0 && crop <= short)) {
+    throw invalidArgument(`${height}×${width} pixels cannot be cut out of an image resized to ${short}.`);
   }
-  if (transform.resize === 'warp') return resize(image, crop, crop, interpolation);
-  const { width, height } = image;
-  const upright = width <= height;
-  const long = Math.trunc((short * Math.max(width, height)) / Math.min(width, height));
-  const resizedWidth = upright ? short : long;
-  const resizedHeight = upright ? long : short;
-  return resize(image, resizedWidth, resizedHeight, interpolation, {
-    left: roundHalfEven((resizedWidth - crop) / 2),
-    top: roundHalfEven((resizedHeight - crop) / 2),
-    width: crop,
-    height: crop,
+  if (transform.resize === 'warp') return resize(image, width, height, interpolation);
+  const resized = covering(image, Math.round((short * width) / crop), Math.round((short * height) / crop));
+  return resize(image, resized.width, resized.height, interpolation, {
+    left: roundHalfEven((resized.width - width) / 2),
+    top: roundHalfEven((resized.height - height) / 2),
+    width,
+    height,
   });
 }
 
+/** The least size in the image's ratio that is nowhere smaller than so many pixels. */
+function covering(
+  image: RgbImage,
+  width: number,
+  height: number,
+): { readonly width: number; readonly height: number } {
+  return image.width * height <= image.height * width
+    ? { width, height: Math.trunc((width * image.height) / image.width) }
+    : { width: Math.trunc((height * image.width) / image.height), height };
+}
+
 /**
- * What the network gets, [crop, crop, 3]: (pixel / 255 − mean) / std, each step rounded to float32, as
+ * What the network gets, [height, width, 3] of the crop: (pixel / 255 − mean) / std, each step rounded to float32, as
  * torchvision's `ToTensor` and `Normalize` do.
  */
 export function applyTransform(image: RgbImage, transform: EvalTransform): Float32Array {

@@ -10,6 +10,7 @@ import {
   evalTransform,
   resizeAndCrop,
 } from '../../../src/runtime/image/transform.ts';
+import { resize } from '../../../src/runtime/image/resize.ts';
 import type { EvalTransform } from '../../../src/runtime/image/transform.ts';
 import { draw, goldenSource, noise } from '../../support/sample-images.ts';
 
@@ -117,6 +118,28 @@ test('the shorter side is resized, upright or not, and offsets are rounded half 
   expect(top(3)).toBe(5);
   const wide = resizeAndCrop(noise(31, 10, 'wide'), evalTransform(7, { cropRatio: 0.7 }));
   expect([wide.width, wide.height]).toEqual([7, 7]);
+});
+
+test('a rectangle is cut out of the least image that covers its shape, enlarged', () => {
+  const photo = noise(50, 40, 'photo');
+  const { interpolation } = evalTransform(16);
+  // 16×32 of 20×40: 40 pixels wide, ⌊40 · 40 / 50⌋ high. 32×16 of 40×20: 40 pixels high, 50 wide.
+  for (const { crop, whole } of [
+    { crop: [16, 32], whole: resize(photo, 40, 32, interpolation) },
+    { crop: [32, 16], whole: photo },
+  ] as const) {
+    const [height, width] = crop;
+    const left = (whole.width - width) / 2;
+    const top = (whole.height - height) / 2;
+    const rows = Array.from({ length: height }, (_, y) => {
+      const first = ((top + y) * whole.width + left) * 3;
+      return [...whole.data.subarray(first, first + width * 3)];
+    });
+    const part = resizeAndCrop(photo, { ...evalTransform(16), resize: 20, crop });
+    expect({ ...part, data: [...part.data] }).toEqual({ width, height, data: rows.flat() });
+  }
+  const warped = resizeAndCrop(photo, { ...evalTransform(16), resize: 'warp', crop: [16, 32] });
+  expect(warped).toEqual(resize(photo, 32, 16, interpolation));
 });
 
 test('impossible transforms are refused', () => {
