@@ -1,4 +1,5 @@
 import type { StepTime } from '../devices/device.ts';
+import { costOf } from '../graph/lower.ts';
 import type { Problem } from '../kernels/problem.ts';
 import type { Plan } from '../runtime/plan.ts';
 import { quantile } from './compare.ts';
@@ -150,14 +151,15 @@ export function summarizeLayers(
 /** The times of a program's steps as times of the plan's layers, each of which has one step for each of its kernels. */
 export function kernelTimes({ nodes }: Plan, steps: readonly StepTime[]): KernelTime[] {
   let next = 0;
-  return nodes.map(({ problem, signature, candidate }) => {
+  return nodes.map(({ node, problem, candidate }) => {
     const own = steps.slice(next, (next += candidate.emit().main.length));
+    const { macs, bytes } = costOf(node);
     return {
       kernel: own[0]?.kernel ?? candidate.family,
       kind: kindOf(problem),
       dense: isDense(problem),
-      macs: signature.cost.macs,
-      bytes: signature.cost.bytes,
+      macs,
+      bytes,
       milliseconds: sum(own.map((step) => step.milliseconds)),
     };
   });

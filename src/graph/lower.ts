@@ -2,9 +2,12 @@ import type { Problem } from '../kernels/problem.ts';
 import { signature } from '../kernels/signature.ts';
 import type { Cost } from '../kernels/family.ts';
 import type { Node, Parameter } from './graph.ts';
-import { nodesOf } from './graph.ts';
+import { elements, nodesOf } from './graph.ts';
 import type { Graph } from './graph.ts';
+import type { Op } from './op.ts';
 import { definitionOf } from './ops/index.ts';
+
+const FLOAT_BYTES = 4;
 
 /** A node as the kernels see it: a problem, its inputs by name, its weights by name. */
 export interface LoweredNode {
@@ -36,12 +39,22 @@ export function lower(node: Node, pitch: (channels: number) => number): LoweredN
   return { node, problem, inputs: named, weights };
 }
 
-/** What a node costs by definition, whatever the kernel: MACs as papers count them, bytes, depth of sums. */
+/** Layers in one kernel, which reads its input once, also where it is the shortcut. */
+const BLOCKS: ReadonlySet<Op['type']> = new Set(['ffn', 'convfirst', 'mbconv']);
+
+/**
+ * What a node costs by definition, whatever the kernel: MACs as papers count them, bytes, depth of sums. It is the cost in
+ * its problem's signature, which counts a residual as one more input, but for a block whose shortcut is its input: a
+ * problem does not know that they are one tensor.
+ */
 export function costOf(node: Node): Cost {
   if (node.op.type === 'input') return { macs: 0, bytes: 0, depth: 0 };
   const cost = signature(lower(node, (channels) => channels).problem).cost;
+  const [x, residual] = node.inputs;
+  const isShortcut = BLOCKS.has(node.op.type) && x !== undefined && residual === x;
+  const bytes = cost.bytes - (isShortcut ? FLOAT_BYTES * elements(x.shape) : 0);
   // A layer scale runs as a convolution, but papers do not count it.
-  return node.op.type === 'layer-scale' ? { ...cost, macs: 0 } : cost;
+  return { ...cost, bytes, ...(node.op.type === 'layer-scale' && { macs: 0 }) };
 }
 
 /** Multiply-accumulates of a whole network: convolutions and linear layers, taps on padding included. */

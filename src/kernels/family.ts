@@ -9,7 +9,10 @@ export type Config = Readonly<Record<string, number | string | boolean>>;
 export interface Cost {
   /** Multiply-accumulates, taps on padding included, as papers count them. */
   readonly macs: number;
-  /** Bytes that must cross memory: every input, weight and output element once, 4 bytes each. */
+  /**
+   * Bytes that must cross memory: every input, weight and output element once, 4 bytes each. A residual is one more input;
+   * whether it is a block's input again, only its node knows (`costOf`).
+   */
   readonly bytes: number;
   /** Additions behind one output element; error bounds grow with it. */
   readonly depth: number;

@@ -1,6 +1,7 @@
 import { quantile } from '../bench/compare.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { elements } from '../graph/graph.ts';
+import { costOf } from '../graph/lower.ts';
 import { depthwiseFft } from '../kernels/depthwise-fft.ts';
 import { pointwiseBf16 } from '../kernels/pointwise-bf16.ts';
 import { outputSize, samePadding } from '../kernels/problem.ts';
@@ -57,7 +58,7 @@ export function checkHonesty(plan: Plan, device: DeviceRecord, samplesMs: readon
     throw invalidArgument('The bound is that of float32: measure the network with precision "float32".');
   }
   const rate = peakOf(device, 'f32');
-  const ops = plan.nodes.reduce((sum, { signature }) => sum + 2 * signature.cost.macs, 0);
+  const ops = plan.nodes.reduce((sum, { node }) => sum + 2 * costOf(node).macs, 0);
   const leastMs = 1e3 * plan.nodes.reduce((sum, node) => sum + leastSeconds(node, device, rate), 0);
   const measuredMs = quantile(sorted, 0.5);
   const spread = (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / measuredMs;
@@ -70,7 +71,7 @@ export function checkHonesty(plan: Plan, device: DeviceRecord, samplesMs: readon
 }
 
 function leastSeconds(planned: PlannedNode, device: DeviceRecord, rate: number): number {
-  const { macs, bytes } = planned.signature.cost;
+  const { macs, bytes } = costOf(planned.node);
   const isTransform = planned.candidate.family === depthwiseFft.name;
   const leastOps = isTransform ? 0 : 2 * macs * tapsOnPixels(planned.problem);
   const moving = movingSeconds(bytes - skippedBytes(planned), device, 'caches');

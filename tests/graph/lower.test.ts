@@ -5,6 +5,7 @@ import type { Node } from '../../src/graph/graph.ts';
 import { costOf, lower, macsOf } from '../../src/graph/lower.ts';
 import { optimize } from '../../src/graph/passes/index.ts';
 import { signature } from '../../src/kernels/signature.ts';
+import { convFirst } from '../../src/models/convfirst.ts';
 import { convnextBlock, mbconvBlock, replkBlocks } from '../support/blocks.ts';
 
 /** 8 floats a vector. */
@@ -105,5 +106,16 @@ describe('macsOf', () => {
     const x = b.input([1, 2, 2, 3]);
     expect(costOf(b.linear(x, 'l', 5))).toEqual({ macs: 60, bytes: 4 * (12 + 20 + 15 + 5), depth: 3 });
     expect(costOf(x)).toEqual({ macs: 0, bytes: 0, depth: 0 });
+  });
+
+  it('counts the shortcut of a fused block once, which is its input', () => {
+    const b = new GraphBuilder('block');
+    const x = b.input([1, 8, 8, 16]);
+    b.output('y', convFirst(b, x, 'block', { expansion: 3, outputs: 16, stride: 1 }));
+    const block = optimize(b.build(), { worthFusing: () => true }).outputs.get('y');
+    if (block === undefined) throw new Error('no block');
+    expect(block.inputs).toHaveLength(2);
+    const weights = 16 * 8 * 9 + 16 + (16 * 48 + 48) + (48 * 16 + 16);
+    expect(costOf(block).bytes).toBe(4 * (2 * 8 * 8 * 16 + weights));
   });
 });

@@ -2,10 +2,13 @@ import { describe, expect, it, test } from 'vitest';
 
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import type { Graph } from '../../src/graph/graph.ts';
-import { selectOutputs } from '../../src/graph/graph.ts';
-import { macsOf } from '../../src/graph/lower.ts';
+import { elements, nodesOf, selectOutputs } from '../../src/graph/graph.ts';
+import { lower, macsOf } from '../../src/graph/lower.ts';
 import type { Op } from '../../src/graph/op.ts';
 import { optimize } from '../../src/graph/passes/index.ts';
+import type { Problem } from '../../src/kernels/problem.ts';
+import { signature } from '../../src/kernels/signature.ts';
+import type { TrainingProblem } from '../../src/kernels/training/problems.ts';
 import { costsOfOptimized, kernelCosts, totalCost } from '../../src/lab/costs.ts';
 import { convFirst, mbConv } from '../../src/models/convfirst.ts';
 import { buildModel, modelNames } from '../../src/models/zoo.ts';
@@ -163,4 +166,60 @@ test('an MBConv block costs the same as layers that are grouped and as one kerne
     asGroup.map(({ kind, ops, bytes }) => ({ kind, ops, bytes })),
   );
   expect(asKernel).toHaveLength(1);
+});
+
+/** All ops of inference; the families of kernels for one op share its cost. */
+const OPS = {
+  ...{ depthwise: 0, pointwise: 0, conv: 0, ffn: 0, convfirst: 0, 'convfirst-chain': 0, mbconv: 0 },
+  ...{ 'layer-norm': 0, 'batch-norm': 0, pool: 0, 'global-pool': 0, softmax: 0, elementwise: 0 },
+  ...{ 'channel-scale': 0, 'blur-pool': 0, resize: 0, concat: 0 },
+} satisfies Record<Exclude<Problem['op'], TrainingProblem['op']>, 0>;
+
+test('operations and bytes are those that the kernels report about themselves, for every op', () => {
+  const layers = network((b, x) => {
+    const y = b.batchNorm(b.relu(b.maxPool(x, { kernel: 2, stride: 2 })), 'norm');
+    const z = b.layerScale(b.softmax(b.add(b.blurPool(x, 2), y)), 'gamma');
+    // A layer whose residual is its own input reads it twice.
+    const large = b.resize(z, 8, 8);
+    return b.add(b.conv(large, 'layer', { outputs: 16, kernel: 3 }), large);
+  });
+  const models = [
+    'convnext-tiny',
+    'replknet-31b',
+    'slak-tiny',
+    'resnet-50',
+    'efficientnet-b0',
+    'convfirst-pico',
+  ];
+  const graphs = [
+    layers,
+    ...models.map((name) => selectOutputs(buildModel(name, { resolution: 64 }), ['logits'])),
+  ].flatMap((graph) => [graph, optimize(graph), optimize(graph, { worthFusing: () => true })]);
+
+  const seen = new Set<string>();
+  for (const graph of graphs) {
+    const reported = nodesOf(graph).flatMap((node) => {
+      if (node.op.type === 'input') return [];
+      const { problem, inputs } = lower(node, (channels) => channels);
+      seen.add(problem.op);
+      // Layers store their part of a concatenation in place, which is a convention of the lab.
+      if (problem.op === 'concat') return [];
+      const { macs, bytes } = signature(problem).cost;
+      // A block reads its input once, also where it is the shortcut; its problem does not know that they are one.
+      const isBlock = ['ffn', 'convfirst', 'mbconv'].includes(problem.op);
+      const shortcut = isBlock && inputs.get('residual') === inputs.get('x') ? inputs.get('x') : undefined;
+      return {
+        name: node.name,
+        // Papers do not count a layer scale, which runs as a convolution.
+        ops: node.op.type === 'layer-scale' ? 0 : 2 * macs,
+        bytes: bytes - 4 * (shortcut === undefined ? 0 : elements(shortcut.shape)),
+      };
+    });
+    const costs = costsOfOptimized(graph, { dtype: 'f32', squeezeExcite: 'kernels' });
+    expect(
+      costs.filter(({ kind }) => kind !== 'cat').map(({ name, ops, bytes }) => ({ name, ops, bytes })),
+      graph.name,
+    ).toEqual(reported);
+  }
+  expect([...seen].sort()).toEqual(Object.keys(OPS).sort());
 });
