@@ -25,8 +25,9 @@ export interface MeasuredModel extends Honesty {
 }
 
 /**
- * Times a network, and checks it against the record of the machine. The peak rate is measured again in between: if
- * others kept the machine busy when its record was made, networks would seem to exceed what it can do.
+ * Times a network, and checks it against the record of the machine. The peak rate is measured again in between, and the
+ * best that was seen counts, the record's or one of these: if others kept the machine busy when its record was made, networks
+ * would seem to exceed what it can do. Bandwidths are the record's.
  *
  * @param device that the network is on
  * @param record of the same machine

@@ -128,8 +128,10 @@ function tablesOf(facts: ModelKernels, line: Waterline, measured?: MeasuredModel
   ];
 }
 
-function measuredRows({ measuredMs, spread, efficiency, leastMs, bound, honest }: MeasuredModel): string[][] {
+function measuredRows(measured: MeasuredModel): string[][] {
+  const { device, measuredMs, spread, efficiency, leastMs, bound, honest } = measured;
   return [
+    ['best peak seen, GFLOP/s', formatNumber((device.peak.f32 ?? 0) / 1e9)],
     ['measured latency, ms', `${formatNumber(measuredMs)} ± ${formatPercent(spread)}`],
     ['measured efficiency', formatPercent(efficiency)],
     ['least latency of the kernels that ran, ms', formatNumber(leastMs)],
