@@ -104,24 +104,30 @@ async function defaultCacheFolder(): Promise<string> {
 async function temporaryFolder(): Promise<string> {
   // The system need not know of the user that a container runs as.
   const uid = process.getuid?.() ?? userInfo().uid;
-  const folder = path.join(tmpdir(), `widefield-${uid}`);
-  try {
-    await mkdir(folder, { mode: 0o700 }).catch(() => undefined); // it may be there already
-    const found = await lstat(folder);
-    // Code is loaded from here, so nobody else may write.
-    if (!found.isDirectory() || found.uid !== uid || (found.mode & 0o022) !== 0)
-      throw new Error('not our own');
-    await checkWritable(folder);
-    return folder;
-  } catch {
-    return mkdtemp(path.join(tmpdir(), 'widefield-'));
-  }
+  const own = path.join(tmpdir(), `widefield-${uid}`);
+  const folder = (await isOwnFolder(own, uid)) ? own : await mkdtemp(path.join(tmpdir(), 'widefield-'));
+  await checkWritable(folder);
+  return folder;
 }
 
+/** Whether the folder, which is made if need be, is the user's: code is loaded from there, so nobody else may write. */
+async function isOwnFolder(folder: string, uid: number): Promise<boolean> {
+  await mkdir(folder, { mode: 0o700 }).catch(() => undefined); // it may be there already
+  const found = await lstat(folder).catch(() => undefined);
+  return found?.isDirectory() === true && found.uid === uid && (found.mode & 0o722) === 0o700;
+}
+
+/** As much as a few libraries take: a full disk still has room for a byte. */
+const PROBE_BYTES = 2 ** 20;
+
 async function checkWritable(folder: string): Promise<void> {
-  const probe = path.join(folder, temporaryName('probe'));
-  await writeFile(probe, 'x');
-  await rm(probe);
+  // Named like a library, so that `clear` knows what an interrupted process left behind.
+  const probe = path.join(folder, `${temporaryName('probe')}.so`);
+  try {
+    await writeFile(probe, Buffer.alloc(PROBE_BYTES, 1));
+  } finally {
+    await rm(probe, { force: true });
+  }
 }
 
 function reasonOf(error: unknown): string {

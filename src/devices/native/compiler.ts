@@ -159,5 +159,5 @@ function firstLine(error: unknown): string {
   const stderr = typeof error === 'object' && error !== null && 'stderr' in error ? String(error.stderr) : '';
   const text = stderr.trim() || (error instanceof Error ? error.message : String(error));
   const lines = text.split('\n');
-  return (lines.find((line) => /error|fatal/i.test(line)) ?? lines[0] ?? 'unknown error').trim();
+  return (lines.find((line) => /error|fatal|failed/i.test(line)) ?? lines[0] ?? 'unknown error').trim();
 }
