@@ -191,7 +191,7 @@ class CEmitter {
       case 'toF32':
         return `(float)${a}`;
       case 'toI32':
-        return `(int32_t)${a}`;
+        return this.#helper('wf_to_i32', a);
       case 'asF32':
         return this.#helper('wf_as_f32', a);
       case 'asI32':
@@ -338,6 +338,9 @@ function helperDefinitions(lanes: number): Record<string, string> {
     ].join('\n'),
     wf_pow2:
       'static inline vec wf_pow2(vec a) { return (vec)((__builtin_convertvector(a, mask) + 127) << 23); }',
+    // GCC takes (float)(int32_t)a for a truncation, which keeps the sign of zero; it may not see where the integer is from.
+    wf_to_i32:
+      'static inline int32_t wf_to_i32(float a) { int32_t i = (int32_t)a; __asm__("" : "+r"(i)); return i; }',
     wf_as_f32:
       'static inline float wf_as_f32(int32_t a) { union { int32_t i; float f; } u = {a}; return u.f; }',
     wf_as_i32:

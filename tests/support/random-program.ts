@@ -22,9 +22,11 @@ const MAX_DEPTH = 3;
  * table, and loads and stores that are always in bounds; tasks touch disjoint parts of `y` and `z`. Operands are kept where the
  * language defines the result: no i32 that does not fit, no division by zero, no `toI32` or `pow2` out of range,
  * no bits of a NaN.
+ *
+ * @param scalarFma false: `fma` of vectors only, for devices that round scalar ones otherwise
  */
-export function randomProgram(choices: readonly number[], lanes: number): RandomProgram {
-  return new Generator(choices, lanes).generate();
+export function randomProgram(choices: readonly number[], lanes: number, scalarFma = true): RandomProgram {
+  return new Generator(choices, lanes, scalarFma).generate();
 }
 
 /** Fresh buffers for a random program: `x` and `y` with numbers of all magnitudes, `z` with zeros. */
@@ -44,6 +46,7 @@ export function randomBuffers(program: RandomProgram, key: string): Record<strin
 
 class Generator {
   readonly #choices: readonly number[];
+  readonly #scalarFma: boolean;
   readonly #b: KernelBuilder;
   readonly #tasks: number;
   readonly #x: Buffer;
@@ -56,8 +59,9 @@ class Generator {
   readonly #variables: Variable[][] = [[]];
   #next = 0;
 
-  constructor(choices: readonly number[], lanes: number) {
+  constructor(choices: readonly number[], lanes: number, scalarFma: boolean) {
     this.#choices = choices;
+    this.#scalarFma = scalarFma;
     this.#tasks = 1 + this.#choose(3);
     this.#b = new KernelBuilder({ name: 'random_program', description: 'random', lanes, tasks: this.#tasks });
     this.#x = this.#b.input('x');
@@ -199,8 +203,8 @@ class Generator {
       () => b.div(a, other),
       () => b.min(a, other),
       () => b.max(a, other),
-      () => b.fma(a, other, this.#pick(type)),
-      () => b.fma(b.neg(a), other, this.#pick(type)),
+      () => this.#multiplyAdd(a, other, this.#pick(type)),
+      () => this.#multiplyAdd(b.neg(a), other, this.#pick(type)),
       () => b.neg(a),
       () => b.abs(a),
       () => b.sqrt(a),
@@ -236,6 +240,11 @@ class Generator {
       () => b.or(this.#pick(type), this.#pick(type)),
     ];
     return this.#chosen(operations);
+  }
+
+  #multiplyAdd(x: Value, y: Value, z: Value): Value {
+    const b = this.#b;
+    return x.type === 'vec' || this.#scalarFma ? b.fma(x, y, z) : b.add(b.mul(x, y), z);
   }
 
   /** The value where it is a number between the bounds, else a bound or 0. */
