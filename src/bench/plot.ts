@@ -46,7 +46,15 @@ export function plotReport({ machine, rows }: BenchReport): string {
     color: COLOURS,
     marks: [
       Plot.frame({ stroke: '#ccc' }),
-      Plot.lineY(points, { fy: 'shape', x: 'kernel', y: 'medianMs', stroke: 'engine', strokeWidth: 2 }),
+      // Without z, Plot warns where lines have few points.
+      Plot.lineY(points, {
+        fy: 'shape',
+        x: 'kernel',
+        y: 'medianMs',
+        z: 'engine',
+        stroke: 'engine',
+        strokeWidth: 2,
+      }),
       Plot.dot(points, { fy: 'shape', x: 'kernel', y: 'medianMs', fill: 'engine', r: 3 }),
       Plot.text(endLabels(points), {
         fy: 'shape',

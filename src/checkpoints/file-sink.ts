@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
@@ -13,12 +13,12 @@ import { explain } from './file-source.ts';
  * Throws `io` if it cannot be written.
  */
 export async function openFileSink(path: string): Promise<ByteSink> {
-  const temporary = `${path}.${randomUUID()}.tmp`;
+  const temporary = temporaryName(path);
   const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      throw new WidefieldError('io', `${path} cannot be written: ${explain(error)}.`, { cause: error });
+      throw unwritable(path, explain(error), error);
     }
   };
   const file = await attempt(() => open(temporary, 'wx'));
@@ -43,6 +43,26 @@ export async function openFileSink(path: string): Promise<ByteSink> {
       process.off('exit', onExit);
     },
   };
+}
+
+/** Throws `io`, before any work, if {@link openFileSink} would find nowhere to write: a name's parsers are synchronous. */
+export function checkWritable(path: string): void {
+  const temporary = temporaryName(path);
+  try {
+    closeSync(openSync(temporary, 'wx'));
+    rmSync(temporary);
+  } catch (error) {
+    throw unwritable(path, explain(error), error);
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw unwritable(path, 'it is a folder');
+}
+
+function temporaryName(path: string): string {
+  return `${path}.${randomUUID()}.tmp`;
+}
+
+function unwritable(path: string, reason: string, cause?: unknown): WidefieldError {
+  return new WidefieldError('io', `${path} cannot be written: ${reason}.`, { cause });
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {

@@ -6,6 +6,7 @@ import { PEER_NAMES } from '../bench/peers/index.ts';
 import type { PeerName } from '../bench/peers/index.ts';
 import type { BenchReport, Measured } from '../bench/report.ts';
 import type { WidefieldDevice } from '../bench/widefield.ts';
+import { checkWritable } from '../checkpoints/file-sink.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
 import type { CommandContext } from './context.ts';
@@ -107,10 +108,11 @@ export async function presentReport<R extends Measured>(
   throw new WidefieldError('device-lost', `WRONG RESULTS from ${names}: their times mean nothing.`);
 }
 
-/** The name of a plot's file, refused before anything is timed. */
+/** The name of a plot's file, refused before anything is timed. Throws `io` if it cannot be written. */
 export function parsePlotName(text: string): string {
   if (!text.toLowerCase().endsWith('.svg')) {
     throw new InvalidArgumentError(`Plots are SVG: give a name that ends in .svg, not ${text}.`);
   }
+  checkWritable(text);
   return text;
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import type { Sharp } from 'sharp';
 
+import { checkWritable } from '../checkpoints/file-sink.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { printable } from '../checkpoints/text.ts';
 import { RandomStream } from '../core/random.ts';
@@ -85,6 +86,7 @@ export function dataCommand(context: CommandContext): Command {
 }
 
 async function runData(where: string, options: DataOptions, context: CommandContext): Promise<void> {
+  if (options.sheet !== undefined) checkWritable(options.sheet);
   const location = await findDataset(where);
   const reports: SplitReport[] = [];
   let saved = 0;

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
+import { checkWritable } from '../checkpoints/file-sink.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { FEATURES } from '../models/model.ts';
 import type { Model } from '../runtime/model.ts';
@@ -130,6 +131,7 @@ function parseOutput(text: string): string {
   if (!isJson(text) && !text.toLowerCase().endsWith('.npy')) {
     throw new InvalidArgumentError('Use a name that ends in .npy or .json.');
   }
+  checkWritable(text);
   return text;
 }
 

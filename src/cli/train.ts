@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Command } from 'commander';
 
 import { describeMachine } from '../bench/machine.ts';
+import { checkWritable } from '../checkpoints/file-sink.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { completeTransform } from '../data/transform-options.ts';
@@ -81,6 +82,7 @@ async function runTrain(options: OwnOptions, context: CommandContext): Promise<v
     if (options.printConfig === true) context.print(JSON.stringify(withNulls(run.config), undefined, 2));
     else {
       await makeFolder(run.folder);
+      if (run.config.plot !== undefined) checkWritable(run.config.plot);
       await whileLocked(run.folder, () => trainIn(run, options, context));
     }
   } finally {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import { plotReport } from '../../src/bench/plot.ts';
 import type { BenchReport, OpRow } from '../../src/bench/report.ts';
@@ -57,9 +57,13 @@ test('a standalone SVG with a panel for each shape and a label for each line', (
 });
 
 test('one point is enough; rectangles are left out', () => {
-  expect(
-    plotReport(report([row('1,8,8,16', 3, 'tfjs', 1), row('1,8,8,16', '5x3', 'jax-js', 1)])),
-  ).not.toMatch(/jax-js|NaN/);
+  const warnings = vi.spyOn(console, 'warn');
+  const engines = ['tfjs', 'onnxruntime-node', 'onnxruntime-web', 'pytorch'];
+  const points = engines.map((engine, i) => row('1,8,8,16', 3, engine, i + 1));
+  const svg = plotReport(report([...points, row('1,8,8,16', '5x3', 'jax-js', 1)]));
+  expect(svg).not.toMatch(/jax-js|NaN/);
+  expect(warnings).not.toHaveBeenCalled();
+  warnings.mockRestore();
 });
 
 test('nothing to draw is an error that says what to do', () => {

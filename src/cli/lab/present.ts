@@ -3,6 +3,7 @@ import { extname } from 'node:path';
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 
+import { checkWritable } from '../../checkpoints/file-sink.ts';
 import { writeWhole } from '../../checkpoints/write-file.ts';
 import { WidefieldError } from '../../core/errors.ts';
 import { htmlPage } from '../../lab/report/html.ts';
@@ -74,9 +75,13 @@ export async function renderPng(svg: string): Promise<Uint8Array> {
     .toBuffer();
 }
 
+/** Refuses what cannot be drawn to before the work whose picture it is to be. */
 function parseOut(text: string): string {
-  if (KINDS.includes(extname(text).toLowerCase())) return text;
-  throw new InvalidArgumentError('Use a name that ends in .svg, .png or .html.');
+  if (!KINDS.includes(extname(text).toLowerCase())) {
+    throw new InvalidArgumentError('Use a name that ends in .svg, .png or .html.');
+  }
+  checkWritable(text);
+  return text;
 }
 
 async function render(result: LabResult, file: string): Promise<Uint8Array | string> {
