@@ -23,6 +23,8 @@ interface DemoOptions extends ModelCliOptions {
 
 /** What is timed beside ONNX Runtime unless another network is named. */
 const TIMED = 'replknet-31b';
+/** The official file's name. */
+const TIMED_WEIGHTS = 'RepLKNet-31B_ImageNet-1K_224.pth';
 
 /** `widefield demo`: classifies bundled images, and shows how long a large network takes. */
 export function demoCommand(context: CommandContext): Command {
@@ -46,6 +48,9 @@ export function demoCommand(context: CommandContext): Command {
           `\nNow the time of a large network, ${TIMED} with 31×31 kernels; weights that a formula makes up are as quick as trained ones.`,
         );
         await compareTimes(device, { ...options, model: TIMED, weights: 'synthetic' }, context);
+        context.print(
+          `\nWith its official weights (the README says where): npx widefield classify examples/photos --model ${TIMED} --weights ${TIMED_WEIGHTS}`,
+        );
         return;
       }
       const weights = options.weights ?? ownWeights(model) ?? 'synthetic';

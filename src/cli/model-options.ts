@@ -62,10 +62,8 @@ export function withRunnerOptions(command: Command): Command {
     .option('--no-deploy', 'run the network in its training form');
 }
 
-export function resolutionOption(): Option {
-  return new Option('--resolution <pixels>', "of the input, or HxW (default: the model's)").argParser(
-    parseResolution,
-  );
+export function resolutionOption(help = "of the input, or HxW (default: the model's)"): Option {
+  return new Option('--resolution <pixels>', help).argParser(parseResolution);
 }
 
 /** The weights, those that a network has of its own, or the end of the command with advice where to get some. */

@@ -14,6 +14,8 @@ export interface Schema<T> {
   readonly wanted: string;
   /** The members of an object. */
   readonly fields?: Fields;
+  /** What others call it: names that are refused, with the right one. */
+  readonly aliases?: readonly string[];
   /** Whether a value is of this kind at all, whatever else may be wrong with it. */
   accepts(value: unknown): boolean;
   /**
@@ -215,6 +217,11 @@ export function withDefault<T>(schema: Schema<T>, fallback: unknown): Defaulted<
   return { ...schema, json: { ...schema.json, default: fallback }, fallback };
 }
 
+/** A member that others know by other names. */
+export function alsoCalled<T>(schema: Schema<T>, ...aliases: readonly string[]): Schema<T> {
+  return { ...schema, aliases };
+}
+
 /** A member that must be given. */
 export function needed<T>(schema: Schema<T>): Needed<T> {
   return { ...schema, needed: true };
@@ -242,9 +249,10 @@ function readFields<F extends Fields>(fields: F, value: unknown, path: string): 
   const names = Object.keys(fields);
   const unknown = Object.keys(value).find((name) => !names.includes(name));
   if (unknown !== undefined) {
-    const near = nearestNames(unknown, names).map((name) => join(path, name));
+    const known = names.filter((name) => fields[name]?.aliases?.includes(unknown));
+    const near = known.length > 0 ? known : nearestNames(unknown, names);
     throw invalidArgument(
-      `There is no ${join(path, shortened(unknown))}: did you mean ${near.join(' or ')}?`,
+      `There is no ${join(path, shortened(unknown))}: did you mean ${near.map((name) => join(path, name)).join(' or ')}?`,
     );
   }
   const result: Record<string, unknown> = {};

@@ -1,4 +1,5 @@
 import {
+  alsoCalled,
   choice,
   count,
   either,
@@ -149,7 +150,10 @@ const mix = {
 
 const sparsity = {
   sparsity: withDefault(
-    number('share of masked weights that are zero', { least: 0, below: 1 }),
+    number('share of masked weights that are zero; training is dense unless something of sparsity is given', {
+      least: 0,
+      below: 1,
+    }),
     SPARSITY_DEFAULTS.sparsity,
   ),
   density: withDefault(
@@ -203,7 +207,10 @@ export const settingsFields = {
     flag("batch norms' statistics anew for what is evaluated and kept; averaged weights want it"),
     false,
   ),
-  recompute: withDefault(flag('recompute activations: less memory, more time'), false),
+  recompute: withDefault(
+    alsoCalled(flag('recompute activations: less memory, more time'), 'checkpoint', 'checkpointing'),
+    false,
+  ),
   sparsity: object('sparse training', sparsity),
   initial: withDefault(object('how weights start', initial), {}),
   transform: withDefault(object('augmentation of training images', transform), {}),

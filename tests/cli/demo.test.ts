@@ -16,6 +16,7 @@ test('classifies the bundled test images with the packaged network, then times a
   expect(out).toMatch(/trouser-2 +Trouser/);
   expect(out).toMatch(/\d+ of 20 right/);
   expect(out).toMatch(/widefield-(native|wasm) +[\d.]+ ms/);
+  expect(out).toMatch(/ npx widefield classify \S+ --model replknet-31b --weights RepLKNet-31B_\S+\.pth\n$/);
 });
 
 test('weights without a network are wrong usage', async () => {

@@ -398,6 +398,7 @@ describe('what goes wrong', () => {
 
   it.each([
     [{ optimiser: {} }, /run.*json: There is no optimiser: did you mean optimizer\?/],
+    [{ checkpoint: true }, /There is no checkpoint: did you mean recompute\?/],
     [{ optimizer: { weightDecay: -1 } }, /optimizer\.weightDecay must be a number from 0 on, got -1\./],
     [{ epochs: 1.5 }, /epochs must be a whole number from 1 on, got 1\.5\./],
     [{ transform: { crop: { kind: 'pad', paddin: 2 } } }, /no transform\.crop\.paddin: did you mean/],
@@ -413,6 +414,7 @@ describe('what goes wrong', () => {
     [{ data: 'nowhere' }, /nowhere/],
     [{ split: 'dev' }, /has no split dev/],
     [{ plot: 'curves.gif' }, /\.svg or \.png, got curves\.gif/],
+    [{ plot: 'missing/curves.svg' }, /curves\.svg cannot be written: there is no such file or folder/],
     [{ weights: 'none.safetensors' }, /none\.safetensors/],
   ])('is a config such as %j', async (wrong, message) => {
     const file = at('wrong-run.json');

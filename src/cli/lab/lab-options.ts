@@ -66,7 +66,7 @@ export function withDeviceOptions(
 /** The options of {@link withDeviceOptions}, `--batch`, `--resolution`, `--fused`, `--squeeze-excite`. */
 export function withKernelOptions(command: Command): Command {
   return withDeviceOptions(withBatchOption(command))
-    .addOption(resolutionOption())
+    .addOption(resolutionOption("of the input of every network, or HxW (default: each one's own)"))
     .option('--fused', 'one kernel for each fusible block instead of each layer')
     .addOption(
       new Option('--squeeze-excite <how>', 'where its pooling and product happen, layer-wise')
