@@ -4,10 +4,7 @@ import { runBlockBench } from '../../src/bench/bench-blocks.ts';
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import { blockGraph } from '../../src/lab/block-case.ts';
 import type { BlockCase } from '../../src/lab/block-case.ts';
-import { hasNativeDevice } from '../support/devices.ts';
-
-/** Some tests look at rows of both devices. */
-const hasCompiler = await hasNativeDevice();
+import { NO_COMPILER, hasNativeDevice } from '../support/devices.ts';
 
 const OPTIONS = { devices: ['native', 'wasm'], threads: 2, seconds: 0.01, tune: false } as const;
 
@@ -15,36 +12,35 @@ function block(options: Partial<BlockCase>): BlockCase {
   return { kind: 'convfirst', channels: 32, expansion: 3, size: 12, batch: 2, ...options };
 }
 
-test.skipIf(!hasCompiler)(
-  'a block fused, layer by layer and in ONNX Runtime: equal outputs, and how they compare',
-  async () => {
-    const graph = blockGraph(block({}));
-    const { rows, skipped } = await runBlockBench([{ name: 'b', graph, fuse: 'always' }], {
-      ...OPTIONS,
-      peers: ['onnxruntime-node', 'tfjs'],
-    });
-    expect(skipped.map(({ engine }) => engine)).toEqual(['tfjs']);
-    expect(rows.map(({ engine, form }) => [engine, form])).toEqual([
-      ['widefield-native-fused', 'fused'],
-      ['widefield-native-layer-wise', 'layer-wise'],
-      ['widefield-wasm-fused', 'fused'],
-      ['widefield-wasm-layer-wise', 'layer-wise'],
-      ['onnxruntime-node', null],
-    ]);
-    const macs = 2 * 12 * 12 * 32 * (8 * 9 + 2 * 3 * 32);
-    for (const row of rows) {
-      expect(row).toMatchObject({ model: 'b', shape: '2,12,12,32', correct: true });
-      expect(row.runs).toBeGreaterThanOrEqual(20);
-      expect(row.gflops).toBeCloseTo((2 * macs) / row.medianMs / 1e6, 6);
-    }
-    const [fused, layerWise, , , peer] = rows;
-    expect(fused?.config).toMatch(/^1 kernel; convfirst-fused /);
-    expect(layerWise?.config).toBe('3 kernels');
-    expect(fused?.overLayerWise).toBeCloseTo((layerWise?.medianMs ?? NaN) / (fused?.medianMs ?? NaN), 6);
-    expect(peer?.ofPeak).toBeCloseTo((peer?.gflops ?? NaN) / (fused?.peakGflops ?? NaN), 6);
-    expect(peer?.maxRelError === null && peer.comparedWith === null).toBe(true);
-  },
-);
+test('a block fused, layer by layer and in ONNX Runtime: equal outputs, and how they compare', async (context) => {
+  // Rows of both devices.
+  if (!(await hasNativeDevice())) return context.skip(NO_COMPILER);
+  const graph = blockGraph(block({}));
+  const { rows, skipped } = await runBlockBench([{ name: 'b', graph, fuse: 'always' }], {
+    ...OPTIONS,
+    peers: ['onnxruntime-node', 'tfjs'],
+  });
+  expect(skipped.map(({ engine }) => engine)).toEqual(['tfjs']);
+  expect(rows.map(({ engine, form }) => [engine, form])).toEqual([
+    ['widefield-native-fused', 'fused'],
+    ['widefield-native-layer-wise', 'layer-wise'],
+    ['widefield-wasm-fused', 'fused'],
+    ['widefield-wasm-layer-wise', 'layer-wise'],
+    ['onnxruntime-node', null],
+  ]);
+  const macs = 2 * 12 * 12 * 32 * (8 * 9 + 2 * 3 * 32);
+  for (const row of rows) {
+    expect(row).toMatchObject({ model: 'b', shape: '2,12,12,32', correct: true });
+    expect(row.runs).toBeGreaterThanOrEqual(20);
+    expect(row.gflops).toBeCloseTo((2 * macs) / row.medianMs / 1e6, 6);
+  }
+  const [fused, layerWise, , , peer] = rows;
+  expect(fused?.config).toMatch(/^1 kernel; convfirst-fused /);
+  expect(layerWise?.config).toBe('3 kernels');
+  expect(fused?.overLayerWise).toBeCloseTo((layerWise?.medianMs ?? NaN) / (fused?.medianMs ?? NaN), 6);
+  expect(peer?.ofPeak).toBeCloseTo((peer?.gflops ?? NaN) / (fused?.peakGflops ?? NaN), 6);
+  expect(peer?.maxRelError === null && peer.comparedWith === null).toBe(true);
+});
 
 test.for([
   ['stride 2', block({ stride: 2, outputs: 48 })],
