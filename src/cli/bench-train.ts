@@ -19,6 +19,9 @@ import { resolutionOption } from './model-options.ts';
 import { parseBatch, parseCount, parseKernels, parseMapShapes, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
 
+/** What layers are timed with unless `--kernels` says otherwise. */
+const KERNELS = '7,31,51';
+
 interface LayerOptions extends CommonOptions {
   readonly shape?: MapShape[];
   readonly kernels: KernelSize[];
@@ -46,11 +49,10 @@ function layerCommand(context: CommandContext): Command {
   const command = new Command('depthwise')
     .description('a depthwise convolution: forward, gradient to its input, gradient to its weight')
     .option('--shape <N,H,W,C>', 'the map; several separated by ";" (default: 8,32,32,384)', parseMapShapes)
-    .option(
-      '--kernels <sizes>',
-      'odd kernel sizes, such as 7,31,51x5',
-      parseOddKernels,
-      parseKernels('7,31,51'),
+    .addOption(
+      new Option('--kernels <sizes>', 'odd kernel sizes, such as 7,31,51x5')
+        .argParser(parseOddKernels)
+        .default(parseKernels(KERNELS), KERNELS),
     );
   return withCommonOptions(command, LAYER_PEER_NAMES).action(async (options: LayerOptions) => {
     const shapes = options.shape ?? [[8, 32, 32, 384] as const];

@@ -1,10 +1,11 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 
 import { runBench } from '../bench/bench.ts';
 import { depthwiseCase, pointwiseCase } from '../bench/case.ts';
 import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { blockCommand } from './bench-block.ts';
+import { dataCommand } from './bench-data.ts';
 import { modelCommand } from './bench-model.ts';
 import { parsePlotName, presentReport, withCommonOptions, withProgress } from './bench-options.ts';
 import type { CommonOptions } from './bench-options.ts';
@@ -13,6 +14,9 @@ import { trainCommand } from './bench-train.ts';
 import type { CommandContext } from './context.ts';
 import { parseCounts, parseKernels, parseMapShapes, parseRowsShapes, parseShares } from './options.ts';
 import type { RowsShape } from './options.ts';
+
+/** What depthwise convolutions are timed with unless `--kernels` says otherwise. */
+const KERNELS = '3,7,13,31,51';
 
 interface DepthwiseOptions extends CommonOptions {
   readonly shape?: MapShape[];
@@ -26,7 +30,7 @@ interface PointwiseOptions extends CommonOptions {
   readonly outputs?: number[];
 }
 
-/** `widefield bench depthwise`, `widefield bench pointwise`, `widefield bench model`, `widefield bench block` and `widefield bench train`. */
+/** `widefield bench` and its commands. */
 export function benchCommand(context: CommandContext): Command {
   return new Command('bench')
     .description('time Widefield beside other runtimes, interleaved, every result checked')
@@ -34,18 +38,18 @@ export function benchCommand(context: CommandContext): Command {
     .addCommand(pointwiseCommand(context))
     .addCommand(modelCommand(context))
     .addCommand(blockCommand(context))
-    .addCommand(trainCommand(context));
+    .addCommand(trainCommand(context))
+    .addCommand(dataCommand(context));
 }
 
 function depthwiseCommand(context: CommandContext): Command {
   const command = new Command('depthwise')
     .description('depthwise convolutions that keep the size of the map')
     .option('--shape <N,H,W,C>', 'the map; several separated by ";" (default: 1,56,56,128)', parseMapShapes)
-    .option(
-      '--kernels <sizes>',
-      'kernel sizes, such as 7,31,51x5',
-      parseKernels,
-      parseKernels('3,7,13,31,51'),
+    .addOption(
+      new Option('--kernels <sizes>', 'kernel sizes, such as 7,31,51x5')
+        .argParser(parseKernels)
+        .default(parseKernels(KERNELS), KERNELS),
     )
     .option(
       '--sparsity <shares>',

@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import type { BenchReport } from '../../src/bench/report.ts';
+import { defaultTuningFile, loadTuning } from '../../src/runtime/tuning-store.ts';
 import { widefield } from '../support/command-line.ts';
 
 let folder = '';
@@ -78,6 +79,17 @@ test('bench depthwise prints JSON and draws the plot', async () => {
   expect(await readFile(plot, 'utf8')).toContain('widefield-wasm');
 });
 
+test.each([
+  [['bench', 'depthwise'], '(default: 3,7,13,31,51)'],
+  [['bench', 'train', 'depthwise'], '(default: 7,31,51)'],
+  [['bench', 'train', 'model'], '(default: 4)'],
+])('the help of %j says defaults as they are given', async (command, text) => {
+  const { code, out } = await widefield(...command, '--help');
+  expect(code).toBe(0);
+  expect(out).toContain(text);
+  expect(out).not.toMatch(/default: [[{]/);
+});
+
 test('bench pointwise prints a table for people', async () => {
   const args = ['--shape', '12,8', '--outputs', '4,20'];
   const { code, out, err } = await widefield('bench', 'pointwise', ...args, ...QUICK);
@@ -117,11 +129,18 @@ test('a benchmark in which nothing ran fails, with the reasons', async () => {
   expect(nobody.out).toContain('fewer than two engines ran');
 });
 
-test('a plot that cannot be written: one sentence, exit code 1', async () => {
-  const args = ['--shape', '1,4,4,4', '--kernels', '3', '--plot', path.join(folder, 'missing', 'plot.svg')];
-  const { code, err } = await widefield('bench', 'depthwise', ...args, ...QUICK);
-  expect(code).toBe(1);
-  expect(err).toMatch(/^.*plot\.svg cannot be written: there is no such file or folder\.\n$/);
+test.each([
+  ['bench depthwise', ['--plot'], 'missing/plot.svg', 'there is no such file or folder'],
+  ['bench model mobilenet-v2', ['--plot'], 'missing/plot.svg', 'there is no such file or folder'],
+  ['bench block mbconv', ['--out'], 'folder.svg', 'it is a folder'],
+  ['lab device', ['--out'], 'missing/plot.svg', 'there is no such file or folder'],
+  ['erf slak-fashion', ['--images', '.', '--out'], 'missing/plot.svg', 'there is no such file or folder'],
+])('%s: a file that cannot be written is refused before the work', async (command, options, name, reason) => {
+  await mkdir(path.join(folder, 'folder.svg'));
+  const file = path.join(folder, name);
+  const outcome = await widefield(...command.split(' '), ...options, file);
+  expect(outcome).toEqual({ code: 1, out: '', err: `${file} cannot be written: ${reason}.\n` });
+  expect(await readdir(folder)).toEqual(['folder.svg']);
 });
 
 test('Ctrl-C ends a benchmark with exit code 130', async () => {
@@ -129,6 +148,24 @@ test('Ctrl-C ends a benchmark with exit code 130', async () => {
   await new Promise((resolve) => setTimeout(resolve, 500));
   process.emit('SIGINT');
   expect(await running).toMatchObject({ code: 130, err: 'Interrupted.\n', out: '' });
+});
+
+test('Ctrl-C while tuning: what has been measured stays on file', async (context) => {
+  vi.stubEnv('XDG_CACHE_HOME', folder);
+  try {
+    const file = defaultTuningFile();
+    if (!file.startsWith(folder)) return context.skip('caches have a fixed place on this system');
+    const shapes = ['--shape', '4,4;2048,2048', '--tune'];
+    const running = widefield('bench', 'pointwise', ...shapes, ...QUICK);
+    await vi.waitFor(() => access(file), { timeout: 20_000, interval: 10 });
+    process.emit('SIGINT');
+    expect(await running).toMatchObject({ code: 130, err: 'Interrupted.\n', out: '' });
+    expect(await readdir(path.dirname(file))).toEqual(['tuning.json']);
+    const records = [...(await loadTuning(file)).values()];
+    expect(records.map(({ problem }) => problem)).toEqual([expect.stringMatching(/^pointwise.*4.*4/)]);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test.each(['stdout', 'stderr'] as const)(

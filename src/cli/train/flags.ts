@@ -21,8 +21,8 @@ interface Flag {
  * A flag for every member of the config. Members of objects have the object's name before theirs, but for one of the
  * same name: `--sparsity 0.4`, `--sparsity-scope all`.
  */
-function flags(): Flag[] {
-  return Object.entries(configSchema().fields ?? {}).flatMap(([name, schema]): Flag[] =>
+function flags(config: Schema<unknown>): Flag[] {
+  return Object.entries(config.fields ?? {}).flatMap(([name, schema]): Flag[] =>
     schema.fields === undefined
       ? [{ path: [name], name: dashed(name), schema }]
       : Object.entries(schema.fields).map(([inner, member]) => ({
@@ -33,9 +33,9 @@ function flags(): Flag[] {
   );
 }
 
-/** Adds all flags to a command, with help texts from the table. */
-export function withConfigFlags(command: Command): Command {
-  for (const { name, schema, path } of flags()) {
+/** Adds all flags to a command, with help texts from the table: those of `widefield train`, or of another config. */
+export function withConfigFlags(command: Command, config: Schema<unknown> = configSchema()): Command {
+  for (const { name, schema, path } of flags(config)) {
     const isFlag = schema.json.type === 'boolean';
     const option = new Option(
       `--${name} ${isFlag ? '[true|false]' : `<${placeholder(schema)}>`}`,
@@ -48,16 +48,19 @@ export function withConfigFlags(command: Command): Command {
 }
 
 /** The config that flags alone make. */
-export function configOfFlags(options: Readonly<Record<string, unknown>>): RawConfig {
-  let config: RawConfig = {};
-  for (const { name, path } of flags()) {
+export function configOfFlags(
+  options: Readonly<Record<string, unknown>>,
+  config: Schema<unknown> = configSchema(),
+): RawConfig {
+  let result: RawConfig = {};
+  for (const { name, path } of flags(config)) {
     const value = options[camel(name)];
     if (value === undefined) continue;
     // `--sparsity none` takes all of it away.
     const place = value === NONE && path[0] === path[1] ? path.slice(1) : path;
-    config = merge(config, nest(place, value === NONE ? null : value));
+    result = merge(result, nest(place, value === NONE ? null : value));
   }
-  return config;
+  return result;
 }
 
 /** The first config with what the second one says instead. Objects are merged, but for those of another kind. */
