@@ -1,9 +1,7 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-
-import { WidefieldError, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
 import { openDevice } from '../runtime/open.ts';
+import { exposeGarbageCollector, watchResident } from './resident-memory.ts';
 import { openTrainCase } from './train-case.ts';
 import type { TrainRequest } from './train-case.ts';
 import { WIDEFIELD_DEVICES } from './widefield.ts';
@@ -34,15 +32,12 @@ export interface LeakReport {
   readonly growthBytes: number;
 }
 
-/** Samples of each of the two tenths; the least counts, because garbage comes and goes. */
-const SAMPLES = 10;
-
 /** Trains each network on each device for many steps, and watches the resident memory. */
 export async function checkLeaks(
   requests: readonly TrainRequest[],
   options: LeakCheckOptions,
 ): Promise<LeakReport[]> {
-  const { signal } = options;
+  const { steps, signal, onProgress } = options;
   const reports: LeakReport[] = [];
   const collectGarbage = exposeGarbageCollector();
   for (const name of options.devices ?? WIDEFIELD_DEVICES) {
@@ -56,12 +51,17 @@ export async function checkLeaks(
         const stepper = await TrainStepper.create(device, test, signal ? { signal } : {});
         try {
           const { weights, arena } = stepper.network.session.bytes;
-          const { first, last } = await watch(stepper, `${request.name} on ${name}`, collectGarbage, options);
+          const { first, last } = await watchResident(() => stepper.step(), {
+            steps,
+            ...(signal && { signal }),
+            onStep: (step) =>
+              onProgress?.(`${request.name} on ${name}: step ${step} of ${steps}`, step / steps),
+          });
           reports.push({
             model: test.model,
             shape: test.shape,
             engine: `widefield-${name}`,
-            steps: options.steps,
+            steps,
             plannedBytes: weights + arena,
             residentBytes: last - before,
             growthBytes: last - first,
@@ -77,50 +77,26 @@ export async function checkLeaks(
   return reports;
 }
 
+export interface OpenIfHereOptions extends Omit<LeakCheckOptions, 'steps' | 'onProgress'> {
+  /** Folder of compiled native kernels; default: the user's cache folder. */
+  readonly cacheDirectory?: string;
+}
+
 /** The device, or undefined where it cannot work here and was not asked for by name. */
-async function openIfHere(
+export async function openIfHere(
   name: WidefieldDevice,
-  { devices, threads, signal, onWarning }: LeakCheckOptions,
+  { devices, threads, cacheDirectory, signal, onWarning }: OpenIfHereOptions,
 ): Promise<Device | undefined> {
   try {
-    return await openDevice(name, { threads, ...(signal && { signal }) });
+    return await openDevice(name, {
+      threads,
+      ...(cacheDirectory !== undefined && { cacheDirectory }),
+      ...(signal && { signal }),
+    });
   } catch (error) {
     const isAbsent = error instanceof WidefieldError && error.code === 'unsupported';
     if (devices !== undefined || !isAbsent) throw error;
     onWarning?.(`widefield-${name} is left out: ${error.message}`);
     return undefined;
   }
-}
-
-/** The least resident memory within the second tenth of the steps, and within the last. */
-async function watch(
-  stepper: TrainStepper,
-  label: string,
-  collectGarbage: () => void,
-  { steps, signal, onProgress }: LeakCheckOptions,
-): Promise<{ readonly first: number; readonly last: number }> {
-  const tenth = Math.max(1, Math.floor(steps / 10));
-  const every = Math.max(1, Math.floor(tenth / SAMPLES));
-  let first = Infinity;
-  let last = Infinity;
-  for (let step = 1; step <= steps; step++) {
-    throwIfAborted(signal);
-    await stepper.step();
-    if (step % every !== 0 && step !== steps) continue;
-    onProgress?.(`${label}: step ${step} of ${steps}`, step / steps);
-    const inFirst = step > tenth && step <= 2 * tenth;
-    const inLast = step > steps - tenth;
-    if (!inFirst && !inLast) continue;
-    collectGarbage();
-    const resident = process.memoryUsage.rss();
-    if (inFirst) first = Math.min(first, resident);
-    if (inLast) last = Math.min(last, resident);
-  }
-  return { first: Number.isFinite(first) ? first : last, last };
-}
-
-/** V8's garbage collector as a function, so that what JavaScript has dropped does not count. */
-function exposeGarbageCollector(): () => void {
-  setFlagsFromString('--expose-gc');
-  return runInNewContext('gc') as () => void;
 }

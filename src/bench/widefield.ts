@@ -151,7 +151,7 @@ function engine(op: OpSession, device: WidefieldDevice, threads: number): Engine
 }
 
 /** The problem with the pitch that a network would use on this device. */
-function withPitch(problem: BenchProblem, caps: DeviceCaps): BenchProblem {
+export function withPitch(problem: BenchProblem, caps: DeviceCaps): BenchProblem {
   const lanes = caps.lanes[0] ?? 1;
   if (problem.op === 'depthwise') return { ...problem, pitch: channelPitch(problem.channels, lanes) };
   return {

@@ -5,6 +5,7 @@ import { depthwiseCase, pointwiseCase } from '../bench/case.ts';
 import type { BenchCase, KernelSize, MapShape } from '../bench/case.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { blockCommand } from './bench-block.ts';
+import { compileCommand } from './bench-compile.ts';
 import { dataCommand } from './bench-data.ts';
 import { modelCommand } from './bench-model.ts';
 import { parsePlotName, presentReport, withCommonOptions, withProgress } from './bench-options.ts';
@@ -39,6 +40,7 @@ export function benchCommand(context: CommandContext): Command {
     .addCommand(modelCommand(context))
     .addCommand(blockCommand(context))
     .addCommand(trainCommand(context))
+    .addCommand(compileCommand(context))
     .addCommand(dataCommand(context));
 }
 

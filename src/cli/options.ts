@@ -135,7 +135,12 @@ export function parseShares(text: string): number[] {
 
 /** `native,wasm`, or `none` to time the peers alone. */
 export function parseDevices(text: string): WidefieldDevice[] {
-  return text.trim() === 'none' ? [] : parseNames(text, ['native', 'wasm'], 'device');
+  return text.trim() === 'none' ? [] : parseNamedDevices(text);
+}
+
+/** `native,wasm`. */
+export function parseNamedDevices(text: string): WidefieldDevice[] {
+  return parseNames(text, ['native', 'wasm'], 'device');
 }
 
 /** Names of peers, `all` or `none`. */
