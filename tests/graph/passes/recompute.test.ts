@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../../../src/core/random.ts';
 import { evaluate } from '../../../src/graph/evaluate.ts';
-import { elements, nodesOf } from '../../../src/graph/graph.ts';
+import { elements, nodesOf, selectOutputs } from '../../../src/graph/graph.ts';
 import type { Graph, Node } from '../../../src/graph/graph.ts';
+import { costOf } from '../../../src/graph/lower.ts';
 import { differentiate } from '../../../src/graph/passes/differentiate.ts';
 import { planMemory } from '../../../src/graph/passes/plan-memory.ts';
 import { recompute } from '../../../src/graph/passes/recompute.ts';
@@ -30,6 +31,11 @@ function arenaOf(graph: Graph): number {
       last: node.op.type === 'input' || outputs.has(node) ? order.length : (lastUse.get(node) ?? step),
     }));
   return planMemory(buffers).total;
+}
+
+/** Multiply-accumulates or bytes of all nodes together. */
+function totalOf(graph: Graph, what: 'macs' | 'bytes'): number {
+  return nodesOf(graph).reduce((sum, node) => sum + costOf(node)[what], 0);
 }
 
 function resultsOf(graph: Graph): ReadonlyMap<string, Float64Array> {
@@ -72,5 +78,11 @@ describe.each(Object.entries(networks))('recompute %s', (_, variant) => {
     const graph = build(64);
     const light = recompute(graph);
     expect(arenaOf(light)).toBeLessThan(0.6 * arenaOf(graph));
+    const forward = selectOutputs(graph, ['loss']);
+    for (const what of ['macs', 'bytes'] as const) {
+      const added = totalOf(light, what) - totalOf(graph, what);
+      expect(added, what).toBeGreaterThan(0);
+      expect(added, what).toBeLessThan(totalOf(forward, what));
+    }
   });
 });
