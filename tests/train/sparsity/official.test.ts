@@ -1,11 +1,13 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 
+import { syntheticWeights } from '../../../src/checkpoints/synthetic.ts';
 import { Random } from '../../../src/core/random.ts';
 import { parametersOf } from '../../../src/graph/graph.ts';
 import { buildModel } from '../../../src/models/zoo.ts';
 import { erkDensities, snipSensitivity } from '../../../src/train/sparsity/density.ts';
 import { exchangeOfficial } from '../../../src/train/sparsity/exchange.ts';
 import { firstMasksOfficial, snipDensities } from '../../../src/train/sparsity/masks.ts';
+import type { MaskedLayer } from '../../../src/train/sparsity/masks.ts';
 import { pruneRate } from '../../../src/train/sparsity/rate.ts';
 import { isMasked } from '../../../src/train/sparsity/scope.ts';
 import type { Uniform } from '../../../src/train/sparsity/select.ts';
@@ -27,13 +29,29 @@ describe('SNIP on the toy network', () => {
   const { order, scores, grads, n_keep, threshold, score_mask_strict_gt, layer_sparsity } = golden.snip;
   type Key = keyof typeof scores;
   const keys = order as Key[];
-  const layers = keys.map((key) => {
-    const gradients = Float32Array.from(grads[key]);
-    // |w| follows from score and gradient; its sign does not matter.
-    const values = Float32Array.from(scores[key], (score, i) => score / Math.abs(grads[key][i] ?? 1));
-    return { key, shape: [values.length, 1], values, gradients, mask: new Float32Array(values.length) };
-  });
+  const layers: MaskedLayer[] = [];
   const density = golden.snip.keep_ratio;
+
+  // PyTorch's network has these weights, and these gradients.
+  beforeAll(async () => {
+    const shapes = { 'conv.weight': [3, 1, 3, 3], 'dw.weight': [3, 1, 5, 5], 'head.weight': [4, 3] };
+    const weights = syntheticWeights(keys.map((key) => ({ key, shape: shapes[key] })));
+    for (const key of keys) {
+      const values = Float32Array.from(await weights.read(key));
+      const gradients = Float32Array.from(grads[key]);
+      layers.push({ key, shape: shapes[key], values, gradients, mask: new Float32Array(values.length) });
+    }
+  });
+
+  test("has PyTorch's scores, |w · ∂L/∂w|", () => {
+    const wanted = keys.flatMap((key) => scores[key]);
+    const { scores: found } = snipSensitivity(layers, density);
+    expect(found.length).toBe(wanted.length);
+    // Weight, gradient and score are rounded to float32: 2^-24 each. Goldens have ten digits.
+    wanted.forEach((score, i) => {
+      expect(Math.abs((found[i] ?? NaN) / score - 1)).toBeLessThan(3 * 2 ** -24 + 1e-9);
+    });
+  });
 
   test('keeps as many weights, above the same threshold', () => {
     const found = snipSensitivity(layers, density);
@@ -52,7 +70,9 @@ describe('SNIP on the toy network', () => {
       uniformOf: (key) => uniform(`unit.snip.rand.${key}`),
     });
     expect(dense).toEqual([]);
-    for (const { key, mask } of layers) expect(bitsOf(mask)).toBe(golden.snip.final_random_mask[key]);
+    expect(layers.map(({ mask }) => bitsOf(mask))).toEqual(
+      keys.map((key) => golden.snip.final_random_mask[key]),
+    );
   });
 });
 
