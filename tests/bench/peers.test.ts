@@ -4,6 +4,7 @@ import { depthwiseCase, pointwiseCase } from '../../src/bench/case.ts';
 import type { Peer } from '../../src/bench/engine.ts';
 import { PEER_NAMES, openPeer } from '../../src/bench/peers/index.ts';
 import { expectation, maxRelativeError } from '../../src/bench/verify.ts';
+import { tolerance } from '../support/tolerance.ts';
 
 const opened: Peer[] = [];
 afterAll(async () => {
@@ -30,11 +31,13 @@ describe.each(PEER_NAMES)('%s', (name) => {
     expect(peer.version).toMatch(/^\d+\.\d+/);
     for (const each of CASES) {
       const expected = expectation(each);
+      const { problem, input: x, weight } = each;
+      const allowed = tolerance(problem, { x }, { weight }) / Math.max(...expected.values.map(Math.abs));
       for (const engine of await peer.prepare(each)) {
         const times = await engine.time(3);
         expect(times).toHaveLength(3);
         expect(Math.min(...times)).toBeGreaterThan(0);
-        expect(maxRelativeError(await engine.output(), expected)).toBeLessThan(1e-5);
+        expect(maxRelativeError(await engine.output(), expected)).toBeLessThan(allowed);
         expect(engine.threads).toBeGreaterThanOrEqual(1);
         expect(engine.timingIncludes).not.toBe('');
         await engine.dispose();

@@ -17,6 +17,7 @@ import { countingDevice } from '../support/counting-device.ts';
 import type { CountingDevice } from '../support/counting-device.ts';
 import { smallNetwork } from '../support/graph-cases.ts';
 import { weightsFor } from '../support/graph-values.ts';
+import { networkTolerance } from '../support/tolerance.ts';
 
 const graph = smallNetwork();
 const values = weightsFor(graph);
@@ -37,7 +38,7 @@ function expectOutputs(outputs: ReadonlyMap<string, Float32Array>, input: Float3
   for (const [name, wanted] of expected) {
     const got = outputs.get(name) ?? new Float32Array();
     expect(got).toHaveLength(wanted.length);
-    expect(relativeError(got, Float32Array.from(wanted)), name).toBeLessThan(1e-5);
+    expect(relativeError(got, Float32Array.from(wanted)), name).toBeLessThan(networkTolerance(graph));
   }
 }
 
@@ -168,7 +169,7 @@ describe('layers of one channel', () => {
     const y = (await session.run(input)).get('y') ?? new Float32Array();
     const expected = evaluate(network, input, own).get('y') ?? new Float64Array();
     expect(y).toHaveLength(expected.length);
-    expect(relativeError(y, Float32Array.from(expected))).toBeLessThan(1e-5);
+    expect(relativeError(y, Float32Array.from(expected))).toBeLessThan(networkTolerance(network));
   });
 });
 

@@ -1,3 +1,6 @@
+import { nodesOf } from '../../src/graph/graph.ts';
+import type { Graph } from '../../src/graph/graph.ts';
+import { costOf } from '../../src/graph/lower.ts';
 import { reference } from '../../src/graph/reference.ts';
 import type { Tensors } from '../../src/graph/tensors.ts';
 import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
@@ -80,6 +83,16 @@ export function tolerance(problem: Problem, inputs: Tensors, weights: Tensors): 
         : STEEPEST ** 2 * (error + 2 * ACTIVATION_ERROR * Math.max(1, size));
     }
   }
+}
+
+/**
+ * What outputs of a network in float32 may be off by, relative to the largest value of each. With terms of random signs,
+ * partial sums are about as large as results, so each of n additions adds an independent error of at most u of the largest
+ * result: together λ · √n · u at most, with the probability above. So do the layers, whose squares add: n counts all of them.
+ */
+export function networkTolerance(graph: Graph): number {
+  const roundings = nodesOf(graph).reduce((sum, node) => sum + costOf(node).depth + AROUND, 0);
+  return LAMBDA * Math.sqrt(roundings) * UNIT;
 }
 
 /**

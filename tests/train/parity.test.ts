@@ -16,6 +16,12 @@ const fixture = JSON.parse(
   await readFile(new URL('../fixtures/training-parity.json', import.meta.url), 'utf8'),
 ) as { losses: number[]; running_var: number[] };
 
+/**
+ * What PyTorch's numbers are off by, relative to those of its same run in float64: the rounding errors of these steps in
+ * float32. Ours are as large, give or take how sums are ordered.
+ */
+const PYTORCH_ERROR = { loss: 1.1e-7, runningVariance: 1.1e-6 };
+
 const [BATCH, SIZE, CLASSES] = [8, 16, 5];
 
 // The network of tests/fixtures/training-parity.py.
@@ -65,9 +71,10 @@ describe.each(devices)('20 training steps on %s', (_name, open) => {
       await network.session.update((group) => optimizer.hyperparameters(group, update));
     }
     const errors = losses.map((loss, i) => Math.abs(loss / (fixture.losses[i] ?? NaN) - 1));
-    expect(Math.max(...errors)).toBeLessThan(1e-4);
+    expect(Math.max(...errors)).toBeLessThan(10 * PYTORCH_ERROR.loss);
     const running = network.buffers.get('stages.1.1.large_kernel.LoRA1.bn.running_var') ?? [];
-    fixture.running_var.forEach((value, i) => expect(running[i]).toBeCloseTo(value, 4));
+    const deviations = fixture.running_var.map((value, i) => Math.abs((running[i] ?? NaN) / value - 1));
+    expect(Math.max(...deviations)).toBeLessThan(10 * PYTORCH_ERROR.runningVariance);
     await network.dispose();
   });
 });
