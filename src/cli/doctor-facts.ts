@@ -119,8 +119,10 @@ function whyAuto({ name, note }: { readonly name: string; readonly note: string 
 }
 
 /** @param file default: that of the user's cache folder */
-export async function examineTuning(file: string = defaultTuningFile()): Promise<TuningFacts> {
+export async function examineTuning(wanted?: string): Promise<TuningFacts> {
+  let file = wanted ?? 'tuning.json';
   try {
+    file = wanted ?? (await defaultTuningFile());
     return { file, records: (await loadTuning(file)).size };
   } catch (error) {
     return { file, problem: error instanceof Error ? error.message : String(error) };

@@ -1,16 +1,15 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import envPaths from 'env-paths';
-
 import { writeWhole } from '../checkpoints/write-file.ts';
+import { userCacheFolder } from '../core/cache-folder.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { parseDevice } from './devices.ts';
 import type { DeviceRecord } from './devices.ts';
 
-/** Where the record of this machine is kept by default: `device.json` in the user's cache folder. */
-export function defaultDeviceFile(): string {
-  return path.join(envPaths('widefield', { suffix: '' }).cache, 'device.json');
+/** Where the record of this machine is kept by default: `device.json` in the user's cache folder. Throws `io` without a home. */
+export async function defaultDeviceFile(): Promise<string> {
+  return path.join(await userCacheFolder(), 'device.json');
 }
 
 /** Reads a device record. Throws `invalid-argument` or `io`, naming the file. */
@@ -21,15 +20,13 @@ export async function readDeviceFile(file: string): Promise<DeviceRecord> {
 }
 
 /** The stored record of this machine; undefined if it has not been measured. Throws as {@link readDeviceFile} does. */
-export async function loadThisDevice(file: string = defaultDeviceFile()): Promise<DeviceRecord | undefined> {
-  return readIfPresent(file);
+export async function loadThisDevice(file?: string): Promise<DeviceRecord | undefined> {
+  return readIfPresent(file ?? (await defaultDeviceFile()));
 }
 
 /** Stores the record of this machine; the file is replaced in one step. Throws `io`, naming the file. */
-export async function saveThisDevice(
-  record: DeviceRecord,
-  file: string = defaultDeviceFile(),
-): Promise<void> {
+export async function saveThisDevice(record: DeviceRecord, wanted?: string): Promise<void> {
+  const file = wanted ?? (await defaultDeviceFile());
   try {
     await mkdir(path.dirname(file), { recursive: true });
     await writeWhole(file, [`${JSON.stringify(record, undefined, 2)}\n`]);

@@ -1,20 +1,20 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-import envPaths from 'env-paths';
-
 import { writeWhole } from '../checkpoints/write-file.ts';
+import { userCacheFolder } from '../core/cache-folder.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { formatTuning, parseTuning, recordKey } from './tuning-file.ts';
 import type { TuningRecord, TuningRecords } from './tuning-file.ts';
 
-/** Where measurements are kept by default: `tuning.json` in the user's cache folder. */
-export function defaultTuningFile(): string {
-  return path.join(envPaths('widefield', { suffix: '' }).cache, 'tuning.json');
+/** Where measurements are kept by default: `tuning.json` in the user's cache folder. Throws `io` without a home. */
+export async function defaultTuningFile(): Promise<string> {
+  return path.join(await userCacheFolder(), 'tuning.json');
 }
 
-/** Reads a tuning file; a missing one is empty. Throws `invalid-argument` or `io`, naming the file. */
-export async function loadTuning(file: string = defaultTuningFile()): Promise<Map<string, TuningRecord>> {
+/** Reads a tuning file (default: the user's); a missing one is empty. Throws `invalid-argument` or `io`, naming the file. */
+export async function loadTuning(wanted?: string): Promise<Map<string, TuningRecord>> {
+  const file = wanted ?? (await defaultTuningFile());
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -32,14 +32,12 @@ export async function loadTuning(file: string = defaultTuningFile()): Promise<Ma
 }
 
 /**
- * Adds records to a tuning file, keeping what is there; the file is replaced in one step. Of savings at the same time one
- * may not see the other's records: wait for each.
+ * Adds records to a tuning file (default: the user's), keeping what is there; the file is replaced in one step.
+ * Of savings at the same time one may not see the other's records: wait for each.
  * Throws as {@link loadTuning} does: a file that is something else is left alone.
  */
-export async function saveTuning(
-  added: Iterable<TuningRecord>,
-  file: string = defaultTuningFile(),
-): Promise<TuningRecords> {
+export async function saveTuning(added: Iterable<TuningRecord>, wanted?: string): Promise<TuningRecords> {
+  const file = wanted ?? (await defaultTuningFile());
   const records = await loadTuning(file);
   for (const record of added) records.set(recordKey(record.machine, record.problem), record);
   try {

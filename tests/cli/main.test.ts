@@ -153,7 +153,7 @@ test('Ctrl-C ends a benchmark with exit code 130', async () => {
 test('Ctrl-C while tuning: what has been measured stays on file', async (context) => {
   vi.stubEnv('XDG_CACHE_HOME', folder);
   try {
-    const file = defaultTuningFile();
+    const file = await defaultTuningFile();
     if (!file.startsWith(folder)) return context.skip('caches have a fixed place on this system');
     const shapes = ['--shape', '4,4;2048,2048', '--tune'];
     const running = widefield('bench', 'pointwise', ...shapes, ...QUICK);

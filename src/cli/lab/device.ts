@@ -58,7 +58,7 @@ export function deviceCommand(context: CommandContext): Command {
         // Shown first, and kept even without a picture: nothing that was measured is lost.
         if (name === undefined) {
           await saveThisDevice(record);
-          warn(`Kept in ${defaultDeviceFile()}; analyses know it as --device ${THIS_DEVICE}.`);
+          warn(`Kept in ${await defaultDeviceFile()}; analyses know it as --device ${THIS_DEVICE}.`);
         }
       }
     });

@@ -3,6 +3,7 @@ import { lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile }
 import { tmpdir, userInfo } from 'node:os';
 import path from 'node:path';
 
+import { userCacheFolder } from '../../core/cache-folder.ts';
 import { WidefieldError } from '../../core/errors.ts';
 
 /**
@@ -95,9 +96,7 @@ export class LibraryCache {
 
 /** Throws where neither the environment nor the system knows of a home. */
 async function defaultCacheFolder(): Promise<string> {
-  // Loaded here because it asks for the home as it loads.
-  const { default: envPaths } = await import('env-paths');
-  return path.join(envPaths('widefield', { suffix: '' }).cache, 'native');
+  return path.join(await userCacheFolder(), 'native');
 }
 
 /** The user's own folder among temporary files, the same every time, unless somebody else got there first. */
@@ -131,6 +130,7 @@ async function checkWritable(folder: string): Promise<void> {
 }
 
 function reasonOf(error: unknown): string {
+  if (error instanceof WidefieldError) return error.message;
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
 
