@@ -1,6 +1,4 @@
-import { WidefieldError } from '../core/errors.ts';
-import type { Device } from '../devices/device.ts';
-import { openDevice } from '../runtime/open.ts';
+import { openIfHere } from './open-if-here.ts';
 import { exposeGarbageCollector, watchResident } from './resident-memory.ts';
 import { openTrainCase } from './train-case.ts';
 import type { TrainRequest } from './train-case.ts';
@@ -75,28 +73,4 @@ export async function checkLeaks(
     }
   }
   return reports;
-}
-
-export interface OpenIfHereOptions extends Omit<LeakCheckOptions, 'steps' | 'onProgress'> {
-  /** Folder of compiled native kernels; default: the user's cache folder. */
-  readonly cacheDirectory?: string;
-}
-
-/** The device, or undefined where it cannot work here and was not asked for by name. */
-export async function openIfHere(
-  name: WidefieldDevice,
-  { devices, threads, cacheDirectory, signal, onWarning }: OpenIfHereOptions,
-): Promise<Device | undefined> {
-  try {
-    return await openDevice(name, {
-      threads,
-      ...(cacheDirectory !== undefined && { cacheDirectory }),
-      ...(signal && { signal }),
-    });
-  } catch (error) {
-    const isAbsent = error instanceof WidefieldError && error.code === 'unsupported';
-    if (devices !== undefined || !isAbsent) throw error;
-    onWarning?.(`widefield-${name} is left out: ${error.message}`);
-    return undefined;
-  }
 }
