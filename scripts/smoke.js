@@ -24,7 +24,7 @@ export async function use(photo: Blob, signal: AbortSignal): Promise<Classificat
   const [height]: readonly number[] = maps[0]?.shape ?? [];
   // @ts-expect-error: top is a number
   await model.classify(photo, { top: 'three' });
-  return model.classify(photo, { top: (height ?? 0) + defaultTuningFile().length, signal });
+  return model.classify(photo, { top: (height ?? 0) + (await defaultTuningFile()).length, signal });
 }
 
 export function draw(name: string): string {
