@@ -32,6 +32,7 @@ interface EvalOptions extends WeightOptions, DeviceOptions, OutputOptions {
   readonly batch: number;
   readonly resolution?: number;
   readonly crop?: 'centre' | 'warp' | 'none';
+  readonly mirror?: boolean;
   readonly workers: number;
   readonly labels?: string;
   readonly worst: number;
@@ -63,6 +64,7 @@ export function evalCommand(context: CommandContext): Command {
         "centre: resize, then cut; warp: resize both sides; none (default: the model's)",
       ).choices(['centre', 'warp', 'none']),
     )
+    .option('--mirror', 'decide by the mean of the logits of each image and of its mirror image')
     .option('--labels <file>', "names of the network's classes in order, one a line or a JSON list")
     .addOption(new Option('--device <name>', 'where to run').choices(DEVICE_NAMES).default('auto'))
     .addOption(new Option('--threads <count>', 'threads').argParser(parseThreads).default(defaultThreads()))
@@ -150,6 +152,7 @@ async function evaluateWith(
       progress.update(`compiling ${graph.name}`, 0);
       const evaluation = await evaluate(device, graph, weights, dataset, {
         transform,
+        mirror: options.mirror === true,
         signal,
         workers: options.workers,
         corruptLimit: options.corruptLimit,
@@ -218,12 +221,12 @@ async function presentEvaluation(
   const { images, top1, top5, loss, imagesPerSecond } = evaluation;
   const reports = classReports(evaluation, classes);
   const cells = confusions(evaluation);
-  const title = `${model} on ${dataset.name}`;
+  const title = `${model} on ${dataset.name}${options.mirror === true ? ', with mirror images' : ''}`;
   const facts = `${images} images at ${String(transform.size)}×${String(transform.size)}: top-1 ${formatPercent(top1)}, top-5 ${formatPercent(top5)}`;
   await present(context, options, {
     json: {
       ...{ model, device, data: dataset.name, resolution: transform.size, batch: options.batch },
-      ...{ images, top1, top5, loss, imagesPerSecond },
+      ...{ mirror: options.mirror === true, images, top1, top5, loss, imagesPerSecond },
       corrupt: corrupt.map(({ error }) => error),
       classes: reports,
       confusion: cells,

@@ -18,6 +18,8 @@ export interface EvaluateOptions extends Pick<
   'workers' | 'corruptLimit' | 'onCorrupt' | 'signal'
 > {
   readonly transform: TransformOptions;
+  /** Decides by the mean of the logits of each image and of its mirror image; default: false. */
+  readonly mirror?: boolean;
   /** Measurements that the planner prefers to its estimates. */
   readonly tuning?: TuningRecords;
   readonly onProgress?: (done: number, total: number) => void;
@@ -67,7 +69,7 @@ export async function evaluate(
       `The transform makes images of ${given.join(' × ')}, but ${graph.name} sees ${seen.join(' × ')}: let transform.size and transform.channels agree with that.`,
     );
   }
-  const { tuning, onProgress, ...loading } = options;
+  const { tuning, mirror = false, onProgress, ...loading } = options;
   const planning = { ...(tuning && { tuning }) };
   const optimized = optimize(selectOutputs(graph, ['logits']), optimizeFor(device.caps, planning));
   const session = await createSession(device, optimized, weights, planning);
@@ -75,6 +77,10 @@ export async function evaluate(
     const score = new Score(classes);
     const start = performance.now();
     const input = new Float32Array(elements(graph.input.shape));
+    const run = async (): Promise<Float32Array> => {
+      const outputs = await session.run(input, { ...(options.signal && { signal: options.signal }) });
+      return outputs.get('logits') ?? new Float32Array();
+    };
     let first = 0;
     for await (const { images, labels, indices, size } of loadBatches(dataset, {
       ...loading,
@@ -82,16 +88,36 @@ export async function evaluate(
     })) {
       // The last batch may be short: what is behind it is left as it was, and not looked at.
       input.set(images);
-      const outputs = await session.run(input, { ...(options.signal && { signal: options.signal }) });
+      let logits = await run();
+      if (mirror) {
+        mirrorRows(input, width, channels);
+        const mirrored = await run();
+        logits = logits.map((value, i) => (value + (mirrored[i] ?? 0)) / 2);
+      }
       // What stands in for a damaged sample counts in its own place only.
       const isOwn = (row: number): boolean => indices[row] === first + row;
-      score.add(outputs.get('logits') ?? new Float32Array(), labels, size, isOwn);
+      score.add(logits, labels, size, isOwn);
       first += size;
       onProgress?.(first, dataset.length);
     }
     return score.result((performance.now() - start) / 1000);
   } finally {
     await session.dispose();
+  }
+}
+
+/** Exchanges left and right of images, [N, H, width, channels], in place. */
+function mirrorRows(images: Float32Array, width: number, channels: number): void {
+  const row = width * channels;
+  for (let start = 0; start < images.length; start += row) {
+    let right = start + row - channels;
+    for (let left = start; left < right; left += channels, right -= channels) {
+      for (let c = 0; c < channels; c++) {
+        const value = images[left + c] ?? 0;
+        images[left + c] = images[right + c] ?? 0;
+        images[right + c] = value;
+      }
+    }
   }
 }
 

@@ -38,9 +38,18 @@ describe('eval', () => {
   it('counts what folders of WordNet identifiers hold, and names damaged images', async () => {
     const args = ['eval', 'mobilenet-v2', ...QUICK, '--workers', '0', '--batch', '4'];
     const out = inFolder('confusion.svg');
-    const result = await widefield(...args, '--data', inFolder('imagenet'), '--json', '--out', out);
+    const result = await widefield(
+      ...args,
+      '--data',
+      inFolder('imagenet'),
+      '--mirror',
+      '--json',
+      '--out',
+      out,
+    );
     expect(result.code).toBe(0);
     const report = JSON.parse(result.out) as {
+      mirror: boolean;
       images: number;
       top1: number;
       top5: number;
@@ -48,7 +57,7 @@ describe('eval', () => {
       classes: { index: number; name: string; images: number; correct: number }[];
       confusion: { label: number; predicted: number; images: number }[];
     };
-    expect(report.images).toBe(6);
+    expect(report).toMatchObject({ mirror: true, images: 6 });
     expect(report.corrupt).toEqual([expect.stringContaining('broken.jpg')]);
     expect(result.err).toContain('broken.jpg');
     expect(report.classes.map(({ index, name, images }) => [index, name, images])).toEqual([
@@ -59,7 +68,9 @@ describe('eval', () => {
     expect(report.top1).toBeCloseTo(correct / 6);
     expect(report.top5).toBeGreaterThanOrEqual(report.top1);
     expect(report.confusion.reduce((sum, { images }) => sum + images, 0)).toBe(6);
-    expect(await readFile(out, 'utf8')).toContain('n02123045 tabby');
+    const picture = await readFile(out, 'utf8');
+    expect(picture).toContain('n02123045 tabby');
+    expect(picture).toContain('with mirror images');
   });
 
   it('takes no more workers than there may be', async () => {

@@ -71,6 +71,37 @@ test('accuracy, loss and confusions of a network whose answers are known, whatev
   }
 });
 
+test('mirror images: the mean of both logits decides', async () => {
+  const b = new GraphBuilder('halves');
+  b.output('logits', b.conv(b.input([2, 3, 3, 3]), 'head', { outputs: CLASSES, kernel: 3, padding: 0 }));
+  // [class, channel, row, column]: class 0 sees red on the left, class 1 green on the right.
+  const weight = new Float32Array(CLASSES * 27);
+  for (const y of [0, 1, 2]) {
+    weight[3 * y] = 2;
+    weight[27 + 9 + 3 * y + 2] = 3;
+  }
+  const weights = {
+    read: (key: string) => Promise.resolve(key === 'head.weight' ? weight : new Float32Array(CLASSES)),
+  };
+  const data = new Uint8Array(27);
+  data[9] = 255; // Red on the left, green too.
+  data[10] = 255;
+  const image = { width: 3, height: 3, channels: 3 as const, data };
+  const dataset: Dataset = {
+    ...coloursOf([[0, 0]]),
+    read: () => Promise.resolve({ name: 'one', label: 0, image }),
+  };
+  const lossOf = (a: number, b: number): number => Math.log(Math.exp(a) + Math.exp(b) + 1) - a;
+  const graph = b.build();
+  const plain = await evaluate(device, graph, weights, dataset, { transform: { ...transform, size: 3 } });
+  expect(plain.top1).toBe(1);
+  expect(plain.loss).toBeCloseTo(lossOf(2, 0), 5);
+  const options = { transform: { ...transform, size: 3 }, mirror: true };
+  const mirrored = await evaluate(device, graph, weights, dataset, options);
+  expect(mirrored.top1).toBe(0);
+  expect(mirrored.loss).toBeCloseTo(lossOf(1, 1.5), 5);
+});
+
 test('damaged samples count for nothing, nor do those that stand in for them', async () => {
   const dataset = coloursOf([
     [0, 0],
