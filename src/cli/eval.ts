@@ -222,7 +222,7 @@ async function presentEvaluation(
   const reports = classReports(evaluation, classes);
   const cells = confusions(evaluation);
   const title = `${model} on ${dataset.name}${options.mirror === true ? ', with mirror images' : ''}`;
-  const facts = `${images} images at ${String(transform.size)}×${String(transform.size)}: top-1 ${formatPercent(top1)}, top-5 ${formatPercent(top5)}`;
+  const facts = `${images} images at ${String(transform.size)}×${String(transform.size)}: top-1 ${formatPercent(top1, 2)}, top-5 ${formatPercent(top5, 2)}`;
   await present(context, options, {
     json: {
       ...{ model, device, data: dataset.name, resolution: transform.size, batch: options.batch },
@@ -247,9 +247,9 @@ function summaryTable(title: string, report: EvalReport, classes: readonly Class
   const mean = classes.reduce((sum, { accuracy }) => sum + accuracy, 0) / Math.max(classes.length, 1);
   const rows = [
     ['images', String(evaluation.images)],
-    ['top-1', formatPercent(evaluation.top1)],
-    ['top-5', formatPercent(evaluation.top5)],
-    [`mean of ${classes.length} classes`, formatPercent(mean)],
+    ['top-1', formatPercent(evaluation.top1, 2)],
+    ['top-5', formatPercent(evaluation.top5, 2)],
+    [`mean of ${classes.length} classes`, formatPercent(mean, 2)],
     ['loss', formatNumber(evaluation.loss)],
     ['images/s', formatNumber(evaluation.imagesPerSecond)],
     ...(corrupt.length > 0 ? [['damaged, left out', String(corrupt.length)]] : []),

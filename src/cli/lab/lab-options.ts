@@ -179,8 +179,8 @@ export function settingOf({
   return `batch ${batch}, ${dtype}, ${fused ? 'blocks fused' : 'layer-wise'}, on ${device.title}`;
 }
 
-export function formatPercent(share: number): string {
-  return `${(100 * share).toFixed(1)}%`;
+export function formatPercent(share: number, digits = 1): string {
+  return `${(100 * share).toFixed(digits)}%`;
 }
 
 /** A positive number. */
