@@ -7,6 +7,8 @@ export interface DeviceCaps {
   readonly name: string;
   /** Lane counts that kernels may use, preferred first. */
   readonly lanes: readonly number[];
+  /** The most lanes of which a core begins two multiply-adds in a cycle; of wider vectors it begins one. */
+  readonly fullRateLanes: number;
   /** Vector registers, for register tiles. */
   readonly vectorRegisters: number;
   /** Whether `fma` is one instruction. */

@@ -78,6 +78,7 @@ class NativeDevice implements Device {
     this.caps = Object.freeze({
       name: 'native',
       lanes: laneChoices(compiler.lanes),
+      fullRateLanes: threads.library.splitsVectors() ? compiler.lanes / 2 : compiler.lanes,
       vectorRegisters: compiler.vectorRegisters,
       fma: compiler.fma,
       bf16: compiler.bf16,

@@ -99,6 +99,7 @@ class WasmDevice implements Device {
     this.caps = Object.freeze({
       name: 'wasm',
       lanes: [4],
+      fullRateLanes: 4,
       vectorRegisters: 16,
       fma: relaxed,
       bf16: false,

@@ -11,6 +11,7 @@ import { packSpatial, spatialCycles } from './ffn/spatial.ts';
 import { makespan } from './gemm/partition.ts';
 import { tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { TileShape } from './gemm/shapes.ts';
+import { suitsGroups } from './group-broadcast.ts';
 import type { ConvFirstChainProblem } from './problem.ts';
 
 /**
@@ -32,7 +33,9 @@ const OFFERED = 6;
 
 function configs(problem: ConvFirstChainProblem, caps: DeviceCaps): ChainConfig[] {
   const { channels, groups, pitch } = problem;
-  const lanes = caps.lanes.filter((count) => (channels / groups) % count === 0 && pitch % count === 0);
+  const lanes = caps.lanes.filter(
+    (count) => suitsGroups(count, channels / groups) && [channels, pitch].every((size) => size % count === 0),
+  );
   return lanes.flatMap((count) =>
     bestOfEachKind(
       tilings(problem, count, caps),

@@ -14,6 +14,7 @@ import type { SpatialLayout } from './ffn/spatial.ts';
 import { makespan } from './gemm/partition.ts';
 import { tileShapes, unrollFor } from './gemm/shapes.ts';
 import type { TileShape } from './gemm/shapes.ts';
+import { suitsGroups } from './group-broadcast.ts';
 import { productInputs } from './problem.ts';
 import type { ConvFirstProblem } from './problem.ts';
 
@@ -45,8 +46,11 @@ const OFFERED = 6;
 
 function configs(problem: ConvFirstProblem, caps: DeviceCaps): ConvFirstConfig[] {
   const { channels, groups, inputPitch, outputPitch } = problem;
-  const sizes = [channels / groups, inputPitch, outputPitch];
-  const lanes = caps.lanes.filter((count) => sizes.every((size) => size % count === 0));
+  const lanes = caps.lanes.filter(
+    (count) =>
+      suitsGroups(count, channels / groups) &&
+      [channels, inputPitch, outputPitch].every((size) => size % count === 0),
+  );
   return lanes.flatMap((count) =>
     bestOfEachKind(
       tilings(problem, count, caps),
@@ -112,7 +116,7 @@ function bandOf(problem: ConvFirstProblem, bandRows: number) {
 function scratchBytes(problem: ConvFirstProblem, config: ConvFirstConfig): number {
   const { hiddenStride, fullChunks } = planOf(problem, config);
   const { bandHeight, rowPitch, stride } = bandOf(problem, config.bandRows);
-  const blurred = blurredScratch(problem, config.pixels);
+  const blurred = blurredScratch(problem, config);
   const before = problem.stride > 1 ? blurred.rows + blurred.shifted : bandHeight * rowPitch;
   const perRow = hiddenStride + (fullChunks > 0 ? problem.outputPitch : 0);
   const pixels = config.bandRows * outputOf(problem).width;

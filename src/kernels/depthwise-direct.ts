@@ -8,6 +8,7 @@ import type { Config, Emission, KernelFamily } from './family.ts';
 import { outputMap } from './problem.ts';
 import type { DepthwiseProblem } from './problem.ts';
 import { evenly } from './divide.ts';
+import { multiplyAddCycles } from './rates.ts';
 import { forRowTiles } from './row-tiles.ts';
 import type { RowTile } from './row-tiles.ts';
 import { meetingPairs, meetings } from './taps.ts';
@@ -68,8 +69,7 @@ function estimate(problem: DepthwiseProblem, config: DepthwiseDirectConfig, caps
   const out = outputMap(problem);
   const { vertical, horizontal } = meetingPairs(problem);
   const vectors = problem.batch * (problem.pitch / config.lanes);
-  const widest = config.lanes === Math.max(...caps.lanes);
-  const cycles = (widest && config.lanes > 8 ? 1 : 0.5) * (caps.fma ? 1.2 : 2.6);
+  const cycles = multiplyAddCycles(config.lanes, caps) * (caps.fma ? 1.2 : 2.6);
   const loads = config.order === 'tap' ? 1.1 : 1;
   const memory = problem.height * problem.width * 6;
   return vectors * (vertical * horizontal * cycles * loads + out.height * out.width * 4 * cycles + memory);

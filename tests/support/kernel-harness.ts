@@ -213,6 +213,7 @@ export function interpreterCaps(lanes: readonly number[]): DeviceCaps {
   return {
     name: 'interpreter',
     lanes,
+    fullRateLanes: Math.min(lanes[0] ?? 4, 8),
     vectorRegisters: lanes[0] === 16 ? 32 : 16,
     fma: lanes[0] === 16,
     bf16: true,

@@ -11,6 +11,8 @@ export interface ExecutorLibrary {
   poolDestroy(pool: unknown): void;
   address(memory: ArrayBufferView): Address;
   advise(memory: ArrayBufferView, bytes: number): void;
+  /** Whether this processor takes its widest vectors in two halves, so that they bring multiply-adds nothing. */
+  splitsVectors(): boolean;
   /** Loads a kernel; throws `device-lost` with the loader's reason. */
   load(path: string, symbol: string): { readonly address: Address; readonly handle: Address };
   unload(handle: Address): void;
@@ -38,6 +40,7 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
   const poolDestroy = library.func('void wf_pool_destroy(void *pool)');
   const address = library.func('uint64_t wf_address(const void *memory)');
   const advise = library.func('void wf_advise(void *memory, uint64_t bytes)');
+  const splitsVectors = library.func('int32_t wf_splits_vectors(void)');
   const loadKernel = library.func(
     'uint64_t wf_load(const char *path, const char *symbol, void *handle, void *reason, int32_t bytes)',
   );
@@ -50,6 +53,7 @@ export async function openExecutorLibrary(path: string): Promise<ExecutorLibrary
     poolDestroy: (pool) => void poolDestroy(pool),
     address: (memory) => BigInt(address(memory) as number | bigint),
     advise: (memory, bytes) => void advise(memory, bytes),
+    splitsVectors: () => splitsVectors() === 1,
     load: (file, symbol) => {
       const handle = new BigUint64Array(1);
       const reason = Buffer.alloc(512);

@@ -1,6 +1,8 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
 import type { Buffer, Value } from '../../codegen/ir.ts';
 import { filter, neighbours } from '../blur-pool.ts';
+import { groupBroadcast } from '../group-broadcast.ts';
+import type { GroupBroadcast } from '../group-broadcast.ts';
 import type { ConvFirstProblem } from '../problem.ts';
 import type { SpatialLayout } from './spatial.ts';
 
@@ -14,14 +16,19 @@ import type { SpatialLayout } from './spatial.ts';
  * kept, a quarter of the work at stride 2, and X_0 is what the products want beside it.
  */
 
-/** Floats of scratch memory: rows of x blurred along columns, for each row of the kernel; and X of one group for a tile. */
+/** Floats of scratch memory: rows of x blurred along columns, for each row of the kernel; and X of one bundle for a tile. */
 export function blurredScratch(
   { width, channels, groups, inputPitch, kernelHeight, kernelWidth }: ConvFirstProblem,
-  pixels: number,
+  { lanes, pixels }: { readonly lanes: number; readonly pixels: number },
 ): { readonly rowPitch: number; readonly rows: number; readonly shifted: number } {
   const rowPitch = (width + kernelWidth - 1) * inputPitch;
-  const shifted = kernelHeight * kernelWidth * pixels * (channels / groups);
+  const shifted = kernelHeight * kernelWidth * pixels * bundleOf(channels / groups, lanes);
   return { rowPitch, rows: kernelHeight * rowPitch, shifted };
+}
+
+/** Channels that are convolved together: a group, or the groups of a vector. */
+function bundleOf(groupWidth: number, lanes: number): number {
+  return Math.max(groupWidth, lanes);
 }
 
 /** Some rows of the output map, and where their convolved and their blurred channels go. */
@@ -36,7 +43,7 @@ export interface BlurredBlock {
   readonly stride: number;
 }
 
-/** Emits convolution and blur of some output rows; a register tile holds `pixels` neighbours for one vector of a group. */
+/** Emits convolution and blur of some output rows; a register tile holds `pixels` neighbours for one vector. */
 export function emitBlurred(
   b: KernelBuilder,
   problem: ConvFirstProblem,
@@ -46,7 +53,10 @@ export function emitBlurred(
 ): void {
   const { width, channels, groups, stride } = problem;
   const outWidth = Math.ceil(width / stride);
-  const scratch = blurredScratch(problem, pixels);
+  const { lanes } = b;
+  const bundle = bundleOf(channels / groups, lanes);
+  const scratch = blurredScratch(problem, { lanes, pixels });
+  const loadInput = groupBroadcast(b, channels / groups);
   const rows = b.scratch('rows', scratch.rows);
   const shifted = b.scratch('shifted', scratch.shifted);
   clearMargins(b, problem, rows, scratch.rowPitch);
@@ -56,20 +66,11 @@ export function emitBlurred(
       // The last tile of a row overlaps the one before.
       const column = outWidth % pixels === 0 ? start : b.min(start, outWidth - pixels);
       const first = b.mul(b.add(b.mul(row, outWidth), column), block.stride);
-      b.for(0, groups, 1, (group) => {
-        const channel = b.mul(group, channels / groups);
+      b.for(0, channels, bundle, (channel) => {
         const to = b.add(first, channel);
-        blurRows(b, problem, {
-          rows,
-          rowPitch: scratch.rowPitch,
-          column,
-          channel,
-          pixels,
-          shifted,
-          to,
-          block,
-        });
-        convolve(b, problem, layout, pixels, { channel, shifted, to, block });
+        const place = { channel, bundle, shifted, to, block };
+        blurRows(b, problem, { ...place, rows, rowPitch: scratch.rowPitch, column, pixels });
+        convolve(b, problem, layout, pixels, { ...place, loadInput });
       });
     });
   });
@@ -124,19 +125,20 @@ function blurColumns(
 }
 
 interface Place {
-  /** The group's first channel. */
+  /** The bundle's first channel, and its width. */
   readonly channel: Value;
-  /** X, [ky][kx][pixel][channel of the group]. */
+  readonly bundle: number;
+  /** X, [ky][kx][pixel][channel of the bundle]. */
   readonly shifted: Buffer;
-  /** Where the tile's first pixel's channels of the group go. */
+  /** Where the tile's first pixel's channels of the bundle go. */
   readonly to: Value;
   readonly block: BlurredBlock;
 }
 
-/** X of one group for a tile, and X_0 beside where the convolution's result goes. */
+/** X of one bundle for a tile, and X_0 beside where the convolution's result goes. */
 function blurRows(
   b: KernelBuilder,
-  { width, channels, groups, inputPitch, kernelHeight, kernelWidth, stride }: ConvFirstProblem,
+  { width, channels, inputPitch, kernelHeight, kernelWidth, stride }: ConvFirstProblem,
   place: Place & {
     readonly rows: Buffer;
     readonly rowPitch: number;
@@ -144,20 +146,19 @@ function blurRows(
     readonly pixels: number;
   },
 ): void {
-  const { rows, rowPitch, column, channel, pixels, shifted, to, block } = place;
-  const groupWidth = channels / groups;
+  const { rows, rowPitch, column, channel, bundle, pixels, shifted, to, block } = place;
   b.for(0, pixels, 1, (pixel) => {
     const read = neighbours(b, b.mul(b.add(column, pixel), stride), width).map((at) =>
       b.add(b.mul(at, inputPitch), channel),
     );
-    const target = b.mul(pixel, groupWidth);
+    const target = b.mul(pixel, bundle);
     const beside = b.add(to, b.mul(pixel, block.stride));
     for (let ky = 0; ky < kernelHeight; ky++) {
       for (let kx = 0; kx < kernelWidth; kx++) {
-        for (let c = 0; c < groupWidth; c += b.lanes) {
+        for (let c = 0; c < bundle; c += b.lanes) {
           const values = read.map((at) => b.loadVec(rows, at, ky * rowPitch + kx * inputPitch + c));
           const blurred = filter(b, values);
-          b.store(shifted, target, blurred, (ky * kernelWidth + kx) * pixels * groupWidth + c);
+          b.store(shifted, target, blurred, (ky * kernelWidth + kx) * pixels * bundle + c);
           const isCentre = ky === (kernelHeight - 1) / 2 && kx === (kernelWidth - 1) / 2;
           if (isCentre) b.store(block.result, beside, blurred, channels + c);
         }
@@ -172,13 +173,13 @@ function convolve(
   { channels, groups, kernelHeight, kernelWidth }: ConvFirstProblem,
   layout: SpatialLayout,
   pixels: number,
-  { channel, shifted, to, block }: Place,
+  { channel, bundle, shifted, to, block, loadInput }: Place & { readonly loadInput: GroupBroadcast },
 ): void {
   const { packed } = block;
   const { lanes } = b;
   const groupWidth = channels / groups;
   const vectorFloats = kernelHeight * groupWidth * kernelWidth * lanes;
-  b.for(0, groupWidth, lanes, (within) => {
+  b.for(0, bundle, lanes, (within) => {
     const output = b.add(channel, within);
     const accumulators = Array.from({ length: pixels }, () =>
       b.variable(layout.biasOffset === undefined ? b.vec(0) : b.loadVec(packed, output, layout.biasOffset)),
@@ -189,9 +190,9 @@ function convolve(
         const from = b.add(weights, b.mul(i, kernelWidth * lanes));
         for (let kx = 0; kx < kernelWidth; kx++) {
           const tap = b.loadVec(packed, from, layout.offset + (ky * groupWidth * kernelWidth + kx) * lanes);
-          const map = (ky * kernelWidth + kx) * pixels * groupWidth;
+          const map = (ky * kernelWidth + kx) * pixels * bundle;
           accumulators.forEach((accumulator, p) => {
-            const value = b.loadBroadcast(shifted, i, map + p * groupWidth);
+            const value = loadInput(shifted, i, map + p * bundle);
             accumulator.set(b.fma(value, tap, accumulator.get()));
           });
         }

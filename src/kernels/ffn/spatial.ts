@@ -4,7 +4,9 @@ import type { Buffer, Kernel, Value } from '../../codegen/ir.ts';
 import type { DeviceCaps } from '../../core/caps.ts';
 import { kernelName } from '../family.ts';
 import { DISPATCH_WIDTH } from '../gemm/shapes.ts';
+import { groupBroadcast } from '../group-broadcast.ts';
 import type { ConvFirstProblem } from '../problem.ts';
+import { multiplyAddCycles } from '../rates.ts';
 import type { PackedPlace } from './plan.ts';
 
 /** Where the grouped convolution's weights lie in `packed`: [group, vector][ky][input][kx][lanes], then its bias. */
@@ -82,7 +84,7 @@ export interface SpatialBlock {
 
 /**
  * Emits the grouped convolution of a band. A register tile holds `pixels` neighbouring outputs of a row for one vector
- * of a group; each input is broadcast once for all taps of a row of the kernel that meet it.
+ * of a group, or of several groups; each input is broadcast once for all taps of a row of the kernel that meet it.
  */
 export function emitSpatial(
   b: KernelBuilder,
@@ -96,6 +98,8 @@ export function emitSpatial(
   const { packed, band, rowPitch, result, stride, weights: base = 0, start: corner0 = 0 } = block;
   const groupWidth = channels / groups;
   const vectorFloats = kernelHeight * groupWidth * kernelWidth * lanes;
+
+  const loadInput = groupBroadcast(b, groupWidth);
 
   const emitTile = (row: Value, column: Value, vector: Value): void => {
     const channel = b.mul(vector, lanes);
@@ -118,7 +122,7 @@ export function emitSpatial(
         );
         const input = b.add(corner, i);
         for (let q = 0; q < pixels + kernelWidth - 1; q++) {
-          const value = b.loadBroadcast(band, input, ky * rowPitch + q * inputPitch);
+          const value = loadInput(band, input, ky * rowPitch + q * inputPitch);
           taps.forEach((tap, kx) => {
             const accumulator = accumulators[q - kx];
             accumulator?.set(b.fma(value, tap, accumulator.get()));
@@ -151,11 +155,14 @@ export function spatialCycles(
 ): number {
   const tiles = (channels / lanes) * Math.ceil(outWidth / pixels);
   const steps = (channels / groups) * kernelHeight;
-  const cycle = lanes > 8 ? 1 : 0.5;
+  const cycle = multiplyAddCycles(lanes, caps);
+  // One for each group of a vector, and what puts them together.
+  const broadcast = Math.max(1, (lanes * groups) / channels);
   const products = pixels * kernelWidth;
   // Neighbours share what they read, unless each has pixels of its own.
-  const loads = stride > 1 ? products : pixels + 2 * kernelWidth;
-  const instructions = products * (caps.fma ? 1 : 2) + loads;
+  const inputs = stride > 1 ? products : pixels + kernelWidth;
+  const loads = inputs * broadcast + kernelWidth;
+  const instructions = products * (caps.fma ? 1 : 2) + loads + inputs * (broadcast - 1);
   const step = Math.max(products * cycle, loads / 2, instructions / DISPATCH_WIDTH) + 1;
   return tiles * (steps * step + TILE_CYCLES);
 }

@@ -2,6 +2,7 @@ import type { DeviceCaps } from '../../core/caps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseProblem, Window } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from '../training/problems.ts';
+import { multiplyAddCycles } from '../rates.ts';
 import { realFrequencies } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { dftOperations } from './dft.ts';
@@ -69,6 +70,7 @@ const MEMORY_PIXELS_BYTES_PER_CYCLE = 6;
 function operationCycles(lanes: number, caps: DeviceCaps): number {
   const widest = Math.max(...caps.lanes);
   if (lanes !== widest) return 0.5;
+  if (lanes > 8) return 0.6 * multiplyAddCycles(lanes, caps);
   return caps.fma || lanes <= 4 ? 0.6 : 0.75;
 }
 

@@ -1,4 +1,5 @@
 import type { DeviceCaps } from '../../core/caps.ts';
+import { multiplyAddCycles } from '../rates.ts';
 
 export interface TileShape {
   readonly rows: number;
@@ -58,8 +59,7 @@ const SLACK = { fused: 0.25, separate: 0.75 };
 
 /** Expected cycles of one k step of a register tile: arithmetic, loads, dispatch or latency, whichever is longest. */
 export function tileCycles(rows: number, vectors: number, lanes: number, caps: DeviceCaps): number {
-  // Vectors of the full width start one multiply-add a cycle, narrower ones two.
-  const width = lanes === Math.max(...caps.lanes) && lanes > 8 ? 1 : 0.5;
+  const width = multiplyAddCycles(lanes, caps);
   const products = rows * vectors;
   const arithmetic = products * width;
   const loads = rows / 2 + vectors * width;

@@ -2,6 +2,8 @@ import type { KernelBuilder } from '../../codegen/builder.ts';
 import type { Buffer, Value } from '../../codegen/ir.ts';
 import { panelStride } from '../gemm/panels.ts';
 import { accumulate, newTile } from '../gemm/tile.ts';
+import { groupBroadcast } from '../group-broadcast.ts';
+import type { GroupBroadcast } from '../group-broadcast.ts';
 import { activate } from '../math.ts';
 import type { MBConvProblem } from '../problem.ts';
 import { meetings } from '../taps.ts';
@@ -33,10 +35,18 @@ export function emitHidden(
 ): void {
   const { bandHeight, bandWidth, chunkFloats, fullChunks, lastVectors } = plan;
   const band = b.scratch('band', bandHeight * bandWidth * chunkFloats);
+  const loadInput = plan.depthwise ? undefined : groupBroadcast(b, problem.hidden / problem.groups);
   const emit = (chunk: Value, vectors: number): void =>
-    new ChunkEmitter(b, problem, config, plan, stage, band, chunk, vectors).emit();
+    new ChunkEmitter(b, problem, config, plan, { ...stage, band, loadInput }, chunk, vectors).emit();
   b.for(chunks.first, b.min(chunks.end, fullChunks), 1, (chunk) => emit(chunk, config.upVectors));
   if (lastVectors > 0) b.if(b.lt(fullChunks, chunks.end), () => emit(b.i32(fullChunks), lastVectors));
+}
+
+/** What chunks have in common. */
+interface ChunkStage extends HiddenStage {
+  readonly band: Buffer;
+  /** Absent where every channel is a group. */
+  readonly loadInput: GroupBroadcast | undefined;
 }
 
 /** One chunk of `vectors` vectors of hidden channels. */
@@ -45,8 +55,7 @@ class ChunkEmitter {
   readonly #problem: MBConvProblem;
   readonly #config: MBConvConfig;
   readonly #plan: MBConvPlan;
-  readonly #stage: HiddenStage;
-  readonly #band: Buffer;
+  readonly #stage: ChunkStage;
   readonly #chunk: Value;
   readonly #vectors: number;
   /** Of the chunk. */
@@ -57,8 +66,7 @@ class ChunkEmitter {
     problem: MBConvProblem,
     config: MBConvConfig,
     plan: MBConvPlan,
-    stage: HiddenStage,
-    band: Buffer,
+    stage: ChunkStage,
     chunk: Value,
     vectors: number,
   ) {
@@ -67,7 +75,6 @@ class ChunkEmitter {
     this.#config = config;
     this.#plan = plan;
     this.#stage = stage;
-    this.#band = band;
     this.#chunk = chunk;
     this.#vectors = vectors;
     this.#firstChannel = b.mul(chunk, plan.chunkFloats);
@@ -127,7 +134,7 @@ class ChunkEmitter {
   #zero(at: Value, from: number, to: number): void {
     const b = this.#b;
     const zero = b.vec(0);
-    b.for(from, to, b.lanes, (i) => b.store(this.#band, b.add(at, i), zero));
+    b.for(from, to, b.lanes, (i) => b.store(this.#stage.band, b.add(at, i), zero));
   }
 
   #zeroSums(): void {
@@ -144,7 +151,7 @@ class ChunkEmitter {
     const { bandHeight, bandWidth, chunkFloats, sharedRows } = this.#plan;
     const rowFloats = bandWidth * chunkFloats;
     b.for(0, sharedRows * rowFloats, b.lanes, (i) => {
-      b.store(this.#band, i, b.loadVec(this.#band, i, (bandHeight - sharedRows) * rowFloats));
+      b.store(this.#stage.band, i, b.loadVec(this.#stage.band, i, (bandHeight - sharedRows) * rowFloats));
     });
   }
 
@@ -161,7 +168,7 @@ class ChunkEmitter {
         const source = b.add(b.add(from, b.mul(column, inputPitch)), this.#firstChannel);
         const target = b.add(to, b.mul(column, chunkFloats));
         for (let v = 0; v < this.#vectors; v++)
-          b.store(this.#band, target, b.loadVec(x, source, v * b.lanes), v * b.lanes);
+          b.store(this.#stage.band, target, b.loadVec(x, source, v * b.lanes), v * b.lanes);
       });
       return;
     }
@@ -193,7 +200,7 @@ class ChunkEmitter {
     tile.forEach((row, r) => {
       row.forEach((sum, v) => {
         const value = activate(b, expand.activation, sum.get());
-        b.store(this.#band, target, value, r * chunkFloats + v * b.lanes);
+        b.store(this.#stage.band, target, value, r * chunkFloats + v * b.lanes);
       });
     });
   }
@@ -211,7 +218,7 @@ class ChunkEmitter {
   #convolve(bandRow: Value, outputRow: Value, column: Value, pixels: number, vector: Value): void {
     const b = this.#b;
     const { stride, spatial } = this.#problem;
-    const { bandWidth, chunkFloats, outWidth, mapStride, layout, depthwise } = this.#plan;
+    const { bandWidth, chunkFloats, outWidth, mapStride, layout } = this.#plan;
     const { packed, map, mapAt, sums } = this.#stage;
     const { bias } = layout.spatial;
     const inChunk = b.mul(vector, b.lanes);
@@ -220,8 +227,9 @@ class ChunkEmitter {
       b.variable(bias === undefined ? b.vec(0) : b.loadVec(packed, channel, bias), 'acc'),
     );
     const corner = b.mul(b.add(b.mul(bandRow, stride * bandWidth), b.mul(column, stride)), chunkFloats);
-    if (depthwise) this.#sumDepthwise(accumulators, b.add(corner, inChunk), channel);
-    else this.#sumGrouped(accumulators, corner, inChunk, channel);
+    const { loadInput } = this.#stage;
+    if (loadInput) this.#sumGrouped(accumulators, corner, inChunk, channel, loadInput);
+    else this.#sumDepthwise(accumulators, b.add(corner, inChunk), channel);
     const values = accumulators.map((sum) => activate(b, spatial.activation, sum.get()));
     const pixel = b.add(b.mul(outputRow, outWidth), column);
     const to = b.add(b.add(mapAt, b.mul(pixel, mapStride)), channel);
@@ -243,12 +251,18 @@ class ChunkEmitter {
       this.#visit(
         accumulators,
         (kx) => b.loadVec(this.#stage.packed, taps, kx * b.lanes),
-        (position) => b.loadVec(this.#band, from, position * chunkFloats),
+        (position) => b.loadVec(this.#stage.band, from, position * chunkFloats),
       );
     });
   }
 
-  #sumGrouped(accumulators: readonly Accumulator[], corner: Value, inChunk: Value, channel: Value): void {
+  #sumGrouped(
+    accumulators: readonly Accumulator[],
+    corner: Value,
+    inChunk: Value,
+    channel: Value,
+    loadInput: GroupBroadcast,
+  ): void {
     const b = this.#b;
     const { kernelHeight, kernelWidth, hidden, groups } = this.#problem;
     const { bandWidth, chunkFloats, layout } = this.#plan;
@@ -264,7 +278,7 @@ class ChunkEmitter {
         this.#visit(
           accumulators,
           (kx) => b.loadVec(this.#stage.packed, taps, offset + kx * b.lanes),
-          (position) => b.loadBroadcast(this.#band, from, (ky * bandWidth + position) * chunkFloats),
+          (position) => loadInput(this.#stage.band, from, (ky * bandWidth + position) * chunkFloats),
         );
       });
     }

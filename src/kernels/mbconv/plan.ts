@@ -10,7 +10,7 @@ import type { MBConvProblem } from '../problem.ts';
 
 /** How an MBConv block is computed: in chunks of hidden channels, band by band of the map. */
 export interface MBConvConfig extends Config {
-  /** Of expansion and spatial convolution, whose vectors lie within groups. */
+  /** Of expansion and spatial convolution, whose vectors lie within groups or are whole groups. */
   readonly lanes: number;
   /** Of the projection, whose vectors divide the output's pitch. The same where one kernel does both. */
   readonly downLanes: number;

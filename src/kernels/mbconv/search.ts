@@ -4,9 +4,11 @@ import { rereadBytes } from '../ffn/search.ts';
 import { makespan } from '../gemm/partition.ts';
 import { finishCycles, tileCycles, tileShapes, unrollFor } from '../gemm/shapes.ts';
 import type { TileShape } from '../gemm/shapes.ts';
+import { suitsGroups } from '../group-broadcast.ts';
 import { activationOperations } from '../math.ts';
 import { outputMap } from '../problem.ts';
 import type { MBConvProblem } from '../problem.ts';
+import { multiplyAddCycles } from '../rates.ts';
 import { planMBConv } from './plan.ts';
 import type { MBConvConfig, MBConvPlan } from './plan.ts';
 import { bestOfEachKind } from '../family.ts';
@@ -28,7 +30,7 @@ export function mbConvConfigs(problem: MBConvProblem, caps: DeviceCaps): MBConvC
 
 type LanePair = Pick<MBConvConfig, 'lanes' | 'downLanes'>;
 
-/** Vectors of hidden channels lie within groups; those of outputs divide the pitch. */
+/** Vectors of hidden channels lie within groups, or are whole groups; those of outputs divide the pitch. */
 function lanePairs(problem: MBConvProblem, caps: DeviceCaps): LanePair[] {
   const { hidden, groups, inputPitch, outputPitch, expand, dilation } = problem;
   const { kernelHeight, kernelWidth, stride } = problem;
@@ -36,7 +38,8 @@ function lanePairs(problem: MBConvProblem, caps: DeviceCaps): LanePair[] {
   const groupWidth = hidden / groups;
   const forHidden = caps.lanes.filter(
     (lanes) =>
-      (expand !== undefined || inputPitch % lanes === 0) && (groupWidth === 1 || groupWidth % lanes === 0),
+      (expand !== undefined || inputPitch % lanes === 0) &&
+      (groupWidth === 1 || (suitsGroups(lanes, groupWidth) && hidden % lanes === 0)),
   );
   const forOutputs = caps.lanes.filter((lanes) => outputPitch % lanes === 0);
   return forHidden.flatMap((lanes) => {
@@ -53,7 +56,7 @@ function tilings(problem: MBConvProblem, { lanes, downLanes }: LanePair, caps: D
   const { batch, width, hidden, groups, outputPitch, kernelWidth, kernelHeight, stride } = problem;
   const out = outputMap(problem);
   const hiddenVectors = Math.ceil(hidden / lanes);
-  const groupVectors = groups === hidden ? 1 : hidden / groups / lanes;
+  const groupVectors = Math.max(1, hidden / groups / lanes);
   const shapes = tileShapes(caps.vectorRegisters, caps.fma);
   const down = projectionTile(shapes, out.height * out.width, outputPitch / downLanes, downLanes, caps);
   const pixels = evenly(out.width, Math.max(2, Math.min(16, caps.vectorRegisters - kernelWidth - 3)));
@@ -202,12 +205,14 @@ function spatialCycles(
   const { hidden, groups, spatial, kernelHeight, kernelWidth, stride, squeeze } = problem;
   const { outHeight, outWidth, bandWidth, sharedRows, hiddenFloats } = plan;
   const vectors = hiddenFloats / lanes;
-  const half = lanes > 8 ? 1 : 0.5;
+  const half = multiplyAddCycles(lanes, caps);
   const steps = (hidden / groups) * kernelHeight;
+  // One for each group of a vector.
+  const broadcasts = Math.max(1, (lanes * groups) / hidden);
   const operations = activationOperations(spatial.activation) + (spatial.bias ? 1 : 0) + (squeeze ? 1 : 0);
   const tile = (count: number): number => {
     const inputs = (count - 1) * stride + kernelWidth;
-    const loads = (inputs + kernelWidth) * (plan.depthwise ? half : 0.5);
+    const loads = plan.depthwise ? (inputs + kernelWidth) * half : (inputs * broadcasts + kernelWidth) / 2;
     const arithmetic = count * kernelWidth * half * (caps.fma ? 1 : 2);
     return (
       steps * (Math.max(arithmetic, loads) + (plan.depthwise ? 2 : 5)) +

@@ -1,5 +1,6 @@
 import type { DeviceCaps } from '../../core/caps.ts';
 import type { DepthwiseProblem } from '../problem.ts';
+import { multiplyAddCycles } from '../rates.ts';
 import { planSparse, sparseAxes } from './plan.ts';
 import type { DepthwiseSparseConfig } from './plan.ts';
 
@@ -24,7 +25,8 @@ export function sparseConfigs(problem: DepthwiseProblem, caps: DeviceCaps): Dept
       }
     }
   }
-  return found.sort((a, b) => sparseEstimate(problem, a) - sparseEstimate(problem, b)).slice(0, CHOICES);
+  const estimate = (config: DepthwiseSparseConfig): number => sparseEstimate(problem, config, caps);
+  return found.sort((a, b) => estimate(a) - estimate(b)).slice(0, CHOICES);
 }
 
 /** Configurations that are worth measuring: estimates tell the others apart well enough. */
@@ -49,7 +51,11 @@ function tiles(lines: number, vectors: number, { vectorRegisters, fma }: DeviceC
   return found;
 }
 
-export function sparseEstimate(problem: DepthwiseProblem, config: DepthwiseSparseConfig): number {
+export function sparseEstimate(
+  problem: DepthwiseProblem,
+  config: DepthwiseSparseConfig,
+  caps: DeviceCaps,
+): number {
   const { density = 1, dilation, batch, pitch } = problem;
   const { lanes, tileLines, tileVectors, band } = config;
   const plan = planSparse(problem, config);
@@ -67,8 +73,8 @@ export function sparseEstimate(problem: DepthwiseProblem, config: DepthwiseSpars
     const end = Math.min(lines.size, line + band + (lines.taps - 1) * dilation - lines.before);
     read += Math.max(0, end - first);
   }
-  // 512 bits count as two.
-  const wide = lanes > 8 ? 2 : 1;
+  // Vectors that a processor takes in halves count as two.
+  const wide = 2 * multiplyAddCycles(lanes, caps);
   const load = lanes === 4 ? 1.1 : 0.6 * wide;
   const taps = met * along.taps * density * (spacing / tileVectors) * (tileLines * tileVectors * load + 4);
   const tileEnds = plan.bands * band * spacing * (2 * wide + 24 / (tileLines * tileVectors));

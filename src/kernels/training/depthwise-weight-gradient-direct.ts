@@ -9,6 +9,7 @@ import { emitPartialSums } from './partial-sums.ts';
 import { channelsHere, clearBehindTaps } from './store-taps.ts';
 import { outputMap } from '../problem.ts';
 import type { DepthwiseWeightGradientProblem } from './problems.ts';
+import { multiplyAddCycles } from '../rates.ts';
 import { forRowTiles } from '../row-tiles.ts';
 import type { RowTile } from '../row-tiles.ts';
 import { meetingPairs, meetings } from '../taps.ts';
@@ -100,13 +101,13 @@ function estimate(
   const { kernelHeight, kernelWidth, stride, channels, gradientPitch, batch } = problem;
   const { lanes, tile, tapRows, tapColumns, splits, rows } = config;
   const out = outputMap(problem);
-  const widest = lanes === Math.max(...caps.lanes) && lanes > 8;
-  const cycles = (widest ? 1 : 0.5) * (caps.fma ? 1.15 : 2.2);
+  const width = multiplyAddCycles(lanes, caps);
+  const cycles = width * (caps.fma ? 1.15 : 2.2);
   const { vertical: kernelRows, horizontal: products } = meetingPairs(problem);
   const chunks = Math.ceil(kernelWidth / tapColumns);
   // A tile's gradients are loaded once for all kernel rows at hand, its pixels for each.
   const tiles = Math.ceil(out.width / tile);
-  const loads = chunks * tiles * (tile / tapRows + (tile - 1) * stride + tapColumns) * (widest ? 1 : 0.5);
+  const loads = chunks * tiles * (tile / tapRows + (tile - 1) * stride + tapColumns) * width;
   const image = kernelRows * (Math.max(products * cycles, loads) + 0.25 * loads + ROW_CYCLES * chunks);
   const passes = Math.ceil(out.height / rows);
   const sums = passes * kernelHeight * kernelWidth * 3;

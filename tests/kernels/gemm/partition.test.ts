@@ -6,6 +6,7 @@ import type { TileGrid } from '../../../src/kernels/gemm/partition.ts';
 const caps = (threads: number): DeviceCaps => ({
   name: 'test',
   lanes: [16],
+  fullRateLanes: 8,
   vectorRegisters: 32,
   fma: true,
   bf16: false,
