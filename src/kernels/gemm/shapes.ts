@@ -51,6 +51,8 @@ export function unrollFor(caps: DeviceCaps): number {
 
 /** Instructions that a core takes up in a cycle. */
 export const DISPATCH_WIDTH = 6;
+/** What a core gets from its second-level cache, where weights lie: few rows wait for it. */
+const NEAR_BYTES_PER_CYCLE = 32;
 /** Latency of an addition, fused with a product or not, in cycles: with fewer accumulators the units wait. */
 const FMA_LATENCY = 4;
 const ADD_LATENCY = 3;
@@ -62,15 +64,22 @@ export function tileCycles(rows: number, vectors: number, lanes: number, caps: D
   const width = multiplyAddCycles(lanes, caps);
   const products = rows * vectors;
   const arithmetic = products * width;
-  const loads = rows / 2 + vectors * width;
+  // Without a register for broadcasts each product makes its own; products that start two a cycle then wait for them.
+  const isFull = operands(rows, vectors, caps.fma) > caps.vectorRegisters;
+  const loads = (isFull ? products : rows) / 2 + vectors * width;
   // Besides products and sums: loads; an address for all rows; what controls the loop and ends basic blocks.
   const blocks =
     caps.vectorRegisters >= 32 ? 0 : rows / (SMALL_REGISTERS + 1 - operands(rows, vectors, caps.fma));
   const instructions = products * (caps.fma ? 1 : 2) + vectors + rows + Math.max(blocks, 0) + 2;
   const latency = caps.fma ? FMA_LATENCY : ADD_LATENCY;
   return (
-    Math.max(arithmetic, loads, instructions / DISPATCH_WIDTH, latency) +
-    (caps.fma ? SLACK.fused : SLACK.separate)
+    Math.max(
+      arithmetic,
+      loads,
+      (4 * lanes * vectors) / NEAR_BYTES_PER_CYCLE,
+      instructions / DISPATCH_WIDTH,
+      latency,
+    ) + (caps.fma ? SLACK.fused : SLACK.separate)
   );
 }
 
