@@ -5,7 +5,7 @@ import { kernelName } from '../family.ts';
 import type { Emission } from '../family.ts';
 import { panelFloats, panelStride } from '../gemm/panels.ts';
 import { accumulate, newTile } from '../gemm/tile.ts';
-import type { Tile } from '../gemm/tile.ts';
+import type { Ahead, Tile } from '../gemm/tile.ts';
 import type { ConvProblem } from '../problem.ts';
 import { emitBandCopy } from './band.ts';
 import { planConv } from './plan.ts';
@@ -59,6 +59,15 @@ interface PanelPlace {
   readonly vectors: number;
   /** Where the windows of the task's first output start. */
   readonly source: Value;
+}
+
+/** The products over which all tiles of a task go before weights change. */
+interface Span {
+  /** The first of them, among all products of an output. */
+  readonly start: Value;
+  readonly depth: number;
+  /** Where the weights of the next span lie in `packed`. */
+  readonly next: Value;
 }
 
 class ConvEmitter {
@@ -174,12 +183,17 @@ class ConvEmitter {
   #emitPanel(panel: PanelPlace): void {
     const b = this.#b;
     const { kernelWidth } = this.#problem;
-    const { bandRows, bandColumns, tileVectors, passTaps } = this.#config;
+    const { bandRows, bandColumns, tileVectors, passTaps, panelsAhead } = this.#config;
+    const { panels, groupInputs } = this.#plan;
     const sums = this.#sums;
+    const nextPanel = b.add(panel.base, panelsAhead * panelStride(panels));
     if (sums === undefined) {
+      const span = { start: b.i32(0), depth: panels.depth, next: nextPanel };
       this.#forEachTile((tile) => {
         const accumulators = newTile(b, tile.height * tile.width, panel.vectors, () => b.vec(0));
-        b.for(0, this.#problem.kernelHeight, 1, (ky) => this.#addKernelRow(accumulators, tile, panel, ky));
+        b.for(0, this.#problem.kernelHeight, 1, (ky) =>
+          this.#addKernelRow(accumulators, tile, panel, span, ky),
+        );
         this.#finish(tile, panel, (r, v) => accumulators[r]?.[v]?.get() ?? b.vec(0));
       });
       return;
@@ -187,14 +201,19 @@ class ConvEmitter {
     b.for(0, bandRows * bandColumns * tileVectors * b.lanes, b.lanes, (i) => b.store(sums, i, b.vec(0)));
     b.for(0, this.#problem.kernelHeight, 1, (ky) => {
       b.for(0, kernelWidth, passTaps, (kx) => {
+        const start = b.mul(b.add(b.mul(ky, kernelWidth), kx), groupInputs);
+        const depth = passTaps * groupInputs;
+        const end = b.add(start, depth);
+        const following = b.add(panel.base, b.mul(end, panel.vectors * b.lanes));
+        const span = { start, depth, next: b.select(b.lt(end, panels.depth), following, nextPanel) };
         this.#forEachTile((tile) => {
           const at = this.#sumIndex(tile);
           const offset = (r: number, v: number): number => this.#sumOffset(tile, r, v);
           const accumulators = newTile(b, tile.height * tile.width, panel.vectors, (r, v) =>
             b.loadVec(sums, at, offset(r, v)),
           );
-          if (passTaps === kernelWidth) this.#addKernelRow(accumulators, tile, panel, ky);
-          else this.#addTap(accumulators, tile, panel, ky, kx);
+          if (passTaps === kernelWidth) this.#addKernelRow(accumulators, tile, panel, span, ky);
+          else this.#addTap(accumulators, tile, panel, span, ky, kx);
           accumulators.forEach((row, r) =>
             row.forEach((accumulator, v) => b.store(sums, at, accumulator.get(), offset(r, v))),
           );
@@ -220,25 +239,33 @@ class ConvEmitter {
   }
 
   /** Adds the products of one row of the kernel. */
-  #addKernelRow(accumulators: Tile, tile: TilePlace, panel: PanelPlace, ky: Value): void {
+  #addKernelRow(accumulators: Tile, tile: TilePlace, panel: PanelPlace, span: Span, ky: Value): void {
     const b = this.#b;
     const { kernelWidth, dilation } = this.#problem;
     const { groupInputs, pixelPitch } = this.#plan;
     if (dilation === 1 && pixelPitch === groupInputs) {
-      this.#addRun(accumulators, tile, panel, ky, b.i32(0), kernelWidth * groupInputs);
+      this.#addRun(accumulators, tile, panel, span, ky, b.i32(0), kernelWidth * groupInputs);
     } else if (this.#config.unroll > 1 && kernelWidth * groupInputs <= MAX_UNROLLED_ROW) {
-      for (let kx = 0; kx < kernelWidth; kx++) this.#addTap(accumulators, tile, panel, ky, b.i32(kx));
+      for (let kx = 0; kx < kernelWidth; kx++) this.#addTap(accumulators, tile, panel, span, ky, b.i32(kx));
     } else {
-      b.for(0, kernelWidth, 1, (kx) => this.#addTap(accumulators, tile, panel, ky, kx));
+      b.for(0, kernelWidth, 1, (kx) => this.#addTap(accumulators, tile, panel, span, ky, kx));
     }
   }
 
-  #addTap(accumulators: Tile, tile: TilePlace, panel: PanelPlace, ky: Value, kx: Value): void {
-    this.#addRun(accumulators, tile, panel, ky, kx, this.#plan.groupInputs);
+  #addTap(accumulators: Tile, tile: TilePlace, panel: PanelPlace, span: Span, ky: Value, kx: Value): void {
+    this.#addRun(accumulators, tile, panel, span, ky, kx, this.#plan.groupInputs);
   }
 
   /** Adds `depth` products that are neighbours in memory, from tap (ky, kx) on. */
-  #addRun(accumulators: Tile, tile: TilePlace, panel: PanelPlace, ky: Value, kx: Value, depth: number): void {
+  #addRun(
+    accumulators: Tile,
+    tile: TilePlace,
+    panel: PanelPlace,
+    span: Span,
+    ky: Value,
+    kx: Value,
+    depth: number,
+  ): void {
     const b = this.#b;
     const { kernelWidth, stride, dilation } = this.#problem;
     const { groupInputs, pixelPitch, rowPitch } = this.#plan;
@@ -252,8 +279,28 @@ class ConvEmitter {
       rowOffset: (r: number) =>
         Math.floor(r / tile.width) * stride * rowPitch + (r % tile.width) * stride * pixelPitch,
     };
-    const k = b.mul(b.add(b.mul(ky, kernelWidth), kx), groupInputs * panel.vectors * b.lanes);
-    accumulate(b, accumulators, left, { buffer: this.#packed, base: b.add(panel.base, k) }, depth, unroll);
+    const step = b.mul(b.add(b.mul(ky, kernelWidth), kx), groupInputs);
+    const right = {
+      buffer: this.#packed,
+      base: b.add(panel.base, b.mul(step, panel.vectors * b.lanes)),
+    };
+    accumulate(b, accumulators, left, right, depth, unroll, this.#ahead(tile, panel, span, step));
+  }
+
+  /** The weights of the next span, of which each tile asks for its part, beginning with product `step`. */
+  #ahead(tile: TilePlace, { vectors }: PanelPlace, span: Span, step: Value): Ahead | undefined {
+    const b = this.#b;
+    const { panelsAhead, bandRows, bandColumns, tileHeight, tileWidth } = this.#config;
+    const across = Math.ceil(bandColumns / tileWidth);
+    const tiles = across * Math.ceil(bandRows / tileHeight);
+    if (panelsAhead === 0 || tiles === 1) return undefined;
+    const width = vectors * b.lanes;
+    const perStep = Math.ceil(width / tiles);
+    const number = b.add(b.mul(b.div(tile.row, tileHeight), across), b.div(tile.column, tileWidth));
+    const part = b.min(b.mul(number, perStep), width - perStep);
+    const next = b.min(span.next, panelFloats(this.#plan.panels) - span.depth * width);
+    const at = b.add(b.mul(part, span.depth), b.mul(b.sub(step, span.start), perStep));
+    return { buffer: this.#packed, base: b.add(next, at), perStep };
   }
 
   /** Stores a tile, after the epilogue. */

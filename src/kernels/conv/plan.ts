@@ -20,6 +20,11 @@ export interface ConvConfig extends Config {
   readonly panels: number;
   /** Taps summed before the accumulators are put aside: all, one kernel row, or one. */
   readonly passTaps: number;
+  /**
+   * How many panels on the weights lie that a thread needs next, which it asks for while it computes; 0 if weights stay in
+   * the second-level cache.
+   */
+  readonly panelsAhead: number;
   /** Steps of the innermost loop's body, at most. */
   readonly unroll: number;
 }

@@ -98,12 +98,17 @@ function cuts(problem: ConvProblem, lanes: number, tile: RegisterTile, caps: Dev
         bandGroups,
         panels: 1,
         passTaps: taps,
+        panelsAhead: 0,
         unroll: unrollFor(caps),
       };
-      const { groupPanels } = planConv(problem, whole);
+      const { groupPanels, panels: all } = planConv(problem, whole);
+      const areFar = 4 * panelFloats(all) > caps.l2Bytes;
+      const isCut = bandRows < out.height || bandColumns < out.width || problem.batch > 1;
       for (const panels of new Set([1, 2, 4, 8].map((parts) => Math.ceil(groupPanels / parts)).concat(1))) {
         for (const passTaps of passes) {
-          found.push({ ...whole, panels, passTaps });
+          // Neighbouring tasks go to different threads.
+          const panelsAhead = areFar ? (isCut || panels > 1 ? 1 : caps.threads) : 0;
+          found.push({ ...whole, panels, passTaps, panelsAhead });
         }
       }
     }
