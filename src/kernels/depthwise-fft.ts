@@ -159,7 +159,7 @@ function emitMain(
   const rows = new TileTransforms(b, memory, h, horizontalTwiddles);
   const columnTransforms = new TileTransforms(b, memory, v, verticalTwiddles);
 
-  const { tileX, tileY, image, block } = locateTask(b, b.task, tilePlan, batch);
+  const { tileX, tileY, image, block } = locateTask(b, b.task, problem, config, tilePlan);
   const channel = b.mul(block, lanes);
   const layout = epilogueLayout(epilogue, pitch, blocks * columns * v.n * 2 * lanes);
   const vectors = loadEpilogue(b, layout, packed, channel);
@@ -235,17 +235,25 @@ interface TaskPlace {
   readonly block: Value;
 }
 
+/**
+ * Tasks that follow each other share spectra, or, where maps come from memory, take neighbouring channels of the same
+ * pixels: memory hands out neighbours quickest.
+ */
 function locateTask(
   b: KernelBuilder,
   task: Value,
+  { batch, pitch }: DepthwiseProblem,
+  { lanes, ahead }: DepthwiseFftConfig,
   { vertical: v, horizontal: h }: Plan,
-  batch: number,
 ): TaskPlace {
+  const [blocks, tiles] = [pitch / lanes, h.tiles * v.tiles * batch];
+  const isFar = ahead > 0;
+  const tile = isFar ? b.div(task, blocks) : b.rem(task, tiles);
   return {
-    tileX: b.rem(task, h.tiles),
-    tileY: b.rem(b.div(task, h.tiles), v.tiles),
-    image: b.rem(b.div(task, h.tiles * v.tiles), batch),
-    block: b.div(task, h.tiles * v.tiles * batch),
+    tileX: b.rem(tile, h.tiles),
+    tileY: b.rem(b.div(tile, h.tiles), v.tiles),
+    image: b.div(tile, h.tiles * v.tiles),
+    block: isFar ? b.rem(task, blocks) : b.div(task, tiles),
   };
 }
 
@@ -261,7 +269,7 @@ function fetchAhead(
   const { height, width, pitch, batch } = problem;
   const stepsOfColumn = columnSteps(v);
   const task = b.add(b.task, config.ahead);
-  const { tileX, tileY, image, block } = locateTask(b, task, tilePlan, batch);
+  const { tileX, tileY, image, block } = locateTask(b, task, problem, config, tilePlan);
   const top = v.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileY, v.tile), v.padding);
   const left = h.tiles === 1 ? b.i32(0) : b.sub(b.mul(tileX, h.tile), h.padding);
   const lastTask = (problem.pitch / config.lanes) * batch * v.tiles * h.tiles - 1;
