@@ -71,14 +71,15 @@ class NativeDevice implements Device {
     this.#compiler = compiler;
     this.#cache = cache;
     this.#threads = threads;
+    const isSplit = threads.library.splitsVectors();
     this.note = [
-      `${compiler.version}, ${compiler.lanes} lanes`,
+      `${compiler.version}, ${compiler.lanes} lanes${isSplit ? ' in halves' : ''}`,
       ...(cache.note === undefined ? [] : [cache.note]),
     ].join('; ');
     this.caps = Object.freeze({
       name: 'native',
       lanes: laneChoices(compiler.lanes),
-      fullRateLanes: threads.library.splitsVectors() ? compiler.lanes / 2 : compiler.lanes,
+      fullRateLanes: isSplit ? compiler.lanes / 2 : compiler.lanes,
       vectorRegisters: compiler.vectorRegisters,
       fma: compiler.fma,
       bf16: compiler.bf16,

@@ -71,6 +71,17 @@ describe.skipIf(!isHere)('native device', () => {
     }
   });
 
+  test('measures anew, and with the same result, how many lanes run at the full rate', async () => {
+    const rates = [];
+    for (let i = 0; i < 5; i++) {
+      await using device = await openNativeDevice({ threads: 2 });
+      const { lanes, fullRateLanes } = device.caps;
+      expect([lanes[0], (lanes[0] ?? 0) / 2]).toContain(fullRateLanes);
+      rates.push(fullRateLanes);
+    }
+    expect(new Set(rates).size).toBe(1);
+  });
+
   test('runs two executables at once, one after the other', async () => {
     await using device = await openNativeDevice({ threads: 2 });
     const lanes = device.caps.lanes[0] ?? 4;

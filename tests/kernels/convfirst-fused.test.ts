@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
+import { candidates } from '../../src/kernels/index.ts';
 import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
 import type { ConvFirstProblem } from '../../src/kernels/problem.ts';
 import { signature } from '../../src/kernels/signature.ts';
-import { allButNative, bestOfEach, describeKernels } from '../support/kernel-harness.ts';
+import { allButNative, bestOfEach, describeKernels, interpreterCaps } from '../support/kernel-harness.ts';
 import type { KernelCase } from '../support/kernel-harness.ts';
 
 type Sizes = Pick<ConvFirstProblem, 'batch' | 'height' | 'width' | 'channels'>;
@@ -92,6 +93,25 @@ describeKernels(
     strided({ batch: 1, height: 4, width: 16, channels: 72 }, 2, 24),
   ].map((test) => ({ ...test, onDevices: allButNative })),
 );
+
+test('units that are as wide as vectors of two groups are used', () => {
+  const problem = convFirst({ batch: 1, height: 32, width: 32, channels: 96 }, 6).problem(
+    (channels) => channels,
+  );
+  const [wide, split] = [16, 8].map((fullRateLanes) => {
+    const caps = { ...interpreterCaps([16, 8, 4]), fullRateLanes };
+    const best = (lanes: number): number =>
+      Math.min(
+        ...candidates(problem, caps)
+          .filter(({ config }) => config.lanes === lanes)
+          .map(({ estimate }) => estimate),
+      );
+    return best(8) / best(16);
+  });
+  // Twice the arithmetic a cycle, or the same.
+  expect(wide).toBeGreaterThan(1.7);
+  expect(split).toBeLessThan(1.3);
+});
 
 test('cost counts all three layers', () => {
   const problem = convFirst(small, 3).problem((channels) => channels);
