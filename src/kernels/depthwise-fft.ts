@@ -25,7 +25,7 @@ export interface DepthwiseFftConfig extends Config {
   readonly widthTile: number;
   /**
    * 0 if the maps may stay in the caches. Else a task fetches the pixels of the task that follows after so many
-   * others, most likely the next of its thread, and outputs are stored past the caches.
+   * others, most likely the next of its thread, or where rows are cut the next row's, and outputs are stored past the caches.
    */
   readonly ahead: number;
 }
@@ -195,7 +195,9 @@ function emitMain(
     }
   });
 
-  const fetch = config.ahead === 0 ? undefined : fetchAhead(b, x, problem, config, tilePlan);
+  // Tiles of long rows fill the second-level cache, where pixels would not stay until they are needed.
+  const isRoomy = config.ahead > 0 && h.tiles === 1;
+  const fetch = isRoomy ? fetchAhead(b, x, problem, config, tilePlan) : undefined;
   const blockSpectra = b.mul(block, columns * v.n * 2 * lanes);
   b.for(0, columns, 1, (column) => {
     const spectrum = b.add(blockSpectra, b.mul(column, v.n * 2 * lanes));
