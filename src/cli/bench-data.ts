@@ -7,6 +7,7 @@ import { chooseSplit, findDataset, openDataset } from '../data/open.ts';
 import { settingsFields } from '../train/settings-schema.ts';
 import { transformOf } from '../train/validator.ts';
 import type { CommandContext } from './context.ts';
+import { decodeManyImages } from './image-decoder.ts';
 import { parseCount, parseSeconds } from './options.ts';
 import { openProgress } from './progress.ts';
 import { formatNumber } from './table.ts';
@@ -57,6 +58,7 @@ async function run(
   const raw = configOfFlags({ ...options }, imageSchema);
   const { resolution } = imageSchema.read(raw, '');
   const split = chooseSplit(await findDataset(where), options.split);
+  await decodeManyImages();
   const dataset = await openDataset(where, { split, signal });
   const progress = openProgress();
   try {

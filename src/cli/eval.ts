@@ -15,6 +15,7 @@ import { evaluate } from '../train/evaluate.ts';
 import type { Evaluation } from '../train/evaluate.ts';
 import { readLabels } from './classify.ts';
 import type { CommandContext } from './context.ts';
+import { decodeManyImages } from './image-decoder.ts';
 import { present, withOutputOptions } from './lab/present.ts';
 import type { LabTable, OutputOptions } from './lab/present.ts';
 import { formatPercent } from './lab/lab-options.ts';
@@ -96,6 +97,7 @@ async function runEval(
 ): Promise<void> {
   const weights = requireWeights(command, name, options.weights);
   const labels = options.labels === undefined ? undefined : await readLabels(options.labels);
+  await decodeManyImages();
   const dataset = await openEvaluationSplit(options, context.signal);
   try {
     await withNetwork(name, { ...options, weights }, context, async (fitted) => {

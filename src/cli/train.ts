@@ -16,6 +16,7 @@ import { RUN_FILE } from '../train/run.ts';
 import { train } from '../train/train.ts';
 import { transformOf } from '../train/validator.ts';
 import type { CommandContext } from './context.ts';
+import { decodeManyImages } from './image-decoder.ts';
 import { withDevice } from './network.ts';
 import { configSchema, withNulls } from './train/config.ts';
 import { configOfFlags, withConfigFlags } from './train/flags.ts';
@@ -151,6 +152,7 @@ async function trainOn(
   const { batchSize: batch, resolution = variant.resolution, seed, initial } = config;
   const transform = completeTransform(transformOf(config.transform, resolution));
   reporter.status(`compiling ${variant.name}`);
+  await decodeManyImages();
   const workers = config.workers > 0 ? await openDataWorkers(config.workers) : undefined;
   const weights =
     config.weights === undefined || resumes
