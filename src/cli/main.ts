@@ -23,6 +23,8 @@ const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
 /** 128 + the number of SIGINT. */
 const EXIT_INTERRUPTED = 130;
+/** Milliseconds within which an interrupt counts as the same: launchers pass on the one that the terminal sent to all. */
+const SAME_INTERRUPT = 500;
 /** 128 + the number of SIGPIPE. */
 const EXIT_BROKEN_PIPE = 141;
 
@@ -35,8 +37,10 @@ const EXIT_BROKEN_PIPE = 141;
  */
 export async function main(argv: readonly string[]): Promise<void> {
   const interrupt = new AbortController();
+  let interruptedAt: number | undefined;
   const onInterrupt = (): void => {
-    if (interrupt.signal.aborted) process.exit(EXIT_INTERRUPTED); // asked twice: at once
+    interruptedAt ??= performance.now();
+    if (performance.now() - interruptedAt > SAME_INTERRUPT) process.exit(EXIT_INTERRUPTED); // asked twice: at once
     interrupt.abort();
   };
   process.on('SIGINT', onInterrupt);

@@ -102,13 +102,14 @@ async function valuesOf(file: string, key: string): Promise<number[]> {
   return [...values].map((value) => value + 0);
 }
 
-/** Waits until a run has logged that many updates, then does as Ctrl-C does. */
+/** Waits until a run has logged that many updates, then does as Ctrl-C does below a launcher that passes it on once more. */
 async function interruptAfter(folder: string, updates: number): Promise<void> {
   for (;;) {
     const lines = await logOf(folder).catch(() => []);
     if (lines.filter(({ type }) => type === 'step').length >= updates) break;
     await setTimeout(20);
   }
+  process.emit('SIGINT');
   process.emit('SIGINT');
 }
 
