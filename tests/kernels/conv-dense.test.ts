@@ -2,7 +2,7 @@ import { NO_EPILOGUE } from '../../src/kernels/problem.ts';
 import type { Epilogue } from '../../src/kernels/problem.ts';
 import { convCases } from '../support/conv-cases.ts';
 import type { ConvShape } from '../support/conv-cases.ts';
-import { describeKernels } from '../support/kernel-harness.ts';
+import { describeKernels, describeSmallCache } from '../support/kernel-harness.ts';
 
 const everything: Epilogue = {
   bias: true,
@@ -99,3 +99,6 @@ const large: Readonly<Record<string, ConvShape>> = {
 };
 
 describeKernels('conv-dense', convCases({ ...small, ...large }));
+
+// Tiles then ask for the weights that come next, which must lie within them, and sums go in passes.
+describeSmallCache('conv-dense, weights beyond the cache', 2048, convCases(small));

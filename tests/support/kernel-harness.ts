@@ -53,6 +53,8 @@ export interface KernelCase {
 /** Statements, times lanes, that the interpreter executes in a fraction of a second. Longer candidates run on devices only. */
 const INTERPRETED_WORK = 4_000_000;
 
+const INTERPRETED_LANES = [[4], [16, 8, 4]];
+
 /**
  * Tests the candidates of every problem against the float64 reference: in the interpreter, for vectors of 4 and of
  * up to 16 lanes and both roundings of `fma`, as far as that is quick, and on every device of this machine.
@@ -60,19 +62,25 @@ const INTERPRETED_WORK = 4_000_000;
  */
 export function describeKernels(title: string, cases: readonly KernelCase[]): void {
   describe(title, () => {
-    for (const lanes of [[4], [16, 8, 4]]) describeInterpreted(lanes, cases);
+    for (const lanes of INTERPRETED_LANES) describeInterpreted(interpreterCaps(lanes), cases);
     describeDevice('wasm', () => openWasmDevice({ threads: 2 }), cases);
     describeDevice('native', () => openNativeDevice({ threads: 2 }), cases);
   });
 }
 
-function describeInterpreted(lanes: readonly number[], cases: readonly KernelCase[]): void {
-  const caps = interpreterCaps(lanes);
+/** The same, interpreted only, with so few bytes of a second-level cache that small problems do as large ones. */
+export function describeSmallCache(title: string, l2Bytes: number, cases: readonly KernelCase[]): void {
+  describe(title, () => {
+    for (const lanes of INTERPRETED_LANES) describeInterpreted({ ...interpreterCaps(lanes), l2Bytes }, cases);
+  });
+}
+
+function describeInterpreted(caps: DeviceCaps, cases: readonly KernelCase[]): void {
   const quick = (candidate: Candidate): boolean => interpretedWork(candidate) <= INTERPRETED_WORK;
   const small = cases.filter((test) => candidates(problemFor(test, caps), caps).some(quick));
   // Vitest takes a group without tests for a mistake.
   if (small.length === 0) return;
-  describe(`interpreted with lanes ${lanes.join(', ')}`, () => {
+  describe(`interpreted with lanes ${caps.lanes.join(', ')}`, () => {
     it.each(small)('$name', (test) => {
       const data = dataFor(test, caps);
       for (const candidate of candidatesFor(data.problem, caps).filter(quick)) {
