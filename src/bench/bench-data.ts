@@ -39,7 +39,13 @@ export async function measureLoader(
     let start: { readonly time: number; readonly cpu: NodeJS.CpuUsage } | undefined;
     let images = 0;
     for (let epoch = 0; ; epoch++) {
-      const batches = loadBatches(dataset, { ...options, epoch, shuffle: true, workers: pool ?? 0 });
+      const batches = loadBatches(dataset, {
+        ...options,
+        epoch,
+        shuffle: true,
+        reuse: true,
+        workers: pool ?? 0,
+      });
       for await (const { size } of batches) {
         if (start === undefined) {
           start = { time: performance.now(), cpu: process.cpuUsage() };

@@ -22,7 +22,7 @@ export interface Failure {
 
 export interface PreparedBatch {
   /** [samples, H, W, C]; zero where a sample failed. */
-  readonly images: Float32Array;
+  readonly images: Float32Array<ArrayBuffer>;
   readonly failures: readonly Failure[];
 }
 
@@ -32,15 +32,23 @@ export interface Seeds {
   readonly epoch: number;
 }
 
+export interface PrepareOptions {
+  /** Memory of a batch that nobody needs any more; used if it is large enough. */
+  readonly memory?: ArrayBuffer | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Decodes and augments samples; those that fail do not disturb the others. Throws `aborted`. */
 export async function prepareBatch(
   results: readonly ReadResult[],
   augmentation: Augmentation,
   { seed, epoch }: Seeds,
-  signal?: AbortSignal,
+  { memory, signal }: PrepareOptions = {},
 ): Promise<PreparedBatch> {
   const size = augmentation.shape[0] * augmentation.shape[1] * augmentation.shape[2];
-  const images = new Float32Array(results.length * size);
+  const length = results.length * size;
+  const fits = memory !== undefined && memory.byteLength >= length * Float32Array.BYTES_PER_ELEMENT;
+  const images = fits ? new Float32Array(memory, 0, length) : new Float32Array(length);
   const failures: Failure[] = [];
   let next = 0;
   const work = async (): Promise<void> => {

@@ -12,10 +12,10 @@ parentPort?.on('message', (request: WorkerRequest) => {
   last = last.then(() => answer(request));
 });
 
-async function answer({ id, samples, transform, seeds }: WorkerRequest): Promise<void> {
+async function answer({ id, samples, transform, seeds, memory }: WorkerRequest): Promise<void> {
   try {
-    const batch = await prepareBatch(samples, createAugmentation(transform), seeds);
-    parentPort?.postMessage({ id, batch } satisfies WorkerReply, [batch.images.buffer as ArrayBuffer]);
+    const batch = await prepareBatch(samples, createAugmentation(transform), seeds, { memory });
+    parentPort?.postMessage({ id, batch } satisfies WorkerReply, [batch.images.buffer]);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     parentPort?.postMessage({ id, error: message } satisfies WorkerReply);

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { isPixels } from './dataset.ts';
-import type { PreparedBatch, ReadResult, Seeds } from './prepare.ts';
+import type { PrepareOptions, PreparedBatch, ReadResult, Seeds } from './prepare.ts';
 import type { TransformOptions } from './transform-options.ts';
 
 /** What is sent to a worker thread. */
@@ -12,6 +12,7 @@ export interface WorkerRequest {
   readonly samples: readonly ReadResult[];
   readonly transform: TransformOptions;
   readonly seeds: Seeds;
+  readonly memory: ArrayBuffer | undefined;
 }
 
 /** What it answers. */
@@ -22,12 +23,12 @@ export type WorkerReply = { readonly id: number } & (
 /** Threads that decode and augment; they may serve several epochs and datasets. */
 export interface DataWorkers {
   readonly count: number;
-  /** Throws `aborted`, and `device-lost` if the thread died. */
+  /** Takes memory away from the caller. Throws `aborted`, and `device-lost` if the thread died. */
   prepare(
     samples: readonly ReadResult[],
     transform: TransformOptions,
     seeds: Seeds,
-    signal?: AbortSignal,
+    options?: PrepareOptions,
   ): Promise<PreparedBatch>;
   close(): Promise<void>;
 }
@@ -49,10 +50,10 @@ export function openDataWorkers(count: number, url: URL = workerUrl()): Promise<
   const threads = Array.from({ length: count }, () => startThread(url));
   return Promise.resolve({
     count,
-    async prepare(samples, transform, seeds, signal) {
+    async prepare(samples, transform, seeds, { memory, signal } = {}) {
       throwIfAborted(signal);
       const idle = threads.reduce((best, thread) => (thread.load() < best.load() ? thread : best));
-      const batch = await idle.ask(samples, transform, seeds);
+      const batch = await idle.ask({ samples: samples.map(ownBytes), transform, seeds, memory });
       throwIfAborted(signal);
       return batch;
     },
@@ -74,7 +75,7 @@ function workerUrl(): URL {
 interface Thread {
   /** How many batches it has to do. */
   load(): number;
-  ask(samples: readonly ReadResult[], transform: TransformOptions, seeds: Seeds): Promise<PreparedBatch>;
+  ask(request: Omit<WorkerRequest, 'id'>): Promise<PreparedBatch>;
   stop(): Promise<void>;
 }
 
@@ -112,7 +113,7 @@ function startThread(url: URL): Thread {
   worker.unref();
   return {
     load: () => waiting.size,
-    ask: (samples, transform, seeds) =>
+    ask: (request) =>
       new Promise((resolve, reject) => {
         if (lost) {
           reject(lost);
@@ -121,7 +122,10 @@ function startThread(url: URL): Thread {
         const id = nextId++;
         waiting.set(id, { resolve, reject });
         worker.ref();
-        worker.postMessage({ id, samples: samples.map(ownBytes), transform, seeds } satisfies WorkerRequest);
+        worker.postMessage(
+          { id, ...request } satisfies WorkerRequest,
+          request.memory ? [request.memory] : [],
+        );
       }),
     stop: async () => {
       await worker.terminate();

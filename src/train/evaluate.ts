@@ -84,6 +84,7 @@ export async function evaluate(
     let first = 0;
     for await (const { images, labels, indices, size } of loadBatches(dataset, {
       ...loading,
+      reuse: true,
       batchSize: batch,
     })) {
       // The last batch may be short: what is behind it is left as it was, and not looked at.

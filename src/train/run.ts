@@ -204,6 +204,7 @@ export class Run {
       seed: settings.seed,
       epoch,
       start,
+      reuse: true,
       ...(workers !== undefined && { workers }),
       ...(corruptLimit !== undefined && { corruptLimit }),
       ...(onCorrupt && { onCorrupt }),

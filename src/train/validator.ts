@@ -54,6 +54,7 @@ export class Validator {
       batchSize: settings.batchSize,
       shuffle: true,
       dropLast: true,
+      reuse: true,
       seed: settings.seed,
     });
     let seen = 0;

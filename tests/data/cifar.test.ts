@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 
 import { openDataset } from '../../src/data/open.ts';
-import { temporaryFolder } from '../support/dataset-files.ts';
+import { folderOfTest } from '../support/dataset-files.ts';
 
 /** A record: label bytes, then planes of red 1 …, green 101 … and blue 201 …, each counting its pixels modulo 50. */
 function record(...labels: number[]): Buffer {
@@ -15,7 +15,7 @@ function record(...labels: number[]): Buffer {
 }
 
 test('CIFAR-10: planes become pixels, files follow one another', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const names = ['airplane', 'automobile', 'bird', 'cat', 'deer', 'dog', 'frog', 'horse', 'ship', 'truck'];
   for (let i = 1; i <= 5; i++) {
     await writeFile(path.join(folder, `data_batch_${i}.bin`), Buffer.concat([record(i), record(i + 1)]));
@@ -38,7 +38,7 @@ test('CIFAR-10: planes become pixels, files follow one another', async () => {
 });
 
 test('CIFAR-100: the fine label counts', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   await writeFile(path.join(folder, 'train.bin'), Buffer.concat([record(3, 77), record(19, 99)]));
   await writeFile(path.join(folder, 'test.bin'), record(0, 0));
   const dataset = await openDataset(folder);
@@ -46,7 +46,7 @@ test('CIFAR-100: the fine label counts', async () => {
 });
 
 test('damaged files', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   await writeFile(path.join(folder, 'test_batch.bin'), record(1).subarray(1));
   await expect(openDataset(folder)).rejects.toThrow(/has 3072 bytes, not a multiple of 3073/);
   await writeFile(path.join(folder, 'test_batch.bin'), record(10));

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import { countClasses } from '../../src/data/dataset.ts';
 import { decodeSample } from '../../src/data/decode.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { encodedImage, temporaryFolder } from '../support/dataset-files.ts';
+import { encodedImage, folderOfTest } from '../support/dataset-files.ts';
 
 async function fill(folder: string, files: Record<string, Uint8Array | string>): Promise<void> {
   for (const [name, bytes] of Object.entries(files)) {
@@ -19,7 +19,7 @@ async function fill(folder: string, files: Record<string, Uint8Array | string>):
 }
 
 test('a folder a class, with strays', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const image = await encodedImage('jpeg', 1);
   await fill(folder, {
     'dog/1.JPEG': image,
@@ -48,7 +48,7 @@ test('a folder a class, with strays', async () => {
 });
 
 test('splits agree about their labels', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const image = await encodedImage('jpeg', 1);
   await fill(folder, { 'train/a/1.jpg': image, 'train/b/1.jpg': image, 'val/b/1.jpg': image });
   const validation = await openDataset(folder, { split: 'validation' });
@@ -59,7 +59,7 @@ test('splits agree about their labels', async () => {
 });
 
 test('classes without images are named', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   await fill(folder, { 'a/1.jpg': await encodedImage('jpeg', 1), 'b/x.txt': '' });
   await mkdir(path.join(folder, 'c'));
   await expect(openDataset(folder)).rejects.toThrow(
@@ -68,7 +68,7 @@ test('classes without images are named', async () => {
 });
 
 test('nothing, and nothing that is known', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   await expect(openDataset(folder)).rejects.toThrow(/holds no dataset that Widefield knows/);
   await expect(openDataset(path.join(folder, 'missing'))).rejects.toThrow(/no such file or folder/);
   await fill(folder, { 'note.txt': 'hello' });
@@ -91,7 +91,7 @@ test('images of all modes become RGB', async () => {
 });
 
 test('classes of the training set are folders, not links to files', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const image = await encodedImage('jpeg', 1);
   await fill(folder, { 'train/b/1.jpg': image, 'val/b/1.jpg': image, 'notes.txt': '' });
   await symlink(path.join(folder, 'notes.txt'), path.join(folder, 'train', 'a'));
@@ -101,7 +101,7 @@ test('classes of the training set are folders, not links to files', async () => 
 test.skipIf(process.platform === 'win32')(
   'pipes and devices are no images, and nobody waits for them',
   async () => {
-    const folder = await temporaryFolder();
+    const folder = await folderOfTest();
     await fill(folder, { 'a/1.jpg': await encodedImage('jpeg', 1) });
     execFileSync('mkfifo', [path.join(folder, 'a', 'pipe.jpg')]);
     await symlink('/dev/zero', path.join(folder, 'a', 'zero.jpg'));
@@ -116,7 +116,7 @@ test.skipIf(process.platform === 'win32')(
 );
 
 test('opening can be cancelled', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   await fill(folder, { 'a/1.jpg': await encodedImage('jpeg', 1) });
   await expect(openDataset(folder, { signal: AbortSignal.abort() })).rejects.toMatchObject({
     code: 'aborted',

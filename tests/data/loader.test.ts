@@ -118,6 +118,25 @@ test('threads give the same bits in the same order', async () => {
   );
 });
 
+test.each([
+  ['in this thread', 0],
+  ['on threads', pool],
+] as const)('memory of batches that are done with is used again, %s', async (_, workers) => {
+  const buffers = new Set<ArrayBufferLike>();
+  const seen: number[] = [];
+  const first: Float32Array[] = [];
+  const options = { batchSize: 4, transform: PLAIN, prefetch: 1, reuse: true, workers };
+  for await (const { images } of loadBatches(pixels(42, [5]), options)) {
+    buffers.add(images.buffer);
+    first.push(images);
+    seen.push(...[...images].map(Math.round));
+  }
+  expect(seen).toEqual(Array.from({ length: 42 }, (_value, i) => (i === 5 ? 6 : i)));
+  if (workers === 0) expect(buffers.size).toBeLessThanOrEqual(4);
+  // What a thread has taken over is empty here.
+  else expect(first.filter(({ length }) => length === 0).length).toBeGreaterThanOrEqual(6);
+});
+
 test.each([['in this thread'], ['on threads']])(
   'damaged samples are replaced by the next ones, %s',
   async (where) => {

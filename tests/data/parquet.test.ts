@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 
 import { WidefieldError } from '../../src/core/errors.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { encodedImage, temporaryFolder } from '../support/dataset-files.ts';
+import { encodedImage, folderOfTest } from '../support/dataset-files.ts';
 
 const FEATURES = {
   image: { _type: 'Image' },
@@ -42,7 +42,7 @@ function parquetFile(
 }
 
 test('files of a split, with names of classes', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const images = await Promise.all([0, 1, 2, 3, 4].map((i) => encodedImage('jpeg', i)));
   const write = (name: string, bytes: Uint8Array) => writeFile(path.join(folder, name), bytes);
   await write('train-00000-of-00002.parquet', parquetFile(images.slice(0, 3), [2, 0, 1], FEATURES));
@@ -73,7 +73,7 @@ test('files of a split, with names of classes', async () => {
 });
 
 test('other columns, labels out of range, images without bytes', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const image = await encodedImage('jpeg', 0);
   const file = path.join(folder, 'a.parquet');
   await writeFile(file, parquetFile([image], [3], FEATURES));
@@ -116,7 +116,7 @@ test.each(readdirSync(PYARROW).filter((name) => name.endsWith('.parquet')))('%s 
 test.each(['v1-snappy', 'v1-gzip', 'v1-zstd', 'v2-delta'])(
   'whatever bytes of %s change, there is one clear error or a dataset',
   async (name) => {
-    const folder = await temporaryFolder();
+    const folder = await folderOfTest();
     const file = path.join(folder, 'fuzz.parquet');
     const whole = new Uint8Array(readFileSync(path.join(PYARROW, `${name}.parquet`)));
     const changes = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { maxLength: 4 });
@@ -232,7 +232,7 @@ test.each([
     /its metadata are damaged/,
   ],
 ])('a small file does not fill the memory, nor take for ever, where %s', async (_, bytes, message) => {
-  const file = path.join(await temporaryFolder(), 'hostile.parquet');
+  const file = path.join(await folderOfTest(), 'hostile.parquet');
   await writeFile(file, bytes);
   const error: unknown = await openDataset(file).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({ code: 'invalid-argument' });
@@ -240,7 +240,7 @@ test.each([
 });
 
 test('the same file with one row group is sound', async () => {
-  const file = path.join(await temporaryFolder(), 'sound.parquet');
+  const file = path.join(await folderOfTest(), 'sound.parquet');
   await writeFile(file, sharedPages([...DICTIONARY, ...repeated(100)], 1, 100));
   const dataset = await openDataset(file);
   expect(dataset).toMatchObject({ length: 100, classes: ['0', '1'] });
@@ -249,13 +249,13 @@ test('the same file with one row group is sound', async () => {
 });
 
 test('labels beyond 32 bits are none', async () => {
-  const file = path.join(await temporaryFolder(), 'a.parquet');
+  const file = path.join(await folderOfTest(), 'a.parquet');
   await writeFile(file, parquetFile([await encodedImage('jpeg', 0)], [2 ** 32 + 1], FEATURES));
   await expect(openDataset(file)).rejects.toThrow(/Row 0 of .* has no label: labels are whole numbers/);
 });
 
 test('classes that are given are looked up by name', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const file = path.join(folder, 'a.parquet');
   const image = await encodedImage('jpeg', 0);
   await writeFile(file, parquetFile([image, image, image], [0, 1, 2], FEATURES));
@@ -278,7 +278,7 @@ test('classes that are given are looked up by name', async () => {
 });
 
 test('control characters of a file do not reach the terminal', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const file = path.join(folder, 'a.parquet');
   const names = ['cat\u001b[2J', 'dog'];
   await writeFile(

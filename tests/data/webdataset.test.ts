@@ -8,7 +8,7 @@ import type { ByteSource } from '../../src/checkpoints/byte-source.ts';
 import { WidefieldError } from '../../src/core/errors.ts';
 import { openDataset } from '../../src/data/open.ts';
 import { scanTar } from '../../src/data/tar.ts';
-import { encodedImage, tarFile, temporaryFolder } from '../support/dataset-files.ts';
+import { encodedImage, tarFile, folderOfTest } from '../support/dataset-files.ts';
 
 function memory(bytes: Uint8Array): ByteSource {
   return {
@@ -26,7 +26,7 @@ async function scan(bytes: Uint8Array) {
 }
 
 test('shards: samples, groups, strays', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const [one, two, three] = await Promise.all([1, 2, 3].map((i) => encodedImage('jpeg', i)));
   if (!one || !two || !three) throw new Error('no images');
   await writeFile(
@@ -73,7 +73,7 @@ test('shards: samples, groups, strays', async () => {
 });
 
 test('names of classes, and labels that have none', async () => {
-  const folder = await temporaryFolder();
+  const folder = await folderOfTest();
   const data = await encodedImage('jpeg', 1);
   const shard = path.join(folder, 'shard.tar');
   await writeFile(

@@ -3,12 +3,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import sharp from 'sharp';
-import { afterAll } from 'vitest';
+import { afterAll, onTestFinished } from 'vitest';
 
-/** A new folder that goes when the tests of a file are done. */
+/** A new folder that goes when the tests of a file are done; not to be called within a test. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
   afterAll(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A new folder that goes when the test that calls this is done. */
+export async function folderOfTest(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'widefield-test-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
 }
 
