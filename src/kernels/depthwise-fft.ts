@@ -6,7 +6,7 @@ import { kernelName } from './family.ts';
 import type { Config, Emission, KernelFamily } from './family.ts';
 import { axisPlans, depthwiseAxes, planAxis, planSizes, realFrequencies, twiddleTable } from './fft/axis.ts';
 import type { AxisPlan } from './fft/axis.ts';
-import { outgrowsCaches, planCycles } from './fft/cost.ts';
+import { outgrowsCaches, planCycles, spectraAreFar } from './fft/cost.ts';
 import { parkingPlace } from './fft/parking.ts';
 import { emitSpectra } from './fft/spectra.ts';
 import { TileTransforms, columnSteps } from './fft/transforms.ts';
@@ -28,6 +28,8 @@ export interface DepthwiseFftConfig extends Config {
    * others, most likely the next of its thread, or where rows are cut the next row's, and outputs are stored past the caches.
    */
   readonly ahead: number;
+  /** 1 if each column fetches the spectrum of the next one, since it lies beyond the second-level cache; else 0. */
+  readonly spectraAhead: number;
 }
 
 /**
@@ -69,6 +71,7 @@ function configs(problem: DepthwiseProblem, caps: DeviceCaps): DepthwiseFftConfi
           lanes,
           ...planSizes(v, h),
           ahead,
+          spectraAhead: spectraAreFar(problem, lanes, v, h, caps) ? 1 : 0,
         };
         ranked.push({ config, cost: planCycles(problem, lanes, v, h, caps) });
       }
@@ -198,10 +201,15 @@ function emitMain(
   // Tiles of long rows fill the second-level cache, where pixels would not stay until they are needed.
   const isRoomy = config.ahead > 0 && h.tiles === 1;
   const fetch = isRoomy ? fetchAhead(b, x, problem, config, tilePlan) : undefined;
-  const blockSpectra = b.mul(block, columns * v.n * 2 * lanes);
+  const columnFloats = v.n * 2 * lanes;
+  const blockSpectra = b.mul(block, columns * columnFloats);
   b.for(0, columns, 1, (column) => {
-    const spectrum = b.add(blockSpectra, b.mul(column, v.n * 2 * lanes));
-    columnTransforms.convolveColumn(column, packed, spectrum, fetch && ((step) => fetch(column, step)));
+    const spectrum = b.add(blockSpectra, b.mul(column, columnFloats));
+    columnTransforms.convolveColumn(column, packed, spectrum, (step) => {
+      if (config.spectraAhead > 0)
+        fetchPart(b, packed, b.add(spectrum, columnFloats), columnFloats, step, columnSteps(v));
+      fetch?.(column, step);
+    });
   });
 
   const finish = (at: Value, offset: number, value: Value): void => {
@@ -258,6 +266,23 @@ function locateTask(
     block: isFar ? b.rem(task, blocks) : b.div(task, tiles),
   };
 }
+
+/** Hints at the cache lines of one of `parts` parts of `floats` floats from `first` on. */
+function fetchPart(
+  b: KernelBuilder,
+  buffer: Buffer,
+  first: Value,
+  floats: number,
+  part: Value,
+  parts: number,
+): void {
+  const lines = Math.ceil(floats / LINE_FLOATS / parts);
+  const from = b.add(first, b.mul(part, lines * LINE_FLOATS));
+  for (let i = 0; i < lines; i++) b.prefetch(buffer, from, i * LINE_FLOATS);
+}
+
+/** A cache line. */
+const LINE_FLOATS = 16;
 
 /** Spreads hints for the pixels of a later task over the steps of all columns. */
 function fetchAhead(

@@ -42,6 +42,7 @@ const kernels: Readonly<Record<string, () => readonly Kernel[]>> = {
       widthQ: 2,
       widthTile: 0,
       ahead: 0,
+      spectraAhead: 0,
     }).main,
   'depthwise-direct': () =>
     depthwiseDirect.emit(depthwise, { lanes: 4, tile: 2, order: 'tap', allChannels: false, rows: 2 }).main,

@@ -135,7 +135,7 @@ function fetchingAhead(test: KernelCase, transforms: Transforms): KernelCase {
       const lanes = Number(candidate.config['lanes']);
       const problem = test.problem((channels) => channels);
       if (problem.op !== 'depthwise') throw new TypeError('a depthwise problem is needed');
-      return depthwiseFft.emit(problem, { ...transforms, lanes, ahead: 2 });
+      return depthwiseFft.emit(problem, { ...transforms, lanes, ahead: 2, spectraAhead: 1 });
     },
   });
   const fft = (all: readonly Candidate[]): readonly Candidate[] =>

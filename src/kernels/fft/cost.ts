@@ -14,6 +14,22 @@ export function outgrowsCaches(problem: Window & { readonly pitch: number }, lan
   return 4 * lanes === CACHE_LINE && 4 * pixels * problem.pitch > LAST_CACHE_BYTES;
 }
 
+/**
+ * Whether a task finds its spectra neither where the task before left them nor with room to stay: other channels than that,
+ * and more than two thirds of the second-level cache together with the plane.
+ */
+export function spectraAreFar(
+  problem: DepthwiseProblem,
+  lanes: number,
+  v: AxisPlan,
+  h: AxisPlan,
+  caps: DeviceCaps,
+): boolean {
+  const isShared = problem.batch * v.tiles * h.tiles > 1 && !outgrowsCaches(problem, lanes);
+  const rows = v.n + Math.max(v.loads, v.tile);
+  return !isShared && 8 * realFrequencies(h).length * rows * lanes > (2 / 3) * caps.l2Bytes;
+}
+
 /** Vector operations of a complex transform along an axis. */
 function lineOperations({ n, p, q }: AxisPlan): number {
   return q * dftOperations(p) + p * dftOperations(q) + 4 * n;
