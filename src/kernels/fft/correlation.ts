@@ -10,6 +10,7 @@ import { kernelExtent, realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { forEachTap } from './tap-range.ts';
 import { parkingPlace } from './parking.ts';
+import { storeTapRow } from './tap-rows.ts';
 import { TileTransforms, correlationSteps } from './transforms.ts';
 import { clearRow, hintPixels, loadWindow } from './windows.ts';
 
@@ -322,6 +323,7 @@ class CorrelationEmitter {
     const taps = kernelHeight * kernelWidth;
     const part = this.#splits > 1 ? b.mul(this.#split, gradientPitch) : b.i32(0);
     const count = channelsHere(b, channels, this.#channel);
+    const isFull = channels % b.lanes === 0;
     const target = b.add(part, b.mul(this.#channel, taps));
     const isPartial = v.kernel < kernelHeight || h.kernel < kernelWidth;
     if (isPartial) {
@@ -333,13 +335,8 @@ class CorrelationEmitter {
         b.store(this.#taps, b.mul(j, b.lanes), b.mul(value, scale), i * b.lanes),
       );
       const tapRow = b.add(target, b.add(b.mul(b.add(k, firstTap.row), kernelWidth), firstTap.column));
-      b.for(0, count, 1, (lane) => {
-        const to = b.add(tapRow, b.mul(lane, taps));
-        forEachTap(b, h, (kx, position) => {
-          const tap = b.loadScalar(this.#taps, b.add(b.mul(position, b.lanes), lane));
-          b.store(this.#target, b.add(to, kx), tap);
-        });
-      });
+      const start = (lane: Value): Value => b.add(tapRow, b.mul(lane, taps));
+      storeTapRow(b, h, { buffer: this.#target, start, count, isFull }, this.#taps);
     });
     clearBehindTaps(b, this.#problem, this.#target, part, this.#channel);
   }

@@ -16,7 +16,7 @@ export function outgrowsCaches(problem: Window & { readonly pitch: number }, lan
 
 /**
  * Whether a task finds its spectra neither where the task before left them nor with room to stay: other channels than that,
- * and more than two thirds of the second-level cache together with the plane.
+ * and more than a third of the second-level cache together with the plane.
  */
 export function spectraAreFar(
   problem: DepthwiseProblem,
@@ -27,7 +27,7 @@ export function spectraAreFar(
 ): boolean {
   const isShared = problem.batch * v.tiles * h.tiles > 1 && !outgrowsCaches(problem, lanes);
   const rows = v.n + Math.max(v.loads, v.tile);
-  return !isShared && 8 * realFrequencies(h).length * rows * lanes > (2 / 3) * caps.l2Bytes;
+  return !isShared && 8 * realFrequencies(h).length * rows * lanes > caps.l2Bytes / 3;
 }
 
 /** Vector operations of a complex transform along an axis. */
@@ -105,7 +105,7 @@ export function correlationCycles(
   const copies =
     (h.tiles > 1 ? 2 * v.loads * h.n : 0) + (h.tiles > 1 || h.stride > 1 ? gradientRows * 2 * h.tile : 0);
   const unit = (v.loads + gradientRows) * row + copies + columns * (2 * lineOperations(v) + 10 * v.n);
-  const last = columns * lineOperations(v) + v.kernel * (row + h.kernel * lanes * 1.5) + 4 * columns * v.n;
+  const last = columns * lineOperations(v) + v.kernel * (row + h.kernel * lanes * (h.kernel < lanes ? 1.5 : 0.4)) + 4 * columns * v.n;
   const units = Math.ceil((problem.batch * v.tiles * h.tiles) / splits);
   const pixelBytes =
     Math.max(CACHE_LINE, 4 * lanes) * (v.loads * h.loads + gradientRows * (h.tile / h.stride));

@@ -1,11 +1,12 @@
 import type { KernelBuilder } from '../../codegen/builder.ts';
-import type { Buffer } from '../../codegen/ir.ts';
+import type { Buffer, Value } from '../../codegen/ir.ts';
 import { channelsHere } from '../training/store-taps.ts';
 import { meetingTaps, realFrequencies, twiddleTable } from './axis.ts';
 import type { AxisPlan } from './axis.ts';
 import { conjugate } from './complex.ts';
 import { forEachTap } from './tap-range.ts';
 import { parkingPlace } from './parking.ts';
+import { loadTapRow } from './tap-rows.ts';
 import { TileTransforms } from './transforms.ts';
 
 /**
@@ -49,15 +50,14 @@ export function emitSpectra(
   b.for(0, h.loads * lanes, lanes, (i) => b.store(tapRow, i, b.vec(0)));
   const channel = b.mul(b.task, lanes);
   const count = channelsHere(b, channels, channel);
+  const isFull = channels % lanes === 0;
   forEachTap(b, v, (ky, row) => {
-    b.for(0, count, 1, (lane) => {
+    const before = b.mul(ky, horizontal.kernel);
+    const start = (lane: Value): Value => {
       const kernel = b.mul(b.add(channel, lane), taps);
-      forEachTap(b, h, (kx, position) => {
-        const tap = b.add(b.mul(ky, horizontal.kernel), kx);
-        const source = reversed ? b.sub(b.add(kernel, taps - 1), tap) : b.add(kernel, tap);
-        b.store(tapRow, b.add(b.mul(position, lanes), lane), b.loadScalar(weight, source));
-      });
-    });
+      return reversed ? b.sub(b.add(kernel, taps - 1), before) : b.add(kernel, before);
+    };
+    loadTapRow(b, h, { buffer: weight, start, count, isFull }, tapRow, reversed);
     rows.forwardRow((j, i) => b.mul(b.loadVec(tapRow, b.mul(j, lanes), i * lanes), scale), row);
   });
   b.for(0, columns, 1, (column) => {

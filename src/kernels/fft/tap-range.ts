@@ -14,9 +14,11 @@ export function forEachTap(
 ): void {
   const meeting = meetingTaps(axis);
   if (meeting === undefined) return;
-  const { dilation, shift, n } = axis;
-  b.for(meeting.first, meeting.first + meeting.axis.kernel, 1, (k) => {
-    const position = b.sub(b.mul(k, dilation), shift);
-    body(k, shift > 0 ? b.select(b.lt(position, 0), b.add(position, n), position) : position);
-  });
+  b.for(meeting.first, meeting.first + meeting.axis.kernel, 1, (k) => body(k, tapPosition(b, axis, k)));
+}
+
+/** Where tap k lies along the axis. */
+export function tapPosition(b: KernelBuilder, { dilation, shift, n }: AxisPlan, k: Value): Value {
+  const position = b.sub(b.mul(k, dilation), shift);
+  return shift > 0 ? b.select(b.lt(position, 0), b.add(position, n), position) : position;
 }
