@@ -152,9 +152,18 @@ void wf_pool_destroy(wf_pool *pool)
   free(pool);
 }
 
+/* Keeps this library in memory until the process ends: whoever loaded it may unload it, as happens when a program or
+   one of its threads ends without disposing of its device, while threads of a pool still wait in this code. */
+static void wf_stay(void)
+{
+  Dl_info info;
+  if (dladdr((void *)wf_pool_destroy, &info) && info.dli_fname) dlopen(info.dli_fname, RTLD_NOW | RTLD_NODELETE);
+}
+
 /* NULL if the threads cannot be had. */
 wf_pool *wf_pool_create(int32_t threads)
 {
+  wf_stay();
   wf_pool *pool = calloc(1, sizeof *pool);
   if (!pool) return NULL;
   pool->threads = threads;
