@@ -13,7 +13,7 @@ import { initialValues } from './initialise.ts';
 import type { InitialOptions } from './initialise.ts';
 import { findNonFinite } from './non-finite.ts';
 import type { Optimizer } from './optimizer.ts';
-import { BATCH_NORM_MOMENTUM, updateRunning } from './running-statistics.ts';
+import { updateRunning } from './running-statistics.ts';
 import { createTrainingSession } from './training-session.ts';
 import type { TrainingSession } from './training-session.ts';
 
@@ -27,6 +27,8 @@ export interface TrainingNetworkOptions extends PlanOptions, CompileOptions {
   readonly dropout?: number;
   /** Recomputes activations in the backward pass instead of keeping them: less memory, more time. */
   readonly recompute?: boolean;
+  /** Share of a batch in the running statistics of batch norms. Default 0.1. */
+  readonly normMomentum?: number | undefined;
   /** Also computes the gradient to the images: the session's output `gradient.<input>`. Default false. */
   readonly inputGradient?: boolean;
   readonly masked?: boolean;
@@ -93,7 +95,7 @@ export async function createTrainingNetwork(
     optimizer: options.optimizer.rule,
     groupOf: (parameter) => options.optimizer.groupOf(parameter),
   });
-  return new GraphTrainingNetwork(device, graph, form, session, options.averaged === true);
+  return new GraphTrainingNetwork(device, graph, form, session, options);
 }
 
 /** The graph of one step of training, forward and backward, and the form of the network that it differentiates. */
@@ -121,6 +123,7 @@ class GraphTrainingNetwork implements TrainingNetwork {
   readonly #device: Device;
   readonly #form: TrainingGraph;
   readonly #seed: Float32Array;
+  readonly #normMomentum: number | undefined;
 
   #lastInputs: ReadonlyMap<string, Float32Array> = new Map();
 
@@ -129,9 +132,10 @@ class GraphTrainingNetwork implements TrainingNetwork {
     readonly graph: Graph,
     form: TrainingGraph,
     readonly session: TrainingSession,
-    averaged: boolean,
+    { averaged = false, normMomentum }: Pick<TrainingNetworkOptions, 'averaged' | 'normMomentum'>,
   ) {
     this.#device = device;
+    this.#normMomentum = normMomentum;
     this.#form = form;
     const logits = graph.outputs.get('logits');
     const [batch = 1] = graph.input.shape;
@@ -182,7 +186,7 @@ class GraphTrainingNetwork implements TrainingNetwork {
       const mean = this.buffers.get(runningMean.key);
       const variance = this.buffers.get(runningVariance.key);
       if (batch && mean && variance) {
-        updateRunning({ rows, runningMean: mean, runningVariance: variance }, batch, BATCH_NORM_MOMENTUM);
+        updateRunning({ rows, runningMean: mean, runningVariance: variance }, batch, this.#normMomentum);
       }
     }
     for (const [key, buffer] of this.buffers) {

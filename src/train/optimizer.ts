@@ -4,31 +4,43 @@ import type { Hyperparameters, OptimizerRule } from '../kernels/training/optimiz
 export interface OptimizerOptions {
   /** Default `adamw`. */
   readonly rule?: OptimizerRule;
-  /** Default [0.9, 0.999]; the first is the momentum of `sgd`, `nesterov` and `rmsprop`, the second the decay of `rmsprop`. */
+  /**
+   * The first is the momentum of `sgd`, `nesterov` and `rmsprop`, the second the decay of `rmsprop`. Default [0.9, 0.999]; for
+   * `rmsprop` [0.9, 0.9], as TensorFlow and timm have it.
+   */
   readonly betas?: readonly [number, number];
   /** Default 1e-8; for `rmsprop`, where it stands under the root, 1e-3. */
   readonly epsilon?: number;
-  /** Default 0.05. Decoupled for `adamw`; added to the gradient (L2) for the others. */
+  /** Decoupled for `adamw`, default 0.05; added to the gradient (L2) for the others, default 1e-4, for `rmsprop` 1e-5. */
   readonly weightDecay?: number;
-  /** Each layer's rate is this much smaller than that of the next one; default 1 (Bao et al. 2021). */
+  /**
+   * Each block's rate is this much smaller than that of the next one; default 1 (Bao et al. 2021). The official ConvNeXt
+   * decays by groups of three blocks: its 0.8 is 0.93 here.
+   */
   readonly layerDecay?: number;
 }
 
-/** What is meant where an option is not given. */
-export const OPTIMIZER_DEFAULTS = {
-  rule: 'adamw',
-  betas: [0.9, 0.999],
-  weightDecay: 0.05,
-  layerDecay: 1,
-} as const satisfies OptimizerOptions;
+type CompleteOptions = Required<Omit<OptimizerOptions, 'rule'>>;
+
+const SGD: CompleteOptions = { betas: [0.9, 0.999], epsilon: 1e-8, weightDecay: 1e-4, layerDecay: 1 };
+
+const DEFAULTS: Readonly<Record<OptimizerRule, CompleteOptions>> = {
+  adamw: { ...SGD, weightDecay: 0.05 },
+  sgd: SGD,
+  nesterov: SGD,
+  rmsprop: { betas: [0.9, 0.9], epsilon: 1e-3, weightDecay: 1e-5, layerDecay: 1 },
+};
+
+/** What is meant where an option of a rule is not given. */
+export function optimizerDefaults(rule: OptimizerRule): CompleteOptions {
+  return DEFAULTS[rule];
+}
 
 /** A group of parameters that share their hyperparameters. */
 interface GroupFacts {
   readonly rateScale: number;
   readonly decays: boolean;
 }
-
-type CompleteOptions = Required<Omit<OptimizerOptions, 'epsilon'>>;
 
 /** Which parameters share hyperparameters, and what those are at each step. */
 export interface Optimizer {
@@ -60,8 +72,8 @@ export function createOptimizer(
   options: OptimizerOptions,
   layerOf: (key: string) => { readonly layer: number; readonly layers: number },
 ): Optimizer {
-  const { rule, betas, weightDecay, layerDecay }: CompleteOptions = { ...OPTIMIZER_DEFAULTS, ...options };
-  const epsilon = options.epsilon ?? (rule === 'rmsprop' ? 1e-3 : 1e-8);
+  const { rule = 'adamw' } = options;
+  const { betas, epsilon, weightDecay, layerDecay } = { ...DEFAULTS[rule], ...options };
   const facts = new Map<string, GroupFacts>();
   return {
     rule,

@@ -92,6 +92,7 @@ export class Run {
       // The official RepLKNet gives a block and the feed-forward block behind it one rate.
       branchesPerRate: this.model.family === 'replknet' ? 2 : 1,
       dropout: settings.dropout,
+      normMomentum: settings.normMomentum,
       recompute: settings.recompute,
       masked: settings.sparsity !== undefined,
       averaged: settings.averageDecay !== undefined,
@@ -188,7 +189,8 @@ export class Run {
   }
 
   #random(epoch: number, batch: number): RandomStream {
-    return new RandomStream(this.settings.seed ^ STEP_STREAM, epoch, batch);
+    const { rank, worldSize } = this.#sharding();
+    return new RandomStream(this.settings.seed ^ STEP_STREAM, epoch, batch * worldSize + rank);
   }
 
   #batches(epoch: number, start: number): AsyncGenerator<Batch, void, void> {

@@ -6,8 +6,8 @@ export interface BatchStatistics {
   readonly runningVariance: Float32Array;
 }
 
-/** PyTorch's default momentum. */
-export const BATCH_NORM_MOMENTUM = 0.1;
+/** PyTorch's default. */
+const NORM_MOMENTUM = 0.1;
 
 /**
  * running ← (1 − momentum) · running + momentum · batch, with the unbiased variance, as PyTorch has it.
@@ -17,7 +17,7 @@ export const BATCH_NORM_MOMENTUM = 0.1;
 export function updateRunning(
   { rows, runningMean, runningVariance }: BatchStatistics,
   batch: Float32Array,
-  momentum = BATCH_NORM_MOMENTUM,
+  momentum = NORM_MOMENTUM,
 ): void {
   const channels = runningMean.length;
   const unbias = rows > 1 ? rows / (rows - 1) : 1;

@@ -14,7 +14,6 @@ import {
 } from '../core/schema.ts';
 import type { Fields } from '../core/schema.ts';
 import { MIX_DEFAULTS } from './mix.ts';
-import { OPTIMIZER_DEFAULTS } from './optimizer.ts';
 import { SPARSITY_DEFAULTS } from './sparsity/controller.ts';
 
 // The one table of everything that determines a run: kinds, ranges, defaults and help. Checks, JSON Schema and flags of
@@ -125,20 +124,16 @@ const schedule = tagged('how the learning rate goes after the warm-up', 'kind', 
 export const OPTIMIZER_RULES = ['adamw', 'sgd', 'nesterov', 'rmsprop'] as const;
 
 const optimizer = {
-  rule: withDefault(choice('how weights follow their gradients', OPTIMIZER_RULES), OPTIMIZER_DEFAULTS.rule),
-  betas: withDefault(
-    pair('momentum, and decay of squares', number('', { least: 0, below: 1 })),
-    OPTIMIZER_DEFAULTS.betas,
+  rule: withDefault(choice('how weights follow their gradients', OPTIMIZER_RULES), 'adamw'),
+  betas: pair(
+    'momentum, and decay of squares; default 0.9,0.999; for rmsprop 0.9,0.9',
+    number('', { least: 0, below: 1 }),
   ),
   epsilon: number('default 1e-8; for rmsprop 1e-3', { least: 0 }),
-  weightDecay: withDefault(
-    number('decoupled for adamw, L2 for the others', { least: 0 }),
-    OPTIMIZER_DEFAULTS.weightDecay,
-  ),
-  layerDecay: withDefault(
-    number("each layer's rate over that of the next one", { above: 0, most: 1 }),
-    OPTIMIZER_DEFAULTS.layerDecay,
-  ),
+  weightDecay: number('decoupled for adamw (default 0.05), L2 for the others (1e-4; rmsprop 1e-5)', {
+    least: 0,
+  }),
+  layerDecay: withDefault(number("each block's rate over that of the next one", { above: 0, most: 1 }), 1),
 } satisfies Fields;
 
 const mix = {
@@ -199,6 +194,10 @@ export const settingsFields = {
   mix: withDefault(object('Mixup and CutMix', mix), {}),
   dropPath: withDefault(rate('stochastic depth of the last block'), 0),
   dropout: withDefault(rate('dropout before the classifier'), 0),
+  normMomentum: number("share of a batch in batch norms' running statistics; default 0.1", {
+    above: 0,
+    most: 1,
+  }),
   averageDecay: number('decay of the average of the weights, which is then kept; default: none', {
     least: 0,
     below: 1,

@@ -2,6 +2,7 @@ import { invalidArgument } from '../core/errors.ts';
 import type { TransformOptions } from '../data/transform-options.ts';
 import type { InitialScheme } from './initialise.ts';
 import type { MixOptions } from './mix.ts';
+import { optimizerDefaults } from './optimizer.ts';
 import type { OptimizerOptions } from './optimizer.ts';
 import type { ScheduleOptions } from './schedule.ts';
 import { settingsFields, settingsSchema } from './settings-schema.ts';
@@ -36,6 +37,11 @@ export interface TrainSettings {
   readonly dropPath?: number;
   /** Dropout before the classifier; default 0. */
   readonly dropout?: number;
+  /**
+   * Share of a batch in the running statistics of batch norms; default 0.1, as PyTorch's. EfficientNet-B5 was trained with
+   * 0.01 (torchvision).
+   */
+  readonly normMomentum?: number;
   /** Decay of an exponential moving average of the weights, which is then what is evaluated and kept; default: none. */
   readonly averageDecay?: number;
   /**
@@ -58,9 +64,10 @@ export interface TrainSettings {
 
 /** Settings with their defaults. */
 export interface CompleteSettings extends Required<
-  Omit<TrainSettings, 'clip' | 'averageDecay' | 'sparsity' | 'resolution' | 'schedule'>
+  Omit<TrainSettings, 'clip' | 'normMomentum' | 'averageDecay' | 'sparsity' | 'resolution' | 'schedule'>
 > {
   readonly clip: number | undefined;
+  readonly normMomentum: number | undefined;
   readonly averageDecay: number | undefined;
   readonly sparsity: SparsityOptions | undefined;
   readonly schedule: ScheduleOptions;
@@ -87,11 +94,15 @@ export function completeSettings(
     throw invalidArgument(`The warm-up of ${warmupEpochs} epochs is longer than the run of ${epochs}.`);
   }
   const { mean, std, channels } = transform;
+  const { rule, epsilon, layerDecay } = complete.optimizer;
+  const { betas, weightDecay } = { ...optimizerDefaults(rule), ...complete.optimizer };
   return {
     ...complete,
+    optimizer: { rule, betas, ...(epsilon !== undefined && { epsilon }), weightDecay, layerDecay },
     resolution: complete.resolution ?? resolution,
     rate: complete.rate ?? (4e-3 * batchSize * accumulate * worldSize) / 4096,
     clip: complete.clip,
+    normMomentum: complete.normMomentum,
     averageDecay: complete.averageDecay,
     sparsity: complete.sparsity,
     // What a network has learned to see is what it should be shown.

@@ -105,7 +105,10 @@ export function correlationCycles(
   const copies =
     (h.tiles > 1 ? 2 * v.loads * h.n : 0) + (h.tiles > 1 || h.stride > 1 ? gradientRows * 2 * h.tile : 0);
   const unit = (v.loads + gradientRows) * row + copies + columns * (2 * lineOperations(v) + 10 * v.n);
-  const last = columns * lineOperations(v) + v.kernel * (row + h.kernel * lanes * (h.kernel < lanes ? 1.5 : 0.4)) + 4 * columns * v.n;
+  const last =
+    columns * lineOperations(v) +
+    v.kernel * (row + h.kernel * lanes * (h.kernel < lanes ? 1.5 : 0.4)) +
+    4 * columns * v.n;
   const units = Math.ceil((problem.batch * v.tiles * h.tiles) / splits);
   const pixelBytes =
     Math.max(CACHE_LINE, 4 * lanes) * (v.loads * h.loads + gradientRows * (h.tile / h.stride));

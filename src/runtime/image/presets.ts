@@ -99,6 +99,11 @@ export function transformFor(
   return preset(resolution, keys);
 }
 
+/** Whether it is known how the authors of a model's weights prepare photos. */
+export function hasTransform(modelName: string): boolean {
+  return PRESETS.has(modelName);
+}
+
 /**
  * How photos are prepared for a network: as its authors do it or as its file says, else in the usual way. A rectangle
  * takes the same share of a photo of its shape as a square with its shorter side takes of a square one.
@@ -112,7 +117,7 @@ export function photoTransform(
 ): EvalTransform {
   const side = Math.min(...sidesOf(resolution));
   const usual = (): EvalTransform =>
-    PRESETS.has(name) ? transformFor(name, side, keys) : evalTransform(side);
+    hasTransform(name) ? transformFor(name, side, keys) : evalTransform(side);
   return { ...(photos === undefined ? usual() : atResolution(photos, side)), crop: resolution };
 }
 
