@@ -181,26 +181,40 @@ it('layers near the input have lower rates by layer-wise decay', async () => {
 });
 
 it.each([
-  ['slak-tiny', ['downsample_layers.1.0', 'stages.0.0', 'stages.2.8', 'norm', 'head']],
-  ['replknet-31b', ['stem.0', 'stages.0.blocks.0', 'stages.0.blocks.1', 'transitions.0.0']],
-  ['convfirst-small', ['stages.1.0', 'stages.1.1', 'classifier']],
-  ['resnet-50', ['conv1', 'layer1.0', 'layer1.1', 'layer4.2', 'fc']],
-  ['efficientnet-b0', ['features.1.0', 'features.2.0', 'features.2.1', 'classifier.1']],
-  ['mobilenet-v2', ['features.1', 'features.2', 'features.17', 'classifier.1']],
-])(
-  'the parameters of a block of %s are of one depth, those of the next block of the next',
-  (name, blocks) => {
-    const network = findModel(name).build({ batch: 1 });
-    const depthOf = layerOf(network);
-    const keys = parametersOf(network).map(({ key }) => key);
-    const depths = blocks.map((block) => {
-      const own = keys.filter((key) => key.startsWith(`${block}.`)).map((key) => depthOf(key).layer);
-      expect(new Set(own).size, block).toBe(1);
-      return own[0] ?? NaN;
-    });
-    expect(depths).toEqual([...new Set(depths)]);
-  },
-);
+  // Official ConvNeXt V2 (`optim_factory.py`) has the same: stem, 18 blocks, 3 downsamplings, the rest.
+  ['convnext-tiny', 1 + 18 + 3 + 1, ['downsample_layers.0', 'stages.0.0', 'stages.0.1']],
+  ['slak-tiny', 1 + 18 + 3 + 1, ['stages.0.2', 'downsample_layers.1', 'stages.1.0', 'stages.2.8']],
+  // 2 + 2 + 18 + 2 blocks with their feed-forward blocks, 3 transitions.
+  ['replknet-31b', 1 + 24 + 3 + 1, ['stem', 'stages.0.blocks.1', 'stages.0.blocks.2', 'transitions.0']],
+  ['convfirst-small', 1 + 49 + 1, ['stem', 'stages.1.0', 'stages.1.1', 'head']],
+  ['resnet-50', 1 + 16 + 1, ['layer1.0', 'layer1.1', 'layer4.2', 'fc']],
+  ['efficientnet-b0', 1 + 16 + 2, ['features.0', 'features.1.0', 'features.2.0', 'features.8', 'classifier']],
+  ['mobilenet-v2', 1 + 17 + 2, ['features.0', 'features.1', 'features.18', 'classifier']],
+])('%s has %i depths: those of a block are one, and grow from block to block', (name, count, blocks) => {
+  const network = findModel(name).build({ batch: 1 });
+  const depthOf = layerOf(network);
+  const keys = parametersOf(network).map(({ key }) => key);
+  const all = keys.map((key) => depthOf(key));
+  expect(new Set(all.map(({ layer }) => layer)).size).toBe(count);
+  expect(new Set(all.map(({ layers }) => layers))).toEqual(new Set([count]));
+  const depths = blocks.map((block) => {
+    const own = keys.filter((key) => key.startsWith(`${block}.`)).map((key) => depthOf(key).layer);
+    expect(new Set(own).size, block).toBe(1);
+    return own[0] ?? NaN;
+  });
+  expect(depths).toEqual([...new Set(depths)].sort((a, b) => a - b));
+});
+
+it.each([
+  ['convnext-tiny', ['downsample_layers.0.0.weight', 'downsample_layers.0.1.weight'], 0],
+  ['convnext-tiny', ['norm.weight', 'head.weight', 'head.bias'], 22],
+  ['convnext-tiny', ['stages.0.0.gamma', 'stages.0.0.dwconv.weight'], 1],
+  ['replknet-31b', ['stages.0.blocks.0.pw1.conv.weight', 'stages.0.blocks.1.pw1.conv.weight'], 1],
+  ['resnet-50', ['conv1.weight', 'bn1.weight', 'bn1.running_mean'], 0],
+])('in %s %j have depth %i', (name, keys, depth) => {
+  const depthOf = layerOf(findModel(name).build({ batch: 1 }));
+  expect(keys.map((key) => depthOf(key).layer)).toEqual(keys.map(() => depth));
+});
 
 it('a sum of gradients stays for whoever looks at it after the update, and the next one starts anew', async () => {
   const { network, optimizer } = await open({}, { accumulated: true });
