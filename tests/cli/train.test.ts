@@ -246,6 +246,22 @@ describe('a run', () => {
     const anew = JSON.parse((await train('tuned', ...args)).out) as { transform: object };
     expect(anew.transform).not.toHaveProperty('mean');
   });
+
+  it('prepares photos as the authors of the weights did', async () => {
+    const printed = async (...args: readonly string[]): Promise<Record<string, unknown>> =>
+      JSON.parse((await train('tuned', '--print-config', ...args)).out) as Record<string, unknown>;
+    const half = { mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] };
+    const weights = ['--weights', 'official.pth'];
+    const xl = await printed('--model', 'replknet-xl', '--resolution', '320', ...weights);
+    expect(xl.transform).toMatchObject(half);
+    expect(xl.evaluation).toMatchObject({ ...half, crop: { kind: 'centre', resize: 365 } });
+    const large = ['--model', 'replknet-31b', '--resolution', '384'];
+    const warped = await printed(...large, ...weights);
+    expect(warped.evaluation).toMatchObject({ crop: { kind: 'centre', resize: 'warp' } });
+    const own = await printed(...large, ...weights, '--evaluation-crop', '{"kind":"centre","resize":400}');
+    expect(own.evaluation).toMatchObject({ crop: { resize: 400 } });
+    expect((await printed(...large)).evaluation).not.toMatchObject({ crop: { resize: 'warp' } });
+  });
 });
 
 describe('going on', () => {

@@ -4,6 +4,7 @@ import { FASHION_MNIST_CLASSES, FASHION_MNIST_MEAN, FASHION_MNIST_STD } from '..
 import { chooseSplit, findDataset, heldBackSplit, openDataset } from '../../data/open.ts';
 import type { DatasetLocation } from '../../data/open.ts';
 import { splitDataset, subsetOf } from '../../data/subset.ts';
+import type { PhotoTransform } from '../../models/model.ts';
 import type { TrainData } from '../../train/options.ts';
 import type { RawConfig, TrainConfig } from './config.ts';
 import { isRecord } from './config.ts';
@@ -61,8 +62,15 @@ async function openHeldBack(
 /**
  * What follows from the images where a config does not say it: those that have the network's size are padded and cut
  * rather than resized, and Fashion-MNIST has its own mean and deviation.
+ *
+ * @param photos how photos were prepared for the weights that a run starts with, which goes on with that
  */
-export async function fitToData(raw: RawConfig, training: Dataset, resolution: number): Promise<RawConfig> {
+export async function fitToData(
+  raw: RawConfig,
+  training: Dataset,
+  resolution: number,
+  photos?: PhotoTransform,
+): Promise<RawConfig> {
   const transform = isRecord(raw.transform) ? raw.transform : {};
   const evaluation = isRecord(raw.evaluation) ? raw.evaluation : {};
   // A damaged image says nothing, and is reported later.
@@ -78,9 +86,11 @@ export async function fitToData(raw: RawConfig, training: Dataset, resolution: n
     mean: [FASHION_MNIST_MEAN, FASHION_MNIST_MEAN, FASHION_MNIST_MEAN],
     std: [FASHION_MNIST_STD, FASHION_MNIST_STD, FASHION_MNIST_STD],
   };
+  const learned = photos && { mean: photos.mean, std: photos.std };
+  const centre = photos && { resize: photos.resize, interpolation: photos.interpolation };
   return {
     ...raw,
-    transform: { ...(fits && { crop: { kind: 'pad', padding } }), ...scale, ...transform },
-    evaluation: { crop: { kind: fits ? 'none' : 'centre' }, ...evaluation },
+    transform: { ...(fits && { crop: { kind: 'pad', padding } }), ...scale, ...learned, ...transform },
+    evaluation: { crop: fits ? { kind: 'none' } : { kind: 'centre', ...centre }, ...evaluation },
   };
 }

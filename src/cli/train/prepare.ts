@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { invalidArgument } from '../../core/errors.ts';
 import type { ModelVariant } from '../../models/model.ts';
+import { hasTransform, transformFor } from '../../runtime/image/presets.ts';
 import { buildModelOf } from '../../runtime/model-file.ts';
 import { PACKAGED_MODEL, packagedModel } from '../../runtime/packaged-model.ts';
 import type { TrainData } from '../../train/options.ts';
@@ -54,7 +55,9 @@ export async function prepareRun(sources: Sources, signal: AbortSignal): Promise
   const data = await openTrainData(given, signal);
   try {
     const resolution = given.resolution ?? variant.resolution;
-    const fitted = readConfig(await fitToData(raw, data.training, resolution));
+    const isKnown = given.weights !== undefined && hasTransform(variant.name);
+    const photos = isKnown ? transformFor(variant.name, resolution) : undefined;
+    const fitted = readConfig(await fitToData(raw, data.training, resolution, photos));
     const settings = withoutUndefined(completeSettings(fitted, variant.resolution));
     const folder = resume ?? given.folder ?? (await freeFolder(variant.name));
     const config = readConfig({ ...fitted, ...settings, folder });

@@ -8,6 +8,7 @@ import { optimize } from '../../graph/passes/index.ts';
 import type { ModelVariant } from '../../models/model.ts';
 import type { OwnModel } from '../../models/own.ts';
 import { fitModel } from '../../runtime/fit.ts';
+import { hasTransform, transformFor } from '../../runtime/image/presets.ts';
 import { buildModelOf } from '../../runtime/model-file.ts';
 import { optimizeFor } from '../../runtime/plan.ts';
 import { createSession } from '../../runtime/session.ts';
@@ -148,7 +149,8 @@ async function openOneTeacher(
         `The teacher ${file} tells ${theirs} classes apart, but the images have ${classes.length}.`,
       );
     }
-    const { labels = classes, photos = transform } = variant;
+    const known = hasTransform(variant.name) ? transformFor(variant.name, resolution) : transform;
+    const { labels = classes, photos = known } = variant;
     const place = firstDifference(labels, classes);
     if (place !== undefined) {
       throw invalidArgument(
