@@ -3,7 +3,17 @@ import { KernelBuilder } from '../../src/codegen/builder.ts';
 import { interpret } from '../../src/codegen/interpret.ts';
 import type { Value } from '../../src/codegen/ir.ts';
 import * as meaning from '../../src/graph/activations.ts';
-import { activate, exp, gelu, keepsZero, relu6, sigmoid, silu, tanh } from '../../src/kernels/math.ts';
+import {
+  activate,
+  activationDerivative,
+  exp,
+  gelu,
+  keepsZero,
+  relu6,
+  sigmoid,
+  silu,
+  tanh,
+} from '../../src/kernels/math.ts';
 import type { Activation } from '../../src/kernels/problem.ts';
 
 type Emit = (b: KernelBuilder, x: Value) => Value;
@@ -67,6 +77,23 @@ const cases: Case[] = [
   { name: 'relu6', emit: relu6, exact: meaning.relu6, range: [-10, 10], bound: () => 0 },
 ];
 
+/** The errors that `activationDerivative` states. */
+const SLOPES = {
+  gelu: () => 3e-7,
+  silu: (x: number) => 1.2e-7 * Math.max(1, Math.abs(x)),
+  sigmoid: () => 1.2e-7,
+  tanh: () => 6e-7,
+} as const;
+for (const [activation, bound] of Object.entries(SLOPES) as [Activation, (x: number) => number][]) {
+  cases.push({
+    name: `derivative of ${activation}`,
+    emit: (b, x) => activationDerivative(b, activation, x),
+    exact: (x) => meaning.activationDerivative(activation, x),
+    range: [-15, 15],
+    bound,
+  });
+}
+
 describe.each(['separate', 'fused'] as const)('with %s multiply-add', (fma) => {
   it.each(cases)('$name stays within its bound', ({ emit, exact, range, bound }) => {
     const inputs = sweep(...range);
@@ -92,6 +119,16 @@ describe('far away', () => {
       const exact = meaning.activate(activation, x);
       const bound = 2e-7 * Math.abs(exact) + 1e-36 * Math.max(1, Math.abs(x));
       expect(Math.abs((outputs[i] ?? NaN) - exact)).toBeLessThanOrEqual(bound);
+    });
+  });
+
+  it.each(['gelu', 'silu', 'sigmoid', 'tanh'] as const)('the derivative of %s is constant', (activation) => {
+    const slopes = evaluate((b, x) => activationDerivative(b, activation, x), far, 'separate');
+    far.forEach((x, i) => {
+      // SiLU's is s · (1 + x · (1 − s)), where s never quite becomes 0.
+      if (activation === 'silu' && Math.abs(x) > 1e10) return;
+      const error = Math.abs((slopes[i] ?? NaN) - meaning.activationDerivative(activation, x));
+      expect(error).toBeLessThanOrEqual(activation === 'tanh' ? 6e-7 : 1e-25);
     });
   });
 

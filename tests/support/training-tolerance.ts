@@ -89,7 +89,7 @@ export function trainingTolerance(
       return rounding * problem.rows * size('dy') * 2 * normal;
     }
     case 'activation-gradient':
-      return size('dy') * (rounding + 5e-7 * Math.max(1, size('x')));
+      return size('dy') * (rounding + 6e-7 * Math.max(1, size('x')));
     case 'softmax-gradient':
       return rounding * size('x') * size('dy') * (1 + problem.channels * size('x'));
     case 'cross-entropy': {
