@@ -19,8 +19,8 @@ type RuntimeValue = number | boolean | Float32Array | readonly boolean[];
  * Slow on purpose: every load and store is checked, and scratch memory is filled with NaN before each task, so
  * that a kernel that relies on what it must not rely on fails here. Tasks run in no particular order, so none may
  * touch what another one writes.
- * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one or to what
- * another task has written, and for operands whose result the language leaves open (i32 results that do not fit,
+ * Throws `invalid-argument`, naming kernel and buffer, for a missing buffer, an access outside of one, or to what
+ * another task has written, a write of what another one has read, and for operands whose result the language leaves open (i32 results that do not fit,
  * division by zero, shifts by more than 31 bits, `toI32` or `pow2` out of range, the bits of a NaN).
  */
 export function interpret(
@@ -37,21 +37,32 @@ export function interpret(
   }
   for (const buffer of kernel.scratch) memory.set(buffer, new Float32Array(buffer.length));
   for (const { buffer, values } of kernel.tables) memory.set(buffer, values);
-  const writers = new Map<Buffer, Int32Array>();
+  const users = new Map<Buffer, Users>();
   for (const buffer of kernel.buffers) {
-    if (buffer.access !== 'read') writers.set(buffer, new Int32Array(memory.get(buffer)?.length ?? 0));
+    const length = memory.get(buffer)?.length ?? 0;
+    const none = (): Int32Array => new Int32Array(length).fill(NOBODY);
+    if (buffer.access !== 'read') users.set(buffer, { writers: none(), readers: none() });
   }
   for (let task = first; task < end; task++) {
     for (const buffer of kernel.scratch) memory.get(buffer)?.fill(NaN);
-    new Task(kernel, memory, writers, task, options.fma === 'fused').run(kernel.body);
+    new Task(kernel, memory, users, task, options.fma === 'fused').run(kernel.body);
   }
 }
+
+/** Which tasks have written and read each element of a buffer. */
+interface Users {
+  readonly writers: Int32Array;
+  readonly readers: Int32Array;
+}
+
+const NOBODY = -1;
+/** Several readers. */
+const SEVERAL = -2;
 
 class Task {
   readonly #kernel: Kernel;
   readonly #memory: ReadonlyMap<Buffer, Float32Array>;
-  /** Of each element that was written, the task and 1. */
-  readonly #writers: ReadonlyMap<Buffer, Int32Array>;
+  readonly #users: ReadonlyMap<Buffer, Users>;
   readonly #task: number;
   readonly #fused: boolean;
   readonly #values = new Map<number, RuntimeValue>();
@@ -60,13 +71,13 @@ class Task {
   constructor(
     kernel: Kernel,
     memory: ReadonlyMap<Buffer, Float32Array>,
-    writers: ReadonlyMap<Buffer, Int32Array>,
+    users: ReadonlyMap<Buffer, Users>,
     task: number,
     fused: boolean,
   ) {
     this.#kernel = kernel;
     this.#memory = memory;
-    this.#writers = writers;
+    this.#users = users;
     this.#task = task;
     this.#fused = fused;
   }
@@ -172,27 +183,34 @@ class Task {
       const where = `${buffer.name}, which has ${memory.length} floats, in task ${this.#task}`;
       throw failure(this.#kernel, `${verb} ${what} of ${where}`);
     }
-    const writers = this.#writers.get(buffer);
-    if (writers) this.#keepApart(verb, buffer, writers, start, count);
+    const users = this.#users.get(buffer);
+    if (users) this.#keepApart(verb, buffer, users, start, count);
     return [memory, start];
   }
 
   #keepApart(
     verb: 'reads' | 'writes',
     buffer: Buffer,
-    writers: Int32Array,
+    { writers, readers }: Users,
     start: number,
     count: number,
   ): void {
-    const own = this.#task + 1;
+    const own = this.#task;
+    const isOther = (task: number): boolean => task !== NOBODY && task !== own;
     for (let i = start; i < start + count; i++) {
-      const writer = writers[i] ?? 0;
-      if (writer !== 0 && writer !== own) {
-        const what = `${verb} element ${i} of ${buffer.name} in task ${this.#task}`;
-        throw failure(this.#kernel, `${what}, which task ${writer - 1} has written`);
+      const [writer = NOBODY, reader = NOBODY] = [writers[i], readers[i]];
+      const what = `${verb} element ${i} of ${buffer.name} in task ${own}`;
+      if (isOther(writer)) throw failure(this.#kernel, `${what}, which task ${writer} has written`);
+      if (verb === 'reads') {
+        readers[i] = isOther(reader) ? SEVERAL : own;
+        continue;
       }
+      if (isOther(reader)) {
+        const by = reader === SEVERAL ? 'several tasks have' : `task ${reader} has`;
+        throw failure(this.#kernel, `${what}, which ${by} read`);
+      }
+      writers[i] = own;
     }
-    if (verb === 'writes') writers.fill(own, start, start + count);
   }
 
   #arithmetic(node: ArithmeticNode): RuntimeValue {

@@ -195,6 +195,19 @@ describe('memory', () => {
     }).toThrow('Kernel unit reads element 0 of x in task 1, which task 0 has written.');
   });
 
+  test.each([
+    ['task 1 has read', (b: KernelBuilder) => b.task],
+    ['several tasks have read', (b: KernelBuilder) => b.i32(1)],
+  ])('refuses a task that writes what %s', (whom, read) => {
+    const b = builder(3);
+    const x = b.inout('x');
+    b.store(b.output('out'), b.task, b.loadScalar(x, read(b)));
+    b.if(b.eq(b.task, 2), () => b.store(x, 1, b.f32(0)));
+    expect(() => {
+      interpret(b.build(), { x: new Float32Array(4), out: new Float32Array(4) });
+    }).toThrow(`Kernel unit writes element 1 of x in task 2, which ${whom}.`);
+  });
+
   test('asks for every buffer', () => {
     const b = builder();
     b.store(b.output('out'), 0, b.f32(1));

@@ -25,7 +25,8 @@ export function spectraAreFar(
   h: AxisPlan,
   caps: DeviceCaps,
 ): boolean {
-  const isShared = problem.batch * v.tiles * h.tiles > 1 && !outgrowsCaches(problem, lanes);
+  // Threads take tasks in turns, so that each has another block of channels if there are no more tasks of one than threads.
+  const isShared = problem.batch * v.tiles * h.tiles > caps.threads && !outgrowsCaches(problem, lanes);
   const rows = v.n + Math.max(v.loads, v.tile);
   return !isShared && 8 * realFrequencies(h).length * rows * lanes > caps.l2Bytes / 3;
 }

@@ -10,9 +10,9 @@ export const LONGEST = Math.max(...CODELET_LENGTHS);
 const FITTING_LENGTH = 7;
 
 /**
- * A place for values that wait, of two codelets, where vectors are so narrow that there are 16 registers at most; undefined
- * elsewhere. Engines put most values of a codelet aside themselves and fetch them again: they load all its inputs first, and
- * store all its outputs last.
+ * A place for values that wait, of two codelets, where vectors have 4 lanes; undefined elsewhere. That is WebAssembly, whose
+ * engines put most values of a codelet aside themselves and fetch them again: they load all its inputs first, store all its
+ * outputs last, and have 16 registers. On ARM, with 4 lanes and 32 registers, compilers might do without (not measured).
  */
 export function parkingPlace(b: KernelBuilder): Buffer | undefined {
   return b.lanes <= 4 ? b.scratch('parked', 4 * LONGEST * b.lanes) : undefined;
