@@ -20,6 +20,7 @@ import { parseCount } from './options.ts';
 import { openProgress } from './progress.ts';
 import { saveSamples } from './save-samples.ts';
 import { formatTable } from './table.ts';
+import { paddingFor } from './train/data.ts';
 
 interface DataOptions {
   readonly split?: string;
@@ -272,10 +273,13 @@ async function chooseTransform(dataset: Dataset, options: DataOptions): Promise<
   const { crop, flip, randAugment, colourJitter, erase } = options;
   const own = image !== undefined && isPixels(image) ? image : undefined;
   const size = options.size ?? (own ? ([own.height, own.width] as const) : 224);
+  const kind = crop ?? (own && options.size === undefined ? 'none' : 'centre');
+  const shorter = typeof size === 'number' ? size : Math.min(...size);
   return {
     size,
     channels: own?.channels ?? 3,
-    crop: { kind: crop ?? (own && options.size === undefined ? 'none' : 'centre') },
+    // As training pads where its options say nothing.
+    crop: kind === 'pad' ? { kind, padding: paddingFor(shorter) } : { kind },
     ...(flip !== undefined && { flip }),
     ...(randAugment !== undefined && { randAugment }),
     ...(colourJitter !== undefined && { colourJitter }),

@@ -4,6 +4,8 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { expect, test } from 'vitest';
 
+import { fitToData } from '../../src/cli/train/data.ts';
+import { openDataset } from '../../src/data/open.ts';
 import { widefield } from '../support/command-line.ts';
 import { encodedImage, idxFile, temporaryFolder } from '../support/dataset-files.ts';
 
@@ -74,6 +76,31 @@ test('data draws what training sees', async () => {
   );
   const stored = Array.from({ length: 5 }, (_, i) => pixels.subarray(i * 784, (i + 1) * 784).join());
   expect(stored).toContain(drawn.join());
+});
+
+test('data pads as training does where nothing is said', async () => {
+  const white = path.join(folder, 'white');
+  await mkdir(white);
+  const count = 64;
+  const pixels = new Uint8Array(count * 28 * 28).fill(255);
+  await writeFile(path.join(white, 'train-images-idx3-ubyte'), idxFile([count, 28, 28], pixels));
+  await writeFile(path.join(white, 'train-labels-idx1-ubyte'), idxFile([count], new Uint8Array(count)));
+  const dataset = await openDataset(white, { split: 'train' });
+  const { transform } = await fitToData({}, dataset, 28);
+  await dataset.close();
+  expect(transform).toMatchObject({ crop: { kind: 'pad', padding: 3 } });
+  const sheet = path.join(folder, 'white.png');
+  expect((await widefield('data', white, '--sheet', sheet, '--crop', 'pad')).code).toBe(0);
+  const { data, info } = await sharp(await readFile(sheet))
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  // The middle row of each sample: how much black the padding has left at its left end.
+  const borders = Array.from({ length: count }, (_, i) => {
+    const [left, middle] = [2 + 30 * (i % 8), 2 + 30 * Math.floor(i / 8) + 14];
+    const row = Array.from({ length: 28 }, (_, x) => data[(middle * info.width + left + x) * info.channels]);
+    return row.indexOf(255);
+  });
+  expect([...new Set(borders)].sort()).toEqual([0, 1, 2, 3]);
 });
 
 test('saves the first samples of each class, named by class and position', async () => {

@@ -59,6 +59,11 @@ async function openHeldBack(
   return openDataset(where, { classes, signal, ...(found !== undefined && { split: found }) });
 }
 
+/** How many pixels surround an image where nobody says it: a ninth of its side, 4 for CIFAR's 32 as usual. */
+export function paddingFor(side: number): number {
+  return Math.max(1, Math.round(side / 9));
+}
+
 /**
  * What follows from the images where a config does not say it: those that have the network's size are padded and cut
  * rather than resized, and Fashion-MNIST has its own mean and deviation.
@@ -80,7 +85,6 @@ export async function fitToData(
   );
   const fits =
     image !== undefined && isPixels(image) && image.width === resolution && image.height === resolution;
-  const padding = Math.max(1, Math.round(resolution / 9));
   const isFashion = training.classes.join() === FASHION_MNIST_CLASSES.join();
   const scale = isFashion && {
     mean: [FASHION_MNIST_MEAN, FASHION_MNIST_MEAN, FASHION_MNIST_MEAN],
@@ -90,7 +94,12 @@ export async function fitToData(
   const centre = photos && { resize: photos.resize, interpolation: photos.interpolation };
   return {
     ...raw,
-    transform: { ...(fits && { crop: { kind: 'pad', padding } }), ...scale, ...learned, ...transform },
+    transform: {
+      ...(fits && { crop: { kind: 'pad', padding: paddingFor(resolution) } }),
+      ...scale,
+      ...learned,
+      ...transform,
+    },
     evaluation: { crop: fits ? { kind: 'none' } : { kind: 'centre', ...centre }, ...evaluation },
   };
 }
