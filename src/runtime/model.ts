@@ -42,7 +42,7 @@ export interface CreateModelOptions {
   readonly weights: WeightsInput;
   /** A device that the caller owns, or the name of one to open; default `auto`. */
   readonly device?: Device | DeviceName;
-  /** Threads of a device that is opened by name; default: all cores. */
+  /** Threads of a device that is opened by name; default: all cores that this process may use, at most 8 of them for WebAssembly. */
   readonly threads?: number;
   /** Images that one run computes; default 1. */
   readonly batch?: number;
