@@ -40,7 +40,10 @@ export function invalidArgument(message: string): WidefieldError {
 
 /** Throws an `aborted` error if the signal has fired. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new WidefieldError('aborted', 'The operation was cancelled.', { cause: signal.reason });
-  }
+  if (signal?.aborted) throw abortedError(signal);
+}
+
+/** The error for work that the signal has stopped. */
+export function abortedError(signal: AbortSignal | undefined): WidefieldError {
+  return new WidefieldError('aborted', 'The operation was cancelled.', { cause: signal?.reason });
 }

@@ -38,7 +38,10 @@ export interface CompileOptions {
 }
 
 export interface RunOptions {
-  /** Stops between two kernels; the run then rejects with an `aborted` error. */
+  /**
+   * Stops between two kernels; the run then rejects with an `aborted` error. One that waits for others does so at once, and
+   * is left out.
+   */
   readonly signal?: AbortSignal;
 }
 

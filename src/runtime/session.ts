@@ -117,18 +117,18 @@ class GraphSession implements Session {
       return new Map(
         [...this.plan.outputs].map(([name, tensor]) => [name, readTensor(this.#executable, tensor)]),
       );
-    });
+    }, options?.signal);
   }
 
   rerun(options?: RunOptions): Promise<void> {
-    return this.#inTurn(() => this.#executable.run(options));
+    return this.#inTurn(() => this.#executable.run(options), options?.signal);
   }
 
   profile(input: Float32Array, options?: RunOptions): Promise<StepTime[]> {
     return this.#inTurn(() => {
       writeTensor(this.#executable, this.plan.input, input, 'The input');
       return this.#executable.profile(options);
-    });
+    }, options?.signal);
   }
 
   dispose(): Promise<void> {
@@ -140,11 +140,11 @@ class GraphSession implements Session {
     return this.dispose();
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     if (this.#disposal !== undefined) {
       throw new WidefieldError('device-lost', 'This network has been disposed of: create it again.');
     }
-    return this.#queue.add(work);
+    return this.#queue.add(work, signal);
   }
 }
 

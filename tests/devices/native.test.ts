@@ -388,6 +388,20 @@ describe.skipIf(!isHere)('native device, used for long and wrongly', () => {
     expect(short.view('arena')[0]).toBeCloseTo((1 + Math.sqrt(5)) / 2, 6);
   });
 
+  test('a run that waits for another can be cancelled at once', async () => {
+    await using device = await openNativeDevice({ threads: 2 });
+    const executable = await device.compile(slowProgram(3000));
+    const [first, second] = [new AbortController(), new AbortController()];
+    let hasEnded = false;
+    const running = executable.run({ signal: first.signal }).finally(() => (hasEnded = true));
+    const waiting = executable.run({ signal: second.signal });
+    setTimeout(() => second.abort(), 5);
+    await expect(waiting).rejects.toMatchObject({ code: 'aborted' });
+    expect(hasEnded).toBe(false);
+    first.abort();
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+  });
+
   test('runs of tiny steps can be cancelled at any moment', async () => {
     await using device = await openNativeDevice({ threads: 4 });
     const executable = await device.compile(tinySteps(4000));

@@ -127,6 +127,21 @@ describe.each(settings)('wasm device with %o', (options) => {
     expect(await runToy(toy)).toEqual(toyResult(TASKS, ROUNDS, 0.25, start));
   });
 
+  test('does not keep those waiting who cancel a run that waits itself', async () => {
+    const device = await open(options);
+    const executable = await device.compile(slowProgram(400));
+    const [first, second] = [new AbortController(), new AbortController()];
+    let hasEnded = false;
+    const running = executable.run({ signal: first.signal }).finally(() => (hasEnded = true));
+    const waiting = executable.run({ signal: second.signal });
+    second.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'aborted' });
+    expect(hasEnded).toBe(false);
+    first.abort();
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    await executable.dispose();
+  });
+
   test('rejects with the error of a thread that fails, and can be opened again', async () => {
     const device = await open(options);
     const executable = await device.compile(trappingProgram());

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { relativeError } from '../../src/bench/verify-model.ts';
 import { Random } from '../../src/core/random.ts';
+import type { Device } from '../../src/devices/device.ts';
 import { evaluate } from '../../src/graph/evaluate.ts';
 import { GraphBuilder } from '../../src/graph/builder.ts';
 import { elements, selectOutputs } from '../../src/graph/graph.ts';
@@ -95,6 +96,48 @@ describe('a session', () => {
     await expect(session.rerun({ signal })).rejects.toMatchObject({ code: 'aborted' });
     expectOutputs(await session.run(image), image);
   });
+});
+
+test('a run that waits is cancelled at once, and those around it are not', async () => {
+  let begun = 0;
+  let goOn = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (goOn = resolve));
+  const slow: Device = {
+    ...{ caps: device.caps, note: device.note },
+    compile: async (program, options) => {
+      const executable = await device.compile(program, options);
+      return {
+        view: (region) => executable.view(region),
+        prepare: (group) => executable.prepare(group),
+        run: async (runOptions) => {
+          begun++;
+          await gate;
+          await executable.run(runOptions);
+        },
+        profile: (runOptions) => executable.profile(runOptions),
+        dispose: () => executable.dispose(),
+      };
+    },
+    dispose: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+  await using session = await createSession(slow, graph, weights);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const first = session.run(image);
+  const stopped = [
+    session.run(image, { signal }),
+    session.rerun({ signal }),
+    session.profile(image, { signal }),
+  ];
+  const last = session.run(images[1] ?? image);
+  controller.abort();
+  for (const each of stopped) await expect(each).rejects.toMatchObject({ code: 'aborted' });
+  expect(begun).toBe(1);
+  goOn();
+  expectOutputs(await first, image);
+  expectOutputs(await last, images[1] ?? image);
+  expect(begun).toBe(2);
 });
 
 test('reports the weights layer by layer', async () => {

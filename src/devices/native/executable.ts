@@ -117,7 +117,6 @@ export class NativeExecutable implements Executable {
     if (this.#disposal !== undefined) throw disposedError();
     const { library, pool, queue, pace } = this.#threads;
     return queue.add(async () => {
-      throwIfAborted(options.signal);
       const cancel = this.#cancel;
       cancel[0] = 0;
       const onAbort = (): void => {
@@ -139,7 +138,7 @@ export class NativeExecutable implements Executable {
       } finally {
         options.signal?.removeEventListener('abort', onAbort);
       }
-    });
+    }, options.signal);
   }
 
   #times(table: StepTable): StepTime[] {

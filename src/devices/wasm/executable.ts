@@ -1,4 +1,4 @@
-import { WidefieldError, invalidArgument, throwIfAborted } from '../../core/errors.ts';
+import { WidefieldError, abortedError, invalidArgument } from '../../core/errors.ts';
 import type { Executable, Program, Region, RunOptions, StepTime } from '../device.ts';
 import type { Layout } from './layout.ts';
 import type { SerialQueue } from '../queue.ts';
@@ -68,11 +68,10 @@ export class WasmExecutable implements Executable {
   async #execute<T>(options: RunOptions, run: () => Promise<T | false | undefined>): Promise<T> {
     this.#checkAlive();
     return this.#queue.add(async () => {
-      throwIfAborted(options.signal);
       const result = await run();
       if (result !== false && result !== undefined) return result;
-      throw new WidefieldError('aborted', 'The operation was cancelled.', { cause: options.signal?.reason });
-    });
+      throw abortedError(options.signal);
+    }, options.signal);
   }
 
   #checkAlive(): void {
