@@ -1,6 +1,7 @@
 import { ahead } from '../core/ahead.ts';
 import { concatenate } from '../core/concatenate.ts';
 import { invalidArgument } from '../core/errors.ts';
+import { checkFloats } from '../core/floats.ts';
 import type { Device, RunOptions, StepTime } from '../devices/device.ts';
 import type { Graph, Shape } from '../graph/graph.ts';
 import { elements, selectOutputs } from '../graph/graph.ts';
@@ -110,7 +111,7 @@ export interface Model {
   /**
    * Logits [N, classes] for an input [N, H, W, 3], normalised; any N: it runs in batches. The input is not to be changed
    * until the promise settles.
-   * Throws `invalid-argument` for a length that is not a multiple of one image.
+   * Throws `invalid-argument` for anything but a Float32Array, and for a length that is not a multiple of one image.
    */
   run(input: Float32Array, options?: RunOptions): Promise<Float32Array>;
   /**
@@ -338,6 +339,7 @@ class LoadedModel implements Model {
     input: Float32Array,
     options: RunOptions | undefined,
   ): Promise<ReadonlyMap<string, Float32Array>[]> {
+    checkFloats(input, 'The input', 'normalise pixels first, see prepareImage');
     const [batch, height, width, channels] = this.inputShape;
     const image = height * width * channels;
     if (input.length === 0 || input.length % image !== 0) {

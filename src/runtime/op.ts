@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts';
+import { checkFloats } from '../core/floats.ts';
 import type { CompileOptions, Device, Executable, RunOptions, StepTime } from '../devices/device.ts';
 import type { Candidate } from '../kernels/family.ts';
 import { encode, signature as signatureOf } from '../kernels/signature.ts';
@@ -112,10 +113,21 @@ function session(
   };
 }
 
-function checkWeights(signature: Signature, weights: Readonly<Record<string, Float32Array>>): void {
+/** Callers without types may pass anything, or forget the weights. */
+function checkWeights(
+  signature: Signature,
+  weights: Readonly<Record<string, Float32Array>> | null | undefined,
+): void {
+  if (typeof weights !== 'object' || weights === null) {
+    throw invalidArgument(
+      'createOp needs weights by name: give { NAME: Float32Array, … }, or {} for an op that has none.',
+    );
+  }
   for (const { name, shape } of signature.weights) {
     const wanted = shape.reduce((a, b) => a * b, 1);
-    const got = weights[name]?.length;
+    const given = weights[name];
+    if (given !== undefined) checkFloats(given, `The weight ${name}`);
+    const got = given?.length;
     if (got !== wanted) {
       throw invalidArgument(
         `The weight ${name} must have ${wanted} values [${shape.join(', ')}], got ${got ?? 'none'}.`,

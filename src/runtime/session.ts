@@ -32,7 +32,7 @@ export interface Session {
    * @param input [N, H, W, C] without gaps; N·H·W·C floats. Not to be changed until the promise settles: it is read when
    * earlier runs are done
    * @returns each output [N, H, W, C] without gaps, by name: copies that stay valid
-   * Throws `invalid-argument` for another length, `aborted` if the signal fires.
+   * Throws `invalid-argument` for another length and for anything but a Float32Array, `aborted` if the signal fires.
    */
   run(input: Float32Array, options?: RunOptions): Promise<ReadonlyMap<string, Float32Array>>;
   /** Runs the network on the input of the last run, or on what is there, without copying; for timing. */

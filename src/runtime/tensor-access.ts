@@ -1,4 +1,5 @@
 import { invalidArgument } from '../core/errors.ts';
+import { checkFloats } from '../core/floats.ts';
 import type { Executable } from '../devices/device.ts';
 import { elements } from '../graph/graph.ts';
 import { copyPixels } from './pixels.ts';
@@ -8,7 +9,7 @@ import type { PlacedTensor } from './plan.ts';
  * Writes values [N, H, W, C] without gaps to where a tensor lies in the arena.
  *
  * @param what names the tensor in messages: `The input`
- * Throws `invalid-argument` if there are more or fewer.
+ * Throws `invalid-argument` if they are no Float32Array, or more or fewer.
  */
 export function writeTensor(
   executable: Executable,
@@ -16,6 +17,7 @@ export function writeTensor(
   values: Float32Array | undefined,
   what: string,
 ): void {
+  if (values !== undefined) checkFloats(values, what, 'normalise pixels first, see applyTransform');
   const { shape } = tensor.node;
   const wanted = elements(shape);
   if (values?.length !== wanted) {

@@ -146,6 +146,21 @@ describe('a model', () => {
     await expect(model.features(new Float32Array(length))).rejects.toThrow(message);
   });
 
+  test.each<[string, unknown, string]>([
+    ['pixels', new Uint8Array(IMAGE).fill(128), 'a Uint8Array: normalise pixels first, see prepareImage.'],
+    ['an array', Array(IMAGE).fill(0.5), 'an Array: convert it with Float32Array.from.'],
+    ['wide floats', new Float64Array(IMAGE), 'a Float64Array: convert it with Float32Array.from.'],
+    ['null', null, 'null.'],
+    ['nothing', undefined, 'nothing.'],
+  ])('refuses %s, whose results would look right', async (_, input, got) => {
+    const refused = {
+      code: 'invalid-argument',
+      message: `The input must be a Float32Array, got ${got}`,
+    };
+    await expect(model.run(input as Float32Array)).rejects.toMatchObject(refused);
+    await expect(model.features(input as Float32Array)).rejects.toMatchObject(refused);
+  });
+
   test('stops when it is told to, and runs on', async () => {
     const signal = AbortSignal.abort();
     const before = await model.run(inputs);

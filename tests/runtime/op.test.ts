@@ -37,9 +37,24 @@ describe('errors of an op', () => {
       { ...weights, bias: new Float32Array(31) },
       'The weight bias must have 32 values [32], got 31.',
     ],
+    [
+      'a weight of wide floats',
+      { ...weights, bias: new Float64Array(32) },
+      'The weight bias must be a Float32Array, got a Float64Array: convert it with Float32Array.from.',
+    ],
+    [
+      'a weight in an array',
+      { ...weights, bias: Array(32).fill(0) },
+      'The weight bias must be a Float32Array, got an Array: convert it with Float32Array.from.',
+    ],
+    [
+      'no weights',
+      undefined,
+      'createOp needs weights by name: give { NAME: Float32Array, … }, or {} for an op that has none.',
+    ],
     ['a stray weight', { ...weights, gamma: weight ?? new Float32Array() }, 'This op has no weight gamma.'],
   ])('%s', async (_, given, message) => {
-    await expect(createOp(device, product, given)).rejects.toMatchObject({
+    await expect(createOp(device, product, given as typeof weights)).rejects.toMatchObject({
       code: 'invalid-argument',
       message,
     });

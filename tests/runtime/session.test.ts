@@ -90,6 +90,17 @@ describe('a session', () => {
     await expect(wrong).rejects.toMatchObject({ code: 'invalid-argument' });
   });
 
+  test.each<[string, unknown, string]>([
+    ['pixels', new Uint8Array(960), 'got a Uint8Array: normalise pixels first, see applyTransform'],
+    ['an array', Array(960).fill(0), 'got an Array'],
+    ['nothing', undefined, 'got none'],
+  ])('refuses %s', async (_, input, message) => {
+    for (const refused of [session.run(input as Float32Array), session.profile(input as Float32Array)]) {
+      await expect(refused).rejects.toThrow(message);
+      await expect(refused).rejects.toMatchObject({ code: 'invalid-argument' });
+    }
+  });
+
   test('stops when it is told to, and runs on', async () => {
     const signal = AbortSignal.abort();
     await expect(session.run(image, { signal })).rejects.toMatchObject({ code: 'aborted' });
