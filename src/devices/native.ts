@@ -2,7 +2,7 @@ import { availableParallelism, cpus, totalmem } from 'node:os';
 
 import { emitC } from '../codegen/c.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, throwIfAborted } from '../core/errors.ts';
 import { checkProgram } from './check-program.ts';
 import type { CompileOptions, Device, Executable, Program } from './device.ts';
 import { LibraryCache } from './native/cache.ts';
@@ -13,6 +13,7 @@ import type { LoadedKernel, NativeThreads } from './native/executable.ts';
 import { openExecutorLibrary } from './native/library.ts';
 import { Pace } from './native/pace.ts';
 import { SerialQueue } from './queue.ts';
+import { checkThreads } from './thread-count.ts';
 
 export interface NativeOptions {
   /** Threads that run a program; default: all cores that this process may use. */
@@ -38,9 +39,7 @@ const PARALLEL_COMPILATIONS = availableParallelism();
  */
 export async function openNativeDevice(options: NativeOptions = {}): Promise<Device> {
   const threads = options.threads ?? availableParallelism();
-  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
-    throw invalidArgument(`threads must be an integer from 1 to 1024, got ${threads}.`);
-  }
+  checkThreads('native', threads);
   throwIfAborted(options.signal);
   const cache = await LibraryCache.open(options.cacheDirectory);
   const { compiler, executor } = await findCompiler(

@@ -1,6 +1,6 @@
 import { emitWasm } from '../codegen/wasm/emit.ts';
 import type { DeviceCaps } from '../core/caps.ts';
-import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, throwIfAborted } from '../core/errors.ts';
 import { checkProgram } from './check-program.ts';
 import type { CompileOptions, Device, Executable, Program } from './device.ts';
 import { callingThreadBackend } from './wasm/calling-thread.ts';
@@ -9,6 +9,7 @@ import { wasmFeatures } from './wasm/features.ts';
 import { layOut } from './wasm/layout.ts';
 import { MAX_PAGES, MemoryPool, PAGE_BYTES } from './wasm/memory.ts';
 import { SerialQueue } from './queue.ts';
+import { checkThreads } from './thread-count.ts';
 import type { Backend, StepRunner } from './wasm/runner.ts';
 import { ThreadPool } from './wasm/thread-pool.ts';
 import { engineVersion, hardwareThreads, spawnWorker } from './wasm/worker-host.ts';
@@ -27,7 +28,6 @@ export interface WasmOptions {
 }
 
 const MAX_DEFAULT_THREADS = 8;
-const MAX_THREADS = 64;
 
 /**
  * Opens the engine's WebAssembly as a device, under Node and in browsers.
@@ -41,9 +41,7 @@ const MAX_THREADS = 64;
  */
 export async function openWasmDevice(options: WasmOptions = {}): Promise<Device> {
   const { threads = Math.min(MAX_DEFAULT_THREADS, hardwareThreads()), workers = true, signal } = options;
-  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
-    throw invalidArgument(`threads must be an integer from 1 to ${MAX_THREADS}, got ${threads}.`);
-  }
+  checkThreads('wasm', threads);
   throwIfAborted(signal);
   const features = wasmFeatures();
   if (!features.simd) {

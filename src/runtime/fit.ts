@@ -52,8 +52,7 @@ export function fitModel(
   source: WeightSource | undefined,
   options: FitOptions = {},
 ): Fitted {
-  const variant = typeof model === 'string' ? findModel(model) : model;
-  checkVariant(variant);
+  const variant = variantOf(model);
   const { name } = variant;
   if (source === undefined) {
     const [firstKeys = 'official'] = variant.keySets;
@@ -81,6 +80,25 @@ export function fitModel(
     ...form,
     warnings: matches(match) ? [] : [`${describeMatch(source, name, match)}; what is missing is zero.`],
   };
+}
+
+/**
+ * The network as it would be without regard to a checkpoint.
+ * Throws `invalid-argument` for unknown names, and for options with which no checkpoint would fit.
+ */
+export function draftModel(
+  model: string | ModelVariant,
+  options: FitOptions = {},
+): { readonly variant: ModelVariant; readonly graph: Graph } {
+  const variant = variantOf(model);
+  const { keys } = options;
+  return { variant, graph: variant.build({ ...buildOptions(options), ...(keys && { keys }) }) };
+}
+
+function variantOf(model: string | ModelVariant): ModelVariant {
+  const variant = typeof model === 'string' ? findModel(model) : model;
+  checkVariant(variant);
+  return variant;
 }
 
 /** Callers without types may give the options of a network, or nothing. */

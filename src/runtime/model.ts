@@ -16,11 +16,11 @@ import { photoTransform } from './image/presets.ts';
 import { applyTransform } from './image/transform.ts';
 import type { EvalTransform } from './image/transform.ts';
 import { labelsFor } from './labels.ts';
-import { fitModel } from './fit.ts';
+import { draftModel, fitModel } from './fit.ts';
 import type { Fitted } from './fit.ts';
-import { openDevice } from './open.ts';
+import { DEVICE_NAMES, checkDevice, openDevice } from './open.ts';
 import type { DeviceName } from './open.ts';
-import { optimizeFor } from './plan.ts';
+import { checkPrecision, optimizeFor } from './plan.ts';
 import type { Plan, Precision } from './plan.ts';
 import { createSession } from './session.ts';
 import type { Session } from './session.ts';
@@ -139,12 +139,13 @@ export interface Model {
  */
 export async function createModel(model: string | ModelVariant, options: CreateModelOptions): Promise<Model> {
   checkOptions(options);
+  const variant = checkRequest(model, options);
   const { weights, device: wanted = 'auto', onWarning } = options;
   const source = await openWeights(weights, options);
   let device: Device | undefined;
   try {
     // What can be refused is refused before there is anything to dispose of.
-    const facts = factsOf(fitModel(model, source, options), options);
+    const facts = factsOf(fitModel(variant, source, options), options);
     facts.fitted.warnings.forEach((warning) => onWarning?.(warning));
     device = typeof wanted === 'string' ? await openDevice(wanted, deviceOptions(options)) : wanted;
     const { graph, session } = await openSession(device, facts, options);
@@ -166,6 +167,27 @@ function checkOptions(options: unknown): void {
   );
 }
 
+/** Refuses what no weights make possible before they are fetched, which may take minutes; the network that is meant. */
+function checkRequest(
+  model: string | ModelVariant,
+  { device = 'auto', ...options }: CreateModelOptions,
+): ModelVariant {
+  const { variant, graph } = draftModel(model, options);
+  if (options.features === true && !FEATURES.every((name) => graph.outputs.has(name))) {
+    throw invalidArgument(`${variant.name} has no four stages, so it has no features: leave out features.`);
+  }
+  checkPrecision(options.precision);
+  if (typeof device === 'string') checkDevice(device, options);
+  else if (!isDevice(device)) {
+    throw invalidArgument(`The device must be ${DEVICE_NAMES.join(', ')}, or what openDevice has opened.`);
+  }
+  return variant;
+}
+
+function isDevice(device: unknown): device is Device {
+  return typeof device === 'object' && device !== null && 'compile' in device && 'caps' in device;
+}
+
 function deviceOptions({ threads, signal }: CreateModelOptions): { threads?: number; signal?: AbortSignal } {
   return { ...(threads !== undefined && { threads }), ...(signal && { signal }) };
 }
@@ -181,11 +203,6 @@ interface ModelFacts {
 }
 
 function factsOf(fitted: Fitted, { labels: given, features }: CreateModelOptions): ModelFacts {
-  if (features === true && !FEATURES.every((name) => fitted.graph.outputs.has(name))) {
-    throw invalidArgument(
-      `${fitted.variant.name} has no four stages, so it has no features: leave out features.`,
-    );
-  }
   const wanted = selectOutputs(fitted.graph, ['logits', ...(features === true ? FEATURES : [])]);
   const classes = wanted.outputs.get('logits')?.shape[3] ?? 0;
   const labels = given ?? fitted.variant.labels;

@@ -1,6 +1,7 @@
 import { isNode } from '../core/environment.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
+import { checkThreads } from '../devices/thread-count.ts';
 import { openWasmDevice } from '../devices/wasm.ts';
 
 export type DeviceName = 'auto' | 'native' | 'wasm';
@@ -37,8 +38,21 @@ export async function openDevice(name: DeviceName = 'auto', options: OpenOptions
     case 'auto':
       return isNode() ? openBest(options) : openWasmDevice(options);
     default:
-      throw invalidArgument(`There is no device ${String(name)}: use ${DEVICE_NAMES.join(', ')}.`);
+      throw unknownDevice(name);
   }
+}
+
+/** Throws what {@link openDevice} would, where that can be told without opening anything. */
+export function checkDevice(name: DeviceName, { threads }: Pick<OpenOptions, 'threads'> = {}): void {
+  if (!DEVICE_NAMES.includes(name)) throw unknownDevice(name);
+  if (name === 'native') requireNode();
+  if (threads === undefined) return;
+  // Under Node `auto` may be either, and native code takes more.
+  checkThreads(name === 'wasm' || !isNode() ? 'wasm' : 'native', threads);
+}
+
+function unknownDevice(name: unknown): WidefieldError {
+  return invalidArgument(`There is no device ${String(name)}: use ${DEVICE_NAMES.join(', ')}.`);
 }
 
 async function openBest(options: OpenOptions): Promise<Device> {
@@ -67,12 +81,15 @@ function withoutStop(sentence: string): string {
 }
 
 async function openNative(options: OpenOptions): Promise<Device> {
-  if (!isNode()) {
-    throw new WidefieldError('unsupported', 'Native code cannot run in a browser: open the device `wasm`.');
-  }
+  requireNode();
   // Imported only when asked for: browsers have no child processes and no FFI.
   const { openNativeDevice } = await import('../devices/native.ts');
   return openNativeDevice(options);
+}
+
+function requireNode(): void {
+  if (isNode()) return;
+  throw new WidefieldError('unsupported', 'Native code cannot run in a browser: open the device `wasm`.');
 }
 
 /** The same device with another note. */

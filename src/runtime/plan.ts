@@ -160,8 +160,8 @@ function memoized(candidate: Candidate): Candidate {
   return { ...candidate, emit: () => (emission ??= candidate.emit()) };
 }
 
-/** Callers without types may misspell it. */
-function checkPrecision(precision: string | undefined): void {
+/** Throws `invalid-argument` for anything else: callers without types may misspell it. */
+export function checkPrecision(precision: string | undefined): void {
   if (precision === undefined || precision === 'float32' || precision === 'bf16') return;
   throw invalidArgument(`The precision must be float32 or bf16, got ${precision}.`);
 }

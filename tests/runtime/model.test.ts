@@ -1,3 +1,6 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { relativeError } from '../../src/bench/verify-model.ts';
@@ -272,6 +275,38 @@ describe('what is refused leaves nothing behind', () => {
   test('a wrong name, with the right one', async () => {
     const refused = createModel('mobilnet-v2', { weights: 'synthetic', device });
     await expect(refused).rejects.toThrow('There is no model "mobilnet-v2": did you mean mobilenet-v2');
+  });
+
+  test.each<[string, string, Record<string, unknown>, string]>([
+    ['an unknown network', 'resnet-51', {}, 'There is no model "resnet-51"'],
+    ['an unknown device', NAME, { device: 'gpu' }, 'There is no device gpu: use auto, native, wasm.'],
+    ['no device', NAME, { device: null }, 'The device must be auto, native, wasm, or what openDevice'],
+    ['something else than a device', NAME, { device: { threads: 1 } }, 'what openDevice has opened'],
+    ['no threads', NAME, { device: 'auto', threads: 0 }, 'threads must be an integer from 1 to'],
+    ['too many threads', NAME, { device: 'wasm', threads: 65 }, 'from 1 to 64, got 65'],
+    ['an empty batch', NAME, { batch: 0 }, 'The batch must be a positive integer, got 0.'],
+    ['too small an input', NAME, { resolution: [32, 0] }, 'resolution must be a positive integer'],
+    ['no classes', NAME, { classes: 0 }, 'classes must be a positive integer'],
+    ['unknown keys', NAME, { keys: 'timm' }, 'no timm keys'],
+    ['an unknown precision', NAME, { precision: 'fp16' }, 'float32 or bf16, got fp16'],
+  ])('%s, before weights are fetched', async (_, name, options, message) => {
+    let requests = 0;
+    const server = createServer((__, response) => {
+      requests++;
+      response.writeHead(404).end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = server.address() as AddressInfo;
+      const refused = createModel(name, { device, ...options, weights: `http://127.0.0.1:${port}/w.pth` });
+      await expect(refused).rejects.toMatchObject({
+        code: 'invalid-argument',
+        message: expect.stringContaining(message) as string,
+      });
+      expect(requests).toBe(0);
+    } finally {
+      server.close();
+    }
   });
 
   test('no weights', async () => {
