@@ -1,4 +1,5 @@
 import { throwIfAborted } from '../core/errors.ts';
+import { describeDownload } from '../runtime/download.ts';
 import type { ModelEngine } from './engine.ts';
 import { eachInTurn, withEngines } from './engines.ts';
 import type { Ability, BenchOptions, EngineWork, Opened } from './engines.ts';
@@ -39,7 +40,12 @@ export async function runModelBench(
   return modelReport(
     await withEngines(options, ability, (opened) =>
       eachInTurn(requests, requests.length, options, async (request, report) => {
-        const test = await openModelCase(request, opening);
+        const { model } = request;
+        const name = typeof model === 'string' ? model : model.name;
+        const test = await openModelCase(request, {
+          ...opening,
+          onProgress: (step) => report(`${name}: ${describeDownload(step)}`, 0),
+        });
         try {
           test.warnings.forEach((warning) => onWarning?.(warning));
           return await benchModel(test, opened, options, report);

@@ -5,13 +5,14 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { openFileSink } from '../checkpoints/file-sink.ts';
 import { countBeyondHalf } from '../checkpoints/half.ts';
 import { writeSafetensors } from '../checkpoints/safetensors-writer.ts';
+import type { WeightSource } from '../checkpoints/source.ts';
 import type { KeySet } from '../models/model.ts';
 import { openWeights } from '../runtime/weights.ts';
 import type { CommandContext } from './context.ts';
 import { planConversion, planCopy } from './convert-plan.ts';
 import { keysOption } from './model-options.ts';
 import { parseModel } from './options.ts';
-import { openProgress } from './progress.ts';
+import { openProgress, showDownload } from './progress.ts';
 import { modelOf } from './model-file.ts';
 import { formatNumber } from './table.ts';
 
@@ -83,12 +84,14 @@ async function convert(
     progress.clear();
     warn(message);
   };
-  const source = await openWeights(input, {
-    ...(subtree !== undefined && { subtree }),
-    signal,
-    onWarning,
-  });
+  let source: WeightSource | undefined;
   try {
+    source = await openWeights(input, {
+      ...(subtree !== undefined && { subtree }),
+      signal,
+      onWarning,
+      onProgress: (step) => showDownload(progress, step),
+    });
     const plan =
       model === undefined
         ? planCopy(source)

@@ -4,16 +4,17 @@ import { Command, InvalidArgumentError } from 'commander';
 
 import { openFileSink } from '../checkpoints/file-sink.ts';
 import { exportOnnx } from '../checkpoints/onnx/export.ts';
+import type { WeightSource } from '../checkpoints/source.ts';
 import { selectOutputs } from '../graph/graph.ts';
 import { reparameterize } from '../graph/passes/reparameterize.ts';
-import { fitModel } from '../runtime/fit.ts';
+import { draftModel, fitModel } from '../runtime/fit.ts';
 import { openWeights } from '../runtime/weights.ts';
 import type { CommandContext } from './context.ts';
 import { requireWeights, resolutionOption, withWeightOptions } from './model-options.ts';
 import type { WeightOptions } from './model-options.ts';
 import { parseCount, parseModel } from './options.ts';
 import type { Resolution } from './options.ts';
-import { openProgress } from './progress.ts';
+import { openProgress, showDownload } from './progress.ts';
 import { modelOf } from './model-file.ts';
 import { formatNumber } from './table.ts';
 
@@ -66,13 +67,18 @@ async function exportModel(
     progress.clear();
     warn(message);
   };
-  const source = await openWeights(weights, { ...(subtree !== undefined && { subtree }), signal, onWarning });
+  const fit = { strict, ...(resolution !== undefined && { resolution }), ...(keys && { keys }) };
+  let source: WeightSource | undefined;
   try {
-    const fitted = fitModel(modelOf(name), source, {
-      strict,
-      ...(resolution !== undefined && { resolution }),
-      ...(keys && { keys }),
+    // What no weights would fit is not worth a download.
+    const { variant } = draftModel(modelOf(name), fit);
+    source = await openWeights(weights, {
+      ...(subtree !== undefined && { subtree }),
+      signal,
+      onWarning,
+      onProgress: (step) => showDownload(progress, step),
     });
+    const fitted = fitModel(variant, source, fit);
     fitted.warnings.forEach(onWarning);
     const classifier = selectOutputs(fitted.graph, ['logits']);
     const graph = options.deploy === true ? reparameterize(classifier) : classifier;

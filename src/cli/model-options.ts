@@ -11,7 +11,7 @@ import type { CommandContext } from './context.ts';
 import { modelOf, ownWeights } from './model-file.ts';
 import { defaultThreads, parseBatch, parseResolution, parseThreads } from './options.ts';
 import type { Resolution } from './options.ts';
-import { openProgress } from './progress.ts';
+import { openProgress, showDownload } from './progress.ts';
 
 /** Which weights, and how a checkpoint is read. */
 export interface WeightOptions {
@@ -118,6 +118,10 @@ async function openModel(
         warn(message);
       },
       onProgress: ({ phase, done, total }) => {
+        if (phase === 'download') {
+          showDownload(progress, { phase, done, total });
+          return;
+        }
         const activity = phase === 'compile' ? 'compiling kernels' : 'reading weights';
         progress.update(`${activity} of ${name}`, done / total);
       },

@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../core/errors.ts';
 import type { Device } from '../devices/device.ts';
-import { fitModel } from '../runtime/fit.ts';
+import { draftModel, fitModel } from '../runtime/fit.ts';
 import type { FitOptions, Fitted } from '../runtime/fit.ts';
 import { openDevice } from '../runtime/open.ts';
 import type { DeviceName } from '../runtime/open.ts';
@@ -8,6 +8,7 @@ import { openWeights } from '../runtime/weights.ts';
 import type { CommandContext } from './context.ts';
 import { modelOf } from './model-file.ts';
 import type { WeightOptions } from './model-options.ts';
+import { withDownloadBar } from './progress.ts';
 
 /** What commands that work on graphs need of `--device`. */
 export interface DeviceOptions {
@@ -41,14 +42,19 @@ export async function withNetwork<T>(
   use: (network: Fitted) => Promise<T>,
 ): Promise<T> {
   const { weights, subtree } = options;
-  const source = await openWeights(weights, {
-    signal,
-    onWarning: warn,
-    ...(subtree !== undefined && { subtree }),
-  });
+  // What no weights would fit is not worth a download.
+  const { variant } = draftModel(modelOf(name), options);
+  const source = await withDownloadBar((onProgress) =>
+    openWeights(weights, {
+      signal,
+      onWarning: warn,
+      onProgress,
+      ...(subtree !== undefined && { subtree }),
+    }),
+  );
   try {
     throwIfAborted(signal);
-    const fitted = fitModel(modelOf(name), source, options);
+    const fitted = fitModel(variant, source, options);
     fitted.warnings.forEach(warn);
     return await use(fitted);
   } finally {

@@ -1,5 +1,8 @@
 import { Presets, SingleBar } from 'cli-progress';
 
+import { describeDownload } from '../runtime/download.ts';
+import type { DownloadProgress } from '../runtime/download.ts';
+
 /** Shows what a long command is doing. */
 export interface Progress {
   /** `done` is from 0 to 1; without it the bar stays where it is. */
@@ -38,4 +41,24 @@ export function openProgress(): Progress {
       bar.stop();
     },
   };
+}
+
+/** Shows how far a download of weights is. */
+export function showDownload(progress: Progress, step: DownloadProgress): void {
+  progress.update(describeDownload(step), step.done / step.total);
+}
+
+/** Opens weights, with a bar once there is something to download. */
+export async function withDownloadBar<T>(
+  open: (onProgress: (step: DownloadProgress) => void) => Promise<T>,
+): Promise<T> {
+  let progress: Progress | undefined;
+  try {
+    return await open((step) => {
+      progress ??= openProgress();
+      showDownload(progress, step);
+    });
+  } finally {
+    progress?.stop();
+  }
 }

@@ -47,3 +47,15 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 export function abortedError(signal: AbortSignal | undefined): WidefieldError {
   return new WidefieldError('aborted', 'The operation was cancelled.', { cause: signal?.reason });
 }
+
+/**
+ * What has failed, for messages: an error's own, and that of its cause, without which those of `fetch` say nothing. Where
+ * several addresses were tried, theirs is a code.
+ */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { message, cause } = error;
+  if (!(cause instanceof Error)) return message;
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : cause.name;
+  return `${message} (${cause.message || code})`;
+}

@@ -30,8 +30,11 @@ import type { WeightsInput } from './weights.ts';
 
 /** What is going on while a model is made, and how much of it is done. */
 export interface ModelProgress {
-  readonly phase: 'compile' | 'weights';
+  /** Weights come from an address, kernels are compiled, weights are packed; in this order. */
+  readonly phase: 'download' | 'compile' | 'weights';
+  /** Bytes of a download, kernels, or layers. */
   readonly done: number;
+  /** At least `done`; for downloads the same where the server does not tell how many bytes there are. */
   readonly total: number;
 }
 

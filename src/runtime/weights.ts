@@ -2,8 +2,10 @@ import { blobSource, bytesSource } from '../checkpoints/byte-source.ts';
 import { loadCheckpoint } from '../checkpoints/load.ts';
 import type { WeightSource } from '../checkpoints/source.ts';
 import { isNode } from '../core/environment.ts';
-import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { invalidArgument } from '../core/errors.ts';
 import { addressOf, shortName } from './address.ts';
+import { download } from './download.ts';
+import type { DownloadOptions } from './download.ts';
 
 /**
  * Where a network's weights come from: a string, which is a path or address under Node and an address in browsers, a
@@ -11,10 +13,9 @@ import { addressOf, shortName } from './address.ts';
  */
 export type WeightsInput = string | URL | Uint8Array | ArrayBuffer | Blob | WeightSource;
 
-export interface OpenWeightsOptions {
+export interface OpenWeightsOptions extends DownloadOptions {
   /** Which part of a checkpoint with several networks: `model`, `model_ema`, … */
   readonly subtree?: string;
-  readonly signal?: AbortSignal;
   readonly onWarning?: (message: string) => void;
 }
 
@@ -33,7 +34,9 @@ export async function openWeights(
   const place = typeof weights === 'string' ? (addressOf(weights) ?? weights) : weights;
   if (typeof place === 'string' && isNode()) return openFile(place, options);
   if (place instanceof URL && place.protocol === 'file:') return openFile(place, options);
-  if (typeof place === 'string' || place instanceof URL) return download(place, options);
+  if (typeof place === 'string' || place instanceof URL) {
+    return loadCheckpoint(bytesSource(await download(place, options), shortName(place)), options);
+  }
   if (isSource(place)) return place;
   throw invalidArgument(
     'The weights must be a path, a URL, bytes, a Blob, an opened checkpoint, or `synthetic`.',
@@ -49,18 +52,4 @@ async function openFile(path: string | URL, options: OpenWeightsOptions): Promis
   // Imported only when asked for: browsers have no files.
   const { openCheckpoint } = await import('../checkpoints/open.ts');
   return openCheckpoint(path, options);
-}
-
-async function download(url: string | URL, options: OpenWeightsOptions): Promise<WeightSource> {
-  let bytes: ArrayBuffer;
-  try {
-    const response = await fetch(url, options.signal ? { signal: options.signal } : {});
-    if (!response.ok) throw new Error(`the server answers ${response.status} ${response.statusText}`);
-    bytes = await response.arrayBuffer();
-  } catch (error) {
-    throwIfAborted(options.signal);
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `${shortName(url)} cannot be downloaded: ${reason}.`, { cause: error });
-  }
-  return loadCheckpoint(bytesSource(new Uint8Array(bytes), shortName(url)), options);
 }

@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { relativeError } from '../../src/bench/verify-model.ts';
+import { memorySink } from '../../src/checkpoints/byte-sink.ts';
+import { writeSafetensors } from '../../src/checkpoints/safetensors-writer.ts';
 import type { WeightSource } from '../../src/checkpoints/source.ts';
 import { syntheticWeights } from '../../src/checkpoints/synthetic.ts';
 import { Random } from '../../src/core/random.ts';
@@ -235,6 +237,33 @@ test('missing tensors are zero if that is wanted, with a warning', async () => {
     expect.stringMatching(/^small\.pth .*lacks classifier\.1\.weight .* is zero\.$/),
   ]);
   expect(await model.run(inputs.subarray(0, IMAGE))).toEqual(await whole.read('classifier.1.bias'));
+});
+
+test('says how far a download is, before all else', async () => {
+  const network = convnext({ name: 'short', depths: [1, 1], channels: [8, 8], resolution: 32 });
+  const parameters = parametersOf(network.build(SMALL));
+  const values = syntheticWeights(parameters);
+  const sink = memorySink();
+  await writeSafetensors(parameters, (key) => values.read(key), sink);
+  const bytes = new Uint8Array(await sink.blob().arrayBuffer());
+  const server = createServer((_, response) => {
+    response.setHeader('content-length', bytes.length).end(bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    const { port } = server.address() as AddressInfo;
+    const steps: ModelProgress[] = [];
+    const onProgress = (step: ModelProgress): number => steps.push(step);
+    const weights = new URL(`http://127.0.0.1:${port}/short.safetensors`);
+    await using model = await createModel(network, { weights, device, onProgress });
+    expect(model.classes).toBe(5);
+    expect([...new Set(steps.map(({ phase }) => phase))]).toEqual(['download', 'compile', 'weights']);
+    const last = steps.findLast(({ phase }) => phase === 'download');
+    expect(last).toEqual({ phase: 'download', done: bytes.length, total: bytes.length });
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test("a source of the caller's stays open", async () => {

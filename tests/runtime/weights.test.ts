@@ -90,7 +90,7 @@ describe('one sentence, with a code', () => {
   test.each<[string, () => unknown, string, string]>([
     ['a file that is missing', () => '/nowhere/weights.pth', 'io', '/nowhere/weights.pth cannot be read'],
     ['an address that is missing', () => `${address}/other.pth`, 'io', 'the server answers 404 Not Found'],
-    ['a server that is missing', () => 'http://127.0.0.1:1/weights.pth', 'io', 'cannot be downloaded'],
+    ['a port that fetch refuses', () => 'http://127.0.0.1:1/weights.pth', 'io', 'fetch failed (bad port).'],
     [
       'bytes of something else',
       () => new TextEncoder().encode('hello'),

@@ -19,6 +19,7 @@ import { ensemble } from '../../train/teacher.ts';
 import type { Teacher } from '../../train/teacher.ts';
 import type { CommandContext } from '../context.ts';
 import { modelOf } from '../model-file.ts';
+import { withDownloadBar } from '../progress.ts';
 import type { TrainConfig } from './config.ts';
 
 /** A file of weights that is open. */
@@ -38,7 +39,9 @@ export async function openStartingWeights(
   initial: InitialOptions,
   { signal, warn }: CommandContext,
 ): Promise<StartingWeights> {
-  const source = await openWeights(file, { signal, onWarning: warn });
+  const source = await withDownloadBar((onProgress) =>
+    openWeights(file, { signal, onWarning: warn, onProgress }),
+  );
   if (source === undefined) throw invalidArgument('Synthetic weights are no start: leave weights out.');
   try {
     const fitted = fitModel(variant, source);
@@ -140,7 +143,9 @@ async function openOneTeacher(
   { signal, warn }: CommandContext,
 ): Promise<OpenTeacher> {
   const variant = typeof model === 'string' ? modelOf(model) : buildModelOf(model);
-  const source = await openWeights(file, { signal, onWarning: warn });
+  const source = await withDownloadBar((onProgress) =>
+    openWeights(file, { signal, onWarning: warn, onProgress }),
+  );
   try {
     const fitted = fitModel(variant, source, { batch, resolution });
     const theirs = fitted.graph.outputs.get('logits')?.shape[3] ?? 0;

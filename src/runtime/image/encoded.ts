@@ -1,4 +1,4 @@
-import { WidefieldError, invalidArgument, throwIfAborted } from '../../core/errors.ts';
+import { WidefieldError, invalidArgument, reasonOf, throwIfAborted } from '../../core/errors.ts';
 
 /** An image that has not been decoded, and what to call it in messages. */
 export interface EncodedImage {
@@ -53,8 +53,7 @@ export async function fetchImage(
   } catch (error) {
     throwIfAborted(signal);
     if (error instanceof WidefieldError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `${name} cannot be fetched (${reason}): check the address.`, {
+    throw new WidefieldError('io', `${name} cannot be fetched (${reasonOf(error)}): check the address.`, {
       cause: error,
     });
   }
