@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { checkEntries } from './smoke/entries.js';
 import { openPage } from './smoke/in-browser.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -41,6 +42,7 @@ try {
   install();
   checkStaticImports();
   checkTypes();
+  report(await checkEntries(installed));
   for (const script of ['use-op.js', 'use-model.js', 'use-lab.js']) {
     copyFileSync(path.join(root, 'scripts/smoke', script), path.join(folder, script));
     report(node(script, photo));

@@ -108,8 +108,40 @@ export type { ScheduleFacts, ScheduleOptions } from './train/schedule.ts';
 // Ops: what is computed.
 export { createOp } from './runtime/op.ts';
 export type { OpOptions, OpSession } from './runtime/op.ts';
-export { NO_EPILOGUE, channelPitch, outputMap, outputSize, samePadding } from './kernels/problem.ts';
-export type * from './kernels/problem.ts';
+// Types are listed: of `export type *` the bundled declarations would make values.
+export {
+  ACTIVATIONS,
+  NO_EPILOGUE,
+  channelPitch,
+  outputMap,
+  outputSize,
+  samePadding,
+} from './kernels/problem.ts';
+export type {
+  Activation,
+  BatchNormProblem,
+  BlurPoolProblem,
+  ChannelScaleProblem,
+  ConcatProblem,
+  ConvFirstChainProblem,
+  ConvFirstProblem,
+  ConvProblem,
+  DepthwiseProblem,
+  ElementwiseProblem,
+  ElementwiseStep,
+  Epilogue,
+  FfnProblem,
+  GlobalPoolProblem,
+  LayerNormProblem,
+  MBConvProblem,
+  Padding,
+  PointwiseProblem,
+  PoolProblem,
+  Problem,
+  ResizeProblem,
+  SoftmaxProblem,
+  Window,
+} from './kernels/problem.ts';
 export { signature } from './kernels/signature.ts';
 export type { Signature, TensorSpec } from './kernels/signature.ts';
 

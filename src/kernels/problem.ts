@@ -9,6 +9,7 @@
 
 import type { TrainingProblem } from './training/problems.ts';
 
+/** What activations are called. */
 export const ACTIVATIONS = ['none', 'relu', 'relu6', 'gelu', 'silu', 'sigmoid', 'tanh'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
