@@ -1,13 +1,15 @@
-// Declarations say what there is: the values that each entry declares are those that importing it gives.
+// Declarations say what there is: the values that each entry declares are those that importing and requiring it gives.
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import ts from 'typescript';
 
-/** `installed` is the folder of the package. Returns how many values its entries have. */
+/** `installed` is the folder of the package, in the node_modules of a project. Returns how many values its entries have. */
 export async function checkEntries(installed) {
-  const { exports } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+  const require = createRequire(path.join(installed, '../../package.json'));
+  const { name: packageName, exports } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
   const entries = Object.entries(exports).filter(([, target]) => target.types !== undefined);
   const fileOf = (target) => path.join(installed, target);
   const program = ts.createProgram(
@@ -17,8 +19,11 @@ export async function checkEntries(installed) {
   const counts = [];
   for (const [name, target] of entries) {
     const declared = valuesOf(program, fileOf(target.types));
-    const given = Object.keys(await import(pathToFileURL(fileOf(target.import)).href));
+    // What has only the condition `import`, require does not find.
+    const specifier = path.posix.join(packageName, name);
+    const given = Object.keys(await import(pathToFileURL(require.resolve(specifier)).href));
     expectSame(name, declared, given);
+    expectSame(`require('${specifier}')`, declared, Object.keys(require(specifier)));
     counts.push(`${name} ${given.length}`);
   }
   return `declared values are there: ${counts.join(', ')}`;
