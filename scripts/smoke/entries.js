@@ -9,7 +9,9 @@ import ts from 'typescript';
 /** `installed` is the folder of the package, in the node_modules of a project. Returns how many values its entries have. */
 export async function checkEntries(installed) {
   const require = createRequire(path.join(installed, '../../package.json'));
-  const { name: packageName, exports } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+  const { name: packageName, exports } = JSON.parse(
+    readFileSync(path.join(installed, 'package.json'), 'utf8'),
+  );
   const entries = Object.entries(exports).filter(([, target]) => target.types !== undefined);
   const fileOf = (target) => path.join(installed, target);
   const program = ts.createProgram(

@@ -9,7 +9,7 @@ import { LEGACY_MAGIC, openTorchLegacy } from './torch-legacy.ts';
 import { printable } from './text.ts';
 import { openTorchZip } from './torch-zip.ts';
 
-export interface LoadOptions {
+export interface CheckpointOptions {
   /**
    * Which state dict to take where a PyTorch file holds several, e.g. `model_ema`. Default: the file itself, `model`,
    * `state_dict` and the like, in this order, else the nearest; `Checkpoint.subtrees` lists what there is. Safetensors
@@ -32,7 +32,7 @@ export interface LoadOptions {
  */
 export async function loadCheckpoint(
   source: ByteSource | readonly ByteSource[],
-  options: LoadOptions = {},
+  options: CheckpointOptions = {},
 ): Promise<Checkpoint> {
   const sources = (isList(source) ? source : [source]).map(readAhead);
   try {

@@ -5,7 +5,7 @@ import { WidefieldError } from '../core/errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openFileSource } from './file-source.ts';
 import { detectFormat, loadCheckpoint, readIndex } from './load.ts';
-import type { LoadOptions } from './load.ts';
+import type { CheckpointOptions } from './load.ts';
 import type { Checkpoint } from './source.ts';
 import { printable } from './text.ts';
 
@@ -14,7 +14,10 @@ import { printable } from './text.ts';
  * `model.safetensors.index.json` with its shards beside it. Throws as `loadCheckpoint` does, `io` if a file cannot be
  * read, and `invalid-argument` for a URL of something else.
  */
-export async function openCheckpoint(where: string | URL, options: LoadOptions = {}): Promise<Checkpoint> {
+export async function openCheckpoint(
+  where: string | URL,
+  options: CheckpointOptions = {},
+): Promise<Checkpoint> {
   const file = typeof where === 'string' ? where : pathOf(where);
   const sources: ByteSource[] = [await openFileSource(file)];
   try {

@@ -10,9 +10,8 @@ import { toRgb, withChannels } from './augment/grey.ts';
 import { normalisation, normalise } from './augment/normalise.ts';
 import { randAugment } from './augment/rand-augment.ts';
 import { randomPart } from './augment/random-resized-crop.ts';
-import type { PixelImage, Sample } from './dataset.ts';
+import type { PixelImage, ReadOptions, Sample } from './dataset.ts';
 import { decodePart, decodeSample } from './decode.ts';
-import type { DecodeOptions } from './decode.ts';
 import { completeTransform } from './transform-options.ts';
 import type { CompleteTransform, CropOptions, TransformOptions } from './transform-options.ts';
 
@@ -30,7 +29,7 @@ export interface Augmentation {
    *
    * Throws `invalid-argument` if the sample is damaged, or does not have the size that the options expect.
    */
-  apply(sample: Sample, random: RandomStream, out: Float32Array, options?: DecodeOptions): Promise<void>;
+  apply(sample: Sample, random: RandomStream, out: Float32Array, options?: ReadOptions): Promise<void>;
 }
 
 /**
@@ -59,7 +58,7 @@ async function crop(
   sample: Sample,
   { crop: options, width, height }: CompleteTransform,
   random: RandomStream,
-  decodeOptions: DecodeOptions,
+  decodeOptions: ReadOptions,
 ): Promise<PixelImage> {
   switch (options.kind) {
     case 'none':

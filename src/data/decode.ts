@@ -7,15 +7,11 @@ import type { Interpolation, Rectangle } from '../runtime/image/resize.ts';
 import { cropPadded } from './augment/crop.ts';
 import { toRgb } from './augment/grey.ts';
 import { isPixels } from './dataset.ts';
-import type { PixelImage, Sample } from './dataset.ts';
+import type { PixelImage, ReadOptions, Sample } from './dataset.ts';
 import { readJpegHeader } from './jpeg-header.ts';
 
-export interface DecodeOptions {
-  readonly signal?: AbortSignal;
-}
-
 /** The pixels of a sample; of encoded ones always RGB. Throws `invalid-argument` if it is damaged. */
-export async function decodeSample(sample: Sample, { signal }: DecodeOptions = {}): Promise<PixelImage> {
+export async function decodeSample(sample: Sample, { signal }: ReadOptions = {}): Promise<PixelImage> {
   const { image, name } = sample;
   if (isPixels(image)) return image;
   const encoded = { name, source: image.bytes };
@@ -42,7 +38,7 @@ export async function decodePart(
   sample: Sample,
   choose: (width: number, height: number) => Rectangle,
   size: PartSize,
-  options: DecodeOptions = {},
+  options: ReadOptions = {},
 ): Promise<PixelImage> {
   const { image } = sample;
   const quick = isPixels(image) ? undefined : await openJpeg(image.bytes);

@@ -2,7 +2,7 @@ import { invalidArgument } from '../core/errors.ts';
 import { IMAGENET_MEAN, IMAGENET_STD } from '../runtime/image/transform.ts';
 import type { Interpolation } from '../runtime/image/resize.ts';
 import type { ColourJitterOptions } from './augment/colour-jitter.ts';
-import type { Padding } from './augment/crop.ts';
+import type { PaddingFill } from './augment/crop.ts';
 import type { EraseOptions } from './augment/erase.ts';
 import { parseRandAugment } from './augment/rand-augment.ts';
 import type { RandAugmentOptions } from './augment/rand-augment.ts';
@@ -13,7 +13,7 @@ export type CropOptions =
   /** All images have that size already. */
   | { readonly kind: 'none' }
   /** `padding` pixels around the image (default 4), then a part of it at random. Default fill: 0. */
-  | { readonly kind: 'pad'; readonly padding?: number; readonly fill?: Padding }
+  | { readonly kind: 'pad'; readonly padding?: number; readonly fill?: PaddingFill }
   /**
    * A random part, resized. Defaults: 8 to 100% of the area, ratio of width to height 3/4 to 4/3, bicubic. JPEGs are cut
    * and resized by the decoder, whose values differ from Pillow's by little; `exact` makes them the same, slower.

@@ -23,7 +23,14 @@ export { checkHonesty } from './honesty.ts';
 export type { Honesty } from './honesty.ts';
 export type { KernelKind } from './kernel-kind.ts';
 export { denseBlock, directTile, im2colBlock, largeKernelStudy } from './large-kernels.ts';
-export type { LargeKernelOptions, LargeKernelStudy } from './large-kernels.ts';
+export type {
+  ConvPass,
+  KernelSweepPoint,
+  LargeKernelOptions,
+  LargeKernelStudy,
+  Tile,
+  Work,
+} from './large-kernels.ts';
 export { measureModel } from './measure-model.ts';
 export type { MeasureModelOptions, MeasuredModel } from './measure-model.ts';
 export { measuredGap } from './measured.ts';
@@ -31,7 +38,7 @@ export type { MeasuredGap } from './measured.ts';
 export { efficiencyAt, mediantCurve } from './mediant.ts';
 export type { EfficiencyAtRatio } from './mediant.ts';
 export { projectLatency } from './project.ts';
-export type { ProjectOptions, Projection } from './project.ts';
+export type { EfficiencySource, ProjectOptions, ProjectedLayer, Projection } from './project.ts';
 // Not as a namespace: bundlers give those a helper that imports Node modules.
 export {
   accuracies,
@@ -65,16 +72,27 @@ export type {
 export { attainable, ridge, rooflineOf, rooflinePoint } from './roofline.ts';
 export type { Roofline, RooflinePoint } from './roofline.ts';
 export { kernelScaling, slakTables, sparseSize } from './scaling.ts';
-export type { ScalingPoint, Size, SizeComparison } from './scaling.ts';
+export type { ScalingPoint, Size, SizeCase, SizeComparison } from './scaling.ts';
 export { countMachine, minimumSeconds } from './tensor-machine/count.ts';
 export type { KernelCount, MachineCount, Rates, Tally } from './tensor-machine/count.ts';
 export { drawMachine } from './tensor-machine/draw.ts';
-export type { Machine } from './tensor-machine/machine.ts';
+export type {
+  Axis as MachineAxis,
+  Barrier as MachineBarrier,
+  Kernel as MachineKernel,
+  Loop as MachineLoop,
+  Machine,
+  Memory as MachineMemory,
+  Operation as MachineOperation,
+  Operator as MachineOperator,
+  Step as MachineStep,
+  Tensor as MachineTensor,
+} from './tensor-machine/machine.ts';
 export { MACHINE_NAMES, describeMachine } from './tensor-machine/machines.ts';
 export type { MachineName } from './tensor-machine/machines.ts';
 export { runMachine } from './tensor-machine/run.ts';
 export type { KernelRun, MachineRun } from './tensor-machine/run.ts';
-export type { BlockSizes } from './tensor-machine/sizes.ts';
+export type { BlockSizes, TileSizes } from './tensor-machine/sizes.ts';
 export { depthwiseBounds, throughputBounds } from './throughput.ts';
 export type { DepthwiseBound, ThroughputBound } from './throughput.ts';
 export { attainableSeconds, movingSeconds, waterline } from './waterline.ts';

@@ -8,7 +8,8 @@ import type { Roofline, RooflinePoint } from './roofline.ts';
  * products do not get there. Bytes are those that a block of threads fetches from the second-level cache.
  */
 
-interface Work {
+/** What a block computes, and the bytes that it fetches for that. */
+export interface Work {
   readonly ops: number;
   readonly bytes: number;
 }

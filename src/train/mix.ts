@@ -32,7 +32,7 @@ export type Mix =
     };
 
 /** Pixels [top, bottom) × [left, right). */
-interface Box {
+export interface Box {
   readonly top: number;
   readonly bottom: number;
   readonly left: number;

@@ -4,10 +4,10 @@ import type { Rectangle } from '../../runtime/image/resize.ts';
 import type { PixelImage } from '../dataset.ts';
 
 /** What surrounds an image: pixels of one value, or its own, mirrored at its border (which is not repeated). */
-export type Padding = number | 'reflect';
+export type PaddingFill = number | 'reflect';
 
 /** A part of the image, which may reach out of it on all sides; there it is filled. */
-export function cropPadded(image: PixelImage, part: Rectangle, fill: Padding): PixelImage {
+export function cropPadded(image: PixelImage, part: Rectangle, fill: PaddingFill): PixelImage {
   const { channels, data } = image;
   const { width, height } = part;
   const out = new Uint8Array(width * height * channels);
@@ -32,7 +32,7 @@ export function cropPadded(image: PixelImage, part: Rectangle, fill: Padding): P
 }
 
 /** Where along an axis a position takes its pixel; −1 if it is filled. */
-function sourceOf(position: number, extent: number, fill: Padding): number {
+function sourceOf(position: number, extent: number, fill: PaddingFill): number {
   if (position >= 0 && position < extent) return position;
   if (fill !== 'reflect') return -1;
   const period = Math.max(1, 2 * (extent - 1));
@@ -46,7 +46,7 @@ export function padAndCrop(
   width: number,
   height: number,
   padding: number,
-  fill: Padding,
+  fill: PaddingFill,
   random: RandomStream,
 ): PixelImage {
   const room = [image.width + 2 * padding - width, image.height + 2 * padding - height] as const;
