@@ -1,3 +1,4 @@
+import { closable } from '../core/closable.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
 
 /** Bytes with random access: a file, a `Blob`, memory. */
@@ -13,10 +14,12 @@ export interface ByteSource {
    */
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
+  /** Lets `await using` close it. Widefield's own have it. */
+  [Symbol.asyncDispose]?(): Promise<void>;
 }
 
 /** Bytes in memory. They are not copied until they are read. */
-export function bytesSource(bytes: Uint8Array, name = 'The checkpoint'): ByteSource {
+export function bytesSource(bytes: Uint8Array, name = 'The checkpoint'): ByteSource & AsyncDisposable {
   const source: ByteSource = {
     name,
     size: bytes.byteLength,
@@ -31,11 +34,11 @@ export function bytesSource(bytes: Uint8Array, name = 'The checkpoint'): ByteSou
     },
     close: () => Promise.resolve(),
   };
-  return source;
+  return closable(source);
 }
 
 /** A browser's `File` or any other `Blob`, read piece by piece. */
-export function blobSource(blob: Blob, name = blobName(blob)): ByteSource {
+export function blobSource(blob: Blob, name = blobName(blob)): ByteSource & AsyncDisposable {
   const source: ByteSource = {
     name,
     size: blob.size,
@@ -52,7 +55,7 @@ export function blobSource(blob: Blob, name = blobName(blob)): ByteSource {
     },
     close: () => Promise.resolve(),
   };
-  return source;
+  return closable(source);
 }
 
 /** Throws `invalid-argument` unless the range lies inside the source. */

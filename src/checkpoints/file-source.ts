@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
+import { closable } from '../core/closable.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { asError, checkRange, truncated } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -15,7 +16,7 @@ const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 const MAX_PATH = 4096;
 
 /** Opens a file for reading with random access. Throws `io` if it cannot be opened, or is a pipe, a device or a folder. */
-export async function openFileSource(path: string): Promise<ByteSource> {
+export async function openFileSource(path: string): Promise<ByteSource & AsyncDisposable> {
   let file: FileHandle | undefined;
   try {
     file = await open(path, OPEN_FLAGS);
@@ -28,7 +29,7 @@ export async function openFileSource(path: string): Promise<ByteSource> {
   }
 }
 
-function fileSource(file: FileHandle, path: string, size: number): ByteSource {
+function fileSource(file: FileHandle, path: string, size: number): ByteSource & AsyncDisposable {
   const source: ByteSource = {
     name: printable(path, MAX_PATH),
     size,
@@ -52,7 +53,7 @@ function fileSource(file: FileHandle, path: string, size: number): ByteSource {
     },
     close: () => file.close(),
   };
-  return source;
+  return closable(source);
 }
 
 /** Memory that is not cleared first: every byte is written before anyone sees it. */

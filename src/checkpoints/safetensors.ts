@@ -35,6 +35,7 @@ export async function openSafetensors(source: ByteSource): Promise<Checkpoint> {
     },
     readBytes: async (key) => bytesOf(locate(key)),
     close: () => source.close(),
+    [Symbol.asyncDispose]: () => source.close(),
   };
 }
 

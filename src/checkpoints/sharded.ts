@@ -49,6 +49,9 @@ export function joinShards(name: string, shards: readonly Checkpoint[]): Checkpo
       homes.set(key, shard);
     }
   }
+  const close = async (): Promise<void> => {
+    await Promise.all(shards.map((shard) => shard.close()));
+  };
   return {
     name,
     format: shards[0]?.format ?? 'safetensors',
@@ -61,9 +64,8 @@ export function joinShards(name: string, shards: readonly Checkpoint[]): Checkpo
     readBytes(key) {
       return homes.get(key)?.readBytes(key) ?? Promise.reject(noSuchTensor(name, key));
     },
-    async close() {
-      await Promise.all(shards.map((shard) => shard.close()));
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -33,6 +33,8 @@ export interface WeightSource {
    */
   readBytes?(key: string): Promise<Uint8Array>;
   close(): Promise<void>;
+  /** Lets `await using` close it. Widefield's own have it. */
+  [Symbol.asyncDispose]?(): Promise<void>;
 }
 
 /** Weights of a checkpoint file. */
@@ -43,6 +45,7 @@ export interface Checkpoint extends WeightSource {
   readonly subtree: string;
   /** The state dicts in the file, e.g. `model` and `model_ema`; `''` is the file itself. */
   readonly subtrees: readonly string[];
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** The error for a key that is not in a file. */

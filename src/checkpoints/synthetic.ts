@@ -1,3 +1,4 @@
+import { closable } from '../core/closable.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { Random } from '../core/random.ts';
 import { noSuchTensor } from './source.ts';
@@ -7,7 +8,7 @@ import type { KeyedShape, WeightSource } from './source.ts';
  * Weights for tests and for trying a model out without a download: every value is a pure function of key, shape and
  * index. They are scaled by role, so that activations neither explode nor vanish, but mean nothing.
  */
-export function syntheticWeights(parameters: Iterable<KeyedShape>): WeightSource {
+export function syntheticWeights(parameters: Iterable<KeyedShape>): WeightSource & AsyncDisposable {
   const entries = new Map(
     [...parameters].map(({ key, shape }) => {
       const dtype = role(key) === 'num_batches_tracked' ? 'int64' : 'float32';
@@ -15,7 +16,7 @@ export function syntheticWeights(parameters: Iterable<KeyedShape>): WeightSource
     }),
   );
   const name = 'synthetic weights';
-  return {
+  return closable<WeightSource>({
     name,
     entries,
     read(key) {
@@ -25,7 +26,7 @@ export function syntheticWeights(parameters: Iterable<KeyedShape>): WeightSource
       return Promise.resolve().then(() => syntheticValues(key, entry.shape));
     },
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 /**

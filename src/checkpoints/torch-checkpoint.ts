@@ -34,5 +34,6 @@ export function torchCheckpoint(file: TorchFile, subtree: string | undefined): C
     read: async (key) => readTensor(...locate(key)),
     readBytes: async (key) => readTensorBytes(...locate(key)),
     close: () => file.close(),
+    [Symbol.asyncDispose]: () => file.close(),
   };
 }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import { printable } from '../checkpoints/text.ts';
+import { closable } from '../core/closable.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { oneGroup } from './dataset.ts';
 import type { Dataset, PixelImage } from './dataset.ts';
@@ -49,7 +50,11 @@ export function cifarFiles(kind: CifarKind, split: 'train' | 'test'): readonly s
  *
  * Throws `io` if a file is missing, `invalid-argument` if one is damaged.
  */
-export async function openCifar(kind: CifarKind, folder: string, split: 'train' | 'test'): Promise<Dataset> {
+export async function openCifar(
+  kind: CifarKind,
+  folder: string,
+  split: 'train' | 'test',
+): Promise<Dataset & AsyncDisposable> {
   const layout: Layout = LAYOUTS[kind];
   const record = layout.labels + 3 * PLANE;
   const files = await Promise.all(
@@ -73,7 +78,7 @@ export async function openCifar(kind: CifarKind, folder: string, split: 'train' 
     const place = placeOf(index);
     return files[place.file]?.labels[place.record] ?? 0;
   };
-  return {
+  return closable<Dataset>({
     name: `${kind} ${split}`,
     classes: await readNames(path.join(folder, layout.names), layout.classes),
     length: places.length,
@@ -87,7 +92,7 @@ export async function openCifar(kind: CifarKind, folder: string, split: 'train' 
       return Promise.resolve({ name: `${file}#${place.record}`, label: labelOf(index), image });
     },
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 /** Names of classes, one a line; numbers if there is no such file. */

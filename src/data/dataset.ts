@@ -49,6 +49,8 @@ export interface Dataset {
   /** Throws `invalid-argument` if the sample is damaged, `io` if it cannot be read. */
   read(index: number, options?: ReadOptions): Promise<Sample>;
   close(): Promise<void>;
+  /** Lets `await using` close it. Widefield's own have it. */
+  [Symbol.asyncDispose]?(): Promise<void>;
 }
 
 /** Samples that are ready for a network. */

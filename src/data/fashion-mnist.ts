@@ -47,7 +47,7 @@ export async function findFashionMnist(folder = DEBIAN_FOLDER): Promise<string> 
 }
 
 /** Fashion-MNIST: 60,000 training and 10,000 test images, 28 × 28, grey, of ten kinds of clothes. */
-export async function openFashionMnist(split: IdxSplit, folder?: string): Promise<Dataset> {
+export async function openFashionMnist(split: IdxSplit, folder?: string): Promise<Dataset & AsyncDisposable> {
   const found = await findFashionMnist(folder);
   return openIdxFolder(found, split, 'fashion-mnist', FASHION_MNIST_CLASSES);
 }
@@ -58,7 +58,7 @@ export async function openIdxFolder(
   split: IdxSplit,
   name: string,
   classes?: readonly string[],
-): Promise<Dataset> {
+): Promise<Dataset & AsyncDisposable> {
   const [images, labels] = await Promise.all(FILES[split].map((file) => findMember(folder, file)));
   if (images === undefined || labels === undefined) {
     throw new WidefieldError(

@@ -1,3 +1,4 @@
+import { closable } from '../core/closable.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { oneGroup } from './dataset.ts';
 import type { Dataset, PixelImage } from './dataset.ts';
@@ -59,7 +60,7 @@ export interface IdxFiles {
 }
 
 /** MNIST, Fashion-MNIST and their like: a file of images, [N, H, W] or [N, H, W, 3], and one of labels, [N]. */
-export async function openIdx(files: IdxFiles): Promise<Dataset> {
+export async function openIdx(files: IdxFiles): Promise<Dataset & AsyncDisposable> {
   const images = await readIdx(files.images);
   const labels = await readIdx(files.labels);
   const [length = 0, height = 0, width = 0, channels = 1] = images.shape;
@@ -79,7 +80,7 @@ export async function openIdx(files: IdxFiles): Promise<Dataset> {
   checkLabels(files.labels, labels.data, classes.length);
   const size = height * width * channels;
   const labelOf = (index: number): number => labels.data[index] ?? 0;
-  return {
+  return closable<Dataset>({
     name: files.name,
     classes,
     length,
@@ -91,7 +92,7 @@ export async function openIdx(files: IdxFiles): Promise<Dataset> {
       return Promise.resolve({ name: `${files.images}#${index}`, label: labelOf(index), image });
     },
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 /** More classes than any dataset has; a damaged label must not ask for as many names. */

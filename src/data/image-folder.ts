@@ -3,6 +3,7 @@ import path from 'node:path';
 
 import { cannotRead } from '../checkpoints/file-source.ts';
 import { printable } from '../checkpoints/text.ts';
+import { closable } from '../core/closable.ts';
 import { invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { oneGroup } from './dataset.ts';
 import type { Dataset, StrayFile } from './dataset.ts';
@@ -30,7 +31,10 @@ export interface ImageFolderOptions {
  * Throws `io` if the folder cannot be read, `aborted`, and `invalid-argument` if there are no classes, or classes without images, or
  * ones that are not among `options.classes`.
  */
-export async function openImageFolder(root: string, options: ImageFolderOptions = {}): Promise<Dataset> {
+export async function openImageFolder(
+  root: string,
+  options: ImageFolderOptions = {},
+): Promise<Dataset & AsyncDisposable> {
   const strays: StrayFile[] = [];
   const found = await listClasses(root, strays);
   if (found.length === 0) {
@@ -63,7 +67,7 @@ export async function openImageFolder(root: string, options: ImageFolderOptions 
     );
   }
   const labelOf = (index: number): number => labels[index] ?? 0;
-  return {
+  return closable<Dataset>({
     name: options.name ?? root,
     classes,
     length: files.length,
@@ -76,7 +80,7 @@ export async function openImageFolder(root: string, options: ImageFolderOptions 
       return { name: printable(file, MAX_PATH), label: labelOf(index), image: { bytes } };
     },
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 /** The folders in a folder, by name; other things that lie there are strays. Throws `io`. */

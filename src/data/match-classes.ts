@@ -1,3 +1,4 @@
+import { closable } from '../core/closable.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { labelsFor } from '../runtime/labels.ts';
 import { imagenetSynsets } from '../runtime/imagenet-synsets.ts';
@@ -64,7 +65,7 @@ export async function matchClasses(dataset: Dataset, network: NetworkClasses): P
  * The dataset with labels that count other classes, such as those of the training set: by name, or as they come where either
  * has only numbers for names. Throws `invalid-argument` for classes that are not among them.
  */
-export function withClasses(dataset: Dataset, classes: readonly string[]): Dataset {
+export function withClasses(dataset: Dataset, classes: readonly string[]): Dataset & AsyncDisposable {
   const own = dataset.classes;
   if (!isNumbered(own) && !isNumbered(classes))
     return relabel(dataset, indicesOf(own, classes, dataset.name, 'the training set'), classes);
@@ -131,9 +132,13 @@ function normalised(name: string): string {
     .replaceAll(/[\s_]+/g, ' ');
 }
 
-function relabel(dataset: Dataset, indices: readonly number[], classes: readonly string[]): Dataset {
+function relabel(
+  dataset: Dataset,
+  indices: readonly number[],
+  classes: readonly string[],
+): Dataset & AsyncDisposable {
   const labelOf = (index: number): number => indices[dataset.labelOf(index)] ?? 0;
-  return {
+  return closable<Dataset>({
     name: dataset.name,
     classes,
     length: dataset.length,
@@ -142,5 +147,5 @@ function relabel(dataset: Dataset, indices: readonly number[], classes: readonly
     labelOf,
     read: async (index, options) => ({ ...(await dataset.read(index, options)), label: labelOf(index) }),
     close: () => dataset.close(),
-  };
+  });
 }

@@ -49,7 +49,10 @@ const WHOLE = 'all';
  * Throws `io` if there is nothing, `aborted`, and `invalid-argument` if it is nothing of these, is damaged, lacks the split, or
  * has classes that are not among `options.classes`.
  */
-export async function openDataset(where: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
+export async function openDataset(
+  where: string,
+  options: OpenDatasetOptions = {},
+): Promise<Dataset & AsyncDisposable> {
   const location = await findDataset(where);
   const split = chooseSplit(location, options.split);
   const { classes } = options;
@@ -69,7 +72,7 @@ async function openSplit(
   split: string,
   where: string,
   { classes, signal }: OpenDatasetOptions,
-): Promise<Dataset> {
+): Promise<Dataset & AsyncDisposable> {
   const { kind, path: folder } = location;
   const options = { name: split === WHOLE ? where : `${where} ${split}`, ...(signal && { signal }) };
   switch (kind) {
@@ -150,7 +153,7 @@ async function openFolderSplit(
   location: DatasetLocation,
   split: string,
   options: ImageFolderOptions,
-): Promise<Dataset> {
+): Promise<Dataset & AsyncDisposable> {
   if (split === WHOLE) return openImageFolder(location.path, options);
   const train = location.splits.find((name) => name.startsWith('train'));
   const ofTrain =

@@ -1,6 +1,7 @@
 import type { ByteSource } from '../checkpoints/byte-source.ts';
 import { openFileSource } from '../checkpoints/file-source.ts';
 import { printable } from '../checkpoints/text.ts';
+import { closable } from '../core/closable.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import type { Dataset, SampleGroup } from './dataset.ts';
 import { checkLabels, numberedClasses } from './idx.ts';
@@ -56,7 +57,10 @@ interface StoredImage {
  * Opening reads the labels of all files. Throws `io`, `aborted`, and `invalid-argument` if a file is damaged, has no such
  * columns, or has labels that no class has.
  */
-export async function openParquet(files: readonly string[], options: ParquetOptions = {}): Promise<Dataset> {
+export async function openParquet(
+  files: readonly string[],
+  options: ParquetOptions = {},
+): Promise<Dataset & AsyncDisposable> {
   const parts: Part[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(parts.map(({ source }) => source.close()));
@@ -73,7 +77,14 @@ export async function openParquet(files: readonly string[], options: ParquetOpti
     const classes = parts[0]?.columns.classes ?? numberedClasses(labels);
     checkLabels(name, labels, classes.length);
     const places = groups.map(({ start, length }) => ({ start, length }));
-    return { name, classes, length: labels.length, groups: places, ...createReader(groups, labels), close };
+    return closable<Dataset>({
+      name,
+      classes,
+      length: labels.length,
+      groups: places,
+      ...createReader(groups, labels),
+      close,
+    });
   } catch (error) {
     await close();
     throw error;

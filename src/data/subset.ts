@@ -1,3 +1,4 @@
+import { closable } from '../core/closable.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { RandomStream, hashText } from '../core/random.ts';
 import type { Dataset, SampleGroup } from './dataset.ts';
@@ -6,10 +7,14 @@ import type { Dataset, SampleGroup } from './dataset.ts';
 const STREAM = hashText('split');
 
 /** Some samples of a dataset, in its order. It is open as long as the dataset is. */
-export function subsetOf(dataset: Dataset, indices: Iterable<number>, name: string): Dataset {
+export function subsetOf(
+  dataset: Dataset,
+  indices: Iterable<number>,
+  name: string,
+): Dataset & AsyncDisposable {
   const chosen = Uint32Array.from(indices).sort();
   const at = (index: number): number => chosen[index] ?? 0;
-  return {
+  return closable<Dataset>({
     name,
     classes: dataset.classes,
     length: chosen.length,
@@ -18,7 +23,7 @@ export function subsetOf(dataset: Dataset, indices: Iterable<number>, name: stri
     labelOf: (index) => dataset.labelOf(at(index)),
     read: (index, options) => dataset.read(at(index), options),
     close: () => dataset.close(),
-  };
+  });
 }
 
 /** A random part of a dataset, which follows from the seed: the first `count` of an order, and the rest. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { ByteSource } from '../checkpoints/byte-source.ts';
 import { openFileSource } from '../checkpoints/file-source.ts';
 import { printable } from '../checkpoints/text.ts';
+import { closable } from '../core/closable.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { Dataset, SampleGroup, StrayFile } from './dataset.ts';
 import { readWhole } from './files.ts';
@@ -38,7 +39,7 @@ interface Place {
 export async function openWebDataset(
   shards: readonly string[],
   options: WebDatasetOptions = {},
-): Promise<Dataset> {
+): Promise<Dataset & AsyncDisposable> {
   const places: Place[] = [];
   const labels: number[] = [];
   const groups: SampleGroup[] = [];
@@ -66,7 +67,7 @@ export async function openWebDataset(
   const classes = (await readClasses(folder)) ?? numberedClasses(labels);
   checkLabels(name, labels, classes.length);
   const labelOf = (index: number): number => labels[index] ?? 0;
-  return {
+  return closable<Dataset>({
     name,
     classes,
     length: places.length,
@@ -85,7 +86,7 @@ export async function openWebDataset(
       }
     },
     close: () => Promise.resolve(),
-  };
+  });
 }
 
 /** The samples of a shard: neighbours with the same key. */

@@ -31,6 +31,7 @@ export interface DataWorkers {
     options?: PrepareOptions,
   ): Promise<PreparedBatch>;
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Where the built worker may lie, seen from built files. */
@@ -48,6 +49,9 @@ export function openDataWorkers(count: number, url: URL = workerUrl()): Promise<
       invalidArgument(`There must be at least 1 thread to prepare images, not ${count}.`),
     );
   const threads = Array.from({ length: count }, () => startThread(url));
+  const close = async (): Promise<void> => {
+    await Promise.all(threads.map((thread) => thread.stop()));
+  };
   return Promise.resolve({
     count,
     async prepare(samples, transform, seeds, { memory, signal } = {}) {
@@ -57,9 +61,8 @@ export function openDataWorkers(count: number, url: URL = workerUrl()): Promise<
       throwIfAborted(signal);
       return batch;
     },
-    close: async () => {
-      await Promise.all(threads.map((thread) => thread.stop()));
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   });
 }
 

@@ -67,6 +67,7 @@ export interface Executable {
   profile(options?: RunOptions): Promise<StepTime[]>;
   /** Frees code and memory. Waits for a run under way; safe to call twice. */
   dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A machine that runs programs. */

@@ -78,6 +78,7 @@ export interface TrainingNetwork {
   /** The current weights, or their averages, by official key. */
   weights(which: 'values' | 'average'): Pick<WeightSource, 'read'>;
   dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**
@@ -217,6 +218,10 @@ class GraphTrainingNetwork implements TrainingNetwork {
 
   dispose(): Promise<void> {
     return this.session.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
   }
 }
 

@@ -86,4 +86,5 @@ export interface TrainResult {
   /** Of the last epoch. */
   readonly validation: Evaluation | undefined;
   dispose(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 }

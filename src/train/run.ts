@@ -122,6 +122,7 @@ export class Run {
       settings,
       validation,
       dispose: () => network.dispose(),
+      [Symbol.asyncDispose]: () => network.dispose(),
     };
   }
 

@@ -10,6 +10,7 @@ import { memorySink } from '../../src/checkpoints/byte-sink.ts';
 import { blobSource, bytesSource } from '../../src/checkpoints/byte-source.ts';
 import type { ByteSource } from '../../src/checkpoints/byte-source.ts';
 import { toFloat32 } from '../../src/checkpoints/dtype.ts';
+import { openFileSource } from '../../src/checkpoints/file-source.ts';
 import { loadCheckpoint } from '../../src/checkpoints/load.ts';
 import { openCheckpoint } from '../../src/checkpoints/open.ts';
 import { writeSafetensors } from '../../src/checkpoints/safetensors-writer.ts';
@@ -38,7 +39,7 @@ function fixturePath(name: string): string {
 }
 
 /** Counts what is read and notices when it is closed. */
-function watched(source: ByteSource) {
+function watched<S extends ByteSource>(source: S) {
   const result = {
     ...source,
     bytesRead: 0,
@@ -142,6 +143,32 @@ describe('reading what PyTorch and safetensors wrote', () => {
     expect(source.bytesRead).toBeLessThan(2 ** 18 + 2 ** 18);
     await checkpoint.close();
     expect(source.closed).toBe(true);
+  });
+
+  it.each([
+    ['zip-dtypes.pth'],
+    ['legacy-dtypes.pth'],
+    ['plain.safetensors'],
+    ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'],
+  ])('await using closes %s', async (...names) => {
+    const sources = names.map((name) => watched(fixtureSource(name)));
+    {
+      await using checkpoint = await loadCheckpoint(sources, { onWarning: () => undefined });
+      expect(checkpoint.entries.size).toBeGreaterThan(0);
+    }
+    expect(sources.every(({ closed }) => closed)).toBe(true);
+  });
+
+  it('await using closes a file, and what is made of a source', async () => {
+    const opened = await openFileSource(fixturePath('plain.safetensors'));
+    const made = watched(bytesSource(new Uint8Array(1)));
+    {
+      await using file = opened;
+      await using memory = made;
+      expect([file.size > 1, memory.size]).toEqual([true, 1]);
+    }
+    await expect(opened.read(0, 1)).rejects.toMatchObject({ code: 'io' });
+    expect(made.closed).toBe(true);
   });
 
   it('names a key that is not there', async () => {

@@ -239,6 +239,15 @@ test('a disk that is gone is no damaged sample', async () => {
   await expect(collect(dataset, { workers: pool })).rejects.toBe(error);
 });
 
+test('await using ends the threads of a pool', async () => {
+  const opened = await openDataWorkers(1, workerUrl);
+  {
+    await using workers = opened;
+    expect(await collect(pixels(4), { workers })).toHaveLength(1);
+  }
+  await expect(collect(pixels(4), { workers: opened })).rejects.toMatchObject({ code: 'device-lost' });
+});
+
 test('there are no pools of no threads', async () => {
   await expect(openDataWorkers(0, workerUrl)).rejects.toThrow(/at least 1 thread to prepare images, not 0/);
 });

@@ -72,6 +72,22 @@ test('files of a split, with names of classes', async () => {
   await validation.close();
 });
 
+test('await using closes a dataset, also under classes that are given', async () => {
+  const folder = await folderOfTest();
+  const bytes = parquetFile([await encodedImage('jpeg', 0)], [1], FEATURES);
+  await writeFile(path.join(folder, 'train.parquet'), bytes);
+  const opened = [
+    await openDataset(folder),
+    await openDataset(folder, { classes: ['dog', 'cat', 'eel'] }),
+  ] as const;
+  {
+    await using own = opened[0];
+    await using given = opened[1];
+    expect([own.labelOf(0), given.labelOf(0)]).toEqual([1, 0]);
+  }
+  for (const dataset of opened) await expect(dataset.read(0)).rejects.toMatchObject({ code: 'io' });
+});
+
 test('other columns, labels out of range, images without bytes', async () => {
   const folder = await folderOfTest();
   const image = await encodedImage('jpeg', 0);

@@ -29,6 +29,19 @@ it('a subset has its samples in order, and what is left of the groups', async ()
   expect((await subset.read(2)).name).toBe('8');
 });
 
+it('await using a subset closes the dataset', async () => {
+  let closes = 0;
+  const close = (): Promise<void> => {
+    closes++;
+    return Promise.resolve();
+  };
+  {
+    await using subset = subsetOf({ ...dataset, close }, [3], 'one');
+    expect(subset.length).toBe(1);
+  }
+  expect(closes).toBe(1);
+});
+
 it('a split is random, follows from the seed, and loses nothing', () => {
   const { first, rest } = splitDataset(dataset, 3, 1);
   expect(first).toHaveLength(3);

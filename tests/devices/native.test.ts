@@ -537,6 +537,16 @@ describe.skipIf(!isHere)('native device, used for long and wrongly', () => {
     await expect(device.compile(twoStepProgram(16, 4))).rejects.toMatchObject(lost);
   });
 
+  test('await using disposes of executables', async () => {
+    await using device = await openNativeDevice({ threads: 1 });
+    const compiled = await device.compile(twoStepProgram(16, 4));
+    {
+      await using executable = compiled;
+      await executable.run();
+    }
+    await expect(compiled.run()).rejects.toMatchObject({ code: 'device-lost' });
+  });
+
   test('a device that is disposed of while it compiles refuses the program', async () => {
     const device = await openNativeDevice({ threads: 2 });
     const compiling = device.compile(slowProgram(2));

@@ -166,6 +166,16 @@ describe.each(settings)('wasm device with %o', (options) => {
     await expect(device.compile(toyProgram(2, 1))).rejects.toThrow(/disposed/);
   });
 
+  test('await using disposes of executables', async () => {
+    const device = await open(options);
+    const compiled = await device.compile(toyProgram(TASKS, ROUNDS));
+    {
+      await using executable = compiled;
+      expect(await runToy(executable)).toEqual(toyResult(TASKS, ROUNDS, 0.25, start));
+    }
+    await expect(compiled.run()).rejects.toThrow(/disposed/);
+  });
+
   test('refuses a program that is being compiled while it is disposed of', async () => {
     const device = await open(options);
     const compiling = device.compile(toyProgram(TASKS, 3));

@@ -23,15 +23,17 @@ export function countingDevice(device: Device): CountingDevice {
       const executable = await device.compile(program, options);
       compiled++;
       alive.add(executable);
+      const dispose = async (): Promise<void> => {
+        await executable.dispose();
+        alive.delete(executable);
+      };
       return {
         view: (region) => executable.view(region),
         prepare: (group) => executable.prepare(group),
         run: (runOptions) => executable.run(runOptions),
         profile: (runOptions) => executable.profile(runOptions),
-        async dispose() {
-          await executable.dispose();
-          alive.delete(executable);
-        },
+        dispose,
+        [Symbol.asyncDispose]: dispose,
       };
     },
     dispose: () => device.dispose(),

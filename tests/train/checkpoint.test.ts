@@ -45,6 +45,15 @@ async function networkOf(channels: number, seed: number): Promise<TrainingNetwor
   return network;
 }
 
+it('await using disposes of a training network', async () => {
+  const made = await networkOf(8, 1);
+  {
+    await using network = made;
+    expect(network.session.state('average')).toBeDefined();
+  }
+  expect(() => made.session.state('average')).toThrow(/disposed/);
+});
+
 describe('a checkpoint', () => {
   it('gives values, moments, averages, statistics and progress back', async () => {
     const network = await networkOf(8, 1);

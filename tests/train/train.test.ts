@@ -167,6 +167,15 @@ it('processes that share their gradients have the same network, the first masks 
   }
 });
 
+it('await using disposes of the network that a run made', async () => {
+  const made = await run({ epochs: 1 });
+  {
+    await using result = made;
+    expect(await result.weights.read('head.weight')).not.toHaveLength(0);
+  }
+  expect(() => made.network.session.state('values')).toThrow(/disposed/);
+});
+
 it('a run goes on only with its own images, and as many processes', async () => {
   const folder = at('own');
   await run({ folder });

@@ -54,7 +54,7 @@ export class ImportedParameters {
   }
 
   /** Reads tensors when they are asked for. */
-  source(name: string, close: () => Promise<void>): WeightSource {
+  source(name: string, close: () => Promise<void>): WeightSource & AsyncDisposable {
     const constants = this.#constants;
     return {
       name,
@@ -65,6 +65,7 @@ export class ImportedParameters {
         return Float32Array.from(await constant.numbers.read());
       },
       close,
+      [Symbol.asyncDispose]: close,
     };
   }
 

@@ -34,7 +34,7 @@ export interface ImportedOnnx {
   /** Its outputs have the file's names; a lone one is also `logits` if it is a vector for each image. */
   readonly graph: Graph;
   /** The graph's parameters, under the names of the file's tensors. */
-  readonly weights: WeightSource;
+  readonly weights: WeightSource & AsyncDisposable;
 }
 
 const DEFAULT_RESOLUTION = 224;

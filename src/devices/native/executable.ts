@@ -112,6 +112,10 @@ export class NativeExecutable implements Executable {
     return this.#disposal;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
   /** Waits for its turn, then runs; what was asked for before `dispose` is still done. */
   async #execute(table: StepTable, options: RunOptions, timed: boolean): Promise<StepTime[]> {
     if (this.#disposal !== undefined) throw disposedError();

@@ -64,6 +64,10 @@ export class WasmExecutable implements Executable {
     return this.#disposal;
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
   /** Waits for its turn, then runs; false or undefined means that the signal stopped it. */
   async #execute<T>(options: RunOptions, run: () => Promise<T | false | undefined>): Promise<T> {
     this.#checkAlive();
