@@ -4,7 +4,8 @@ import { defineConfig } from 'tsdown';
  * Entries for users: the library and the lab, which browsers may bundle, what only Node can do, and the command line. What
  * the library imports dynamically under Node alone has entries too, so that these files have names: package.json's
  * `browser` takes them out of bundles. The smoke test checks that. `data-worker` is the file of the threads that prepare
- * images. Dependencies and benchmark peers stay outside.
+ * images. Dependencies and benchmark peers stay outside. Declarations name the library that `Symbol.asyncDispose` is in, which
+ * projects for browsers seldom do.
  */
 export default defineConfig({
   entry: {
@@ -22,6 +23,7 @@ export default defineConfig({
   platform: 'node',
   target: 'es2022',
   dts: true,
+  banner: { dts: '/// <reference lib="esnext.disposable" />' },
   sourcemap: true,
   skipNodeModulesBundle: true,
   fixedExtension: false,

@@ -13,7 +13,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Compiles only if the declarations of the package do. */
 const USE_TYPES = `
 import { buildModel, createModel } from 'widefield';
-import type { Classification, FeatureMap, Model } from 'widefield';
+import type { Classification, Device, FeatureMap, Model } from 'widefield';
 import { findDevice, kernelCosts, waterline } from 'widefield/lab';
 import type { Waterline } from 'widefield/lab';
 import { plotWaterlines } from 'widefield/lab/node';
@@ -28,9 +28,24 @@ export async function use(photo: Blob, signal: AbortSignal): Promise<Classificat
   return model.classify(photo, { top: (height ?? 0) + (await defaultTuningFile()).length, signal });
 }
 
+export async function end(device: Device): Promise<void> {
+  await device[Symbol.asyncDispose]();
+}
+
 export function draw(name: string): string {
   const line: Waterline = waterline(kernelCosts(buildModel(name, { batch: 128 })), findDevice('a5000'), 'f16');
   return plotWaterlines([{ title: name, line }], { title: 'Waterline' });
+}
+`;
+
+/** Pixels that only browsers have. */
+const USE_PIXELS = `
+import { decodeImage } from 'widefield';
+
+export async function sizes(pixels: ImageData, bitmap: ImageBitmap): Promise<number> {
+  // @ts-expect-error: no image
+  await decodeImage(pixels.colorSpace === 'srgb');
+  return (await decodeImage(pixels)).width + (await decodeImage(bitmap)).width;
 }
 `;
 
@@ -74,9 +89,16 @@ function checkStaticImports() {
 
 function checkTypes() {
   writeFileSync(path.join(folder, 'use-types.ts'), USE_TYPES);
+  writeFileSync(path.join(folder, 'use-pixels.ts'), USE_PIXELS);
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc');
-  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022'];
-  node(compiler, ...options, '--lib', 'es2023,dom,esnext.disposable', 'use-types.ts');
+  const types = path.join(root, 'node_modules/@types');
+  const options = ['--noEmit', '--strict', '--skipLibCheck', 'false', '--target', 'es2022'];
+  const inNode = ['--module', 'nodenext', '--lib', 'es2022', '--typeRoots', types, '--types', 'node'];
+  node(compiler, ...options, ...inNode, 'use-types.ts');
+  const inBrowsers = ['--module', 'esnext', '--moduleResolution', 'bundler', '--lib', 'es2022,dom'];
+  const noTypes = ['--typeRoots', path.join(folder, 'no-types')];
+  node(compiler, ...options, ...inBrowsers, ...noTypes, 'use-types.ts', 'use-pixels.ts');
+  report('the declarations compile for Node without browsers and for browsers without Node');
 }
 
 function useExamples() {

@@ -19,7 +19,13 @@ export type {
 export type { Classification } from './runtime/classification.ts';
 export type { WeightsInput } from './runtime/weights.ts';
 export { decodeImage } from './runtime/image/image.ts';
-export type { DecodeOptions, ImageInput, RgbImage, RgbaPixels } from './runtime/image/image.ts';
+export type {
+  BrowserBitmap,
+  DecodeOptions,
+  ImageInput,
+  RgbImage,
+  RgbaPixels,
+} from './runtime/image/image.ts';
 export { applyTransform, evalTransform } from './runtime/image/transform.ts';
 export type { EvalTransform, EvalTransformOptions, Rgb } from './runtime/image/transform.ts';
 export type { Interpolation } from './runtime/image/resize.ts';

@@ -7,14 +7,19 @@ import type { RgbImage, RgbaPixels } from './rgb.ts';
 
 export type { RgbImage, RgbaPixels } from './rgb.ts';
 
+/** `ImageBitmap` in projects that have the types of browsers, nothing in others. */
+export type BrowserBitmap = typeof globalThis extends { ImageBitmap: { prototype: infer Bitmap } }
+  ? Bitmap
+  : never;
+
 /**
  * What can be classified:
- * - pixels: {@link RgbImage}, `ImageData` or anything like it, in browsers `ImageBitmap`;
+ * - pixels: {@link RgbImage}, {@link RgbaPixels}, of which `ImageData` is one, in browsers `ImageBitmap`;
  * - an encoded image: its bytes or a `Blob` (JPEG, PNG, WebP, AVIF, GIF or TIFF; in browsers, what they can decode);
  * - where one is: a `URL`, or a string, which is a path or address under Node and an address in browsers.
  */
 export type ImageInput =
-  RgbImage | RgbaPixels | ImageData | ImageBitmap | string | URL | Uint8Array | ArrayBuffer | Blob;
+  RgbImage | RgbaPixels | BrowserBitmap | string | URL | Uint8Array | ArrayBuffer | Blob;
 
 export interface DecodeOptions {
   /** Larger images are refused, under Node before they are decoded, in browsers behind it; default: 100 million pixels. */
