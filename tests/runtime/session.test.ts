@@ -127,6 +127,7 @@ test('a run that waits is cancelled at once, and those around it are not', async
         },
         profile: (runOptions) => executable.profile(runOptions),
         dispose: () => executable.dispose(),
+        [Symbol.asyncDispose]: () => executable.dispose(),
       };
     },
     dispose: () => Promise.resolve(),
