@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 
 import { packageVersion } from '../bench/machine.ts';
+import { explain } from '../checkpoints/file-source.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { benchCommand } from './bench.ts';
 import { classifyCommand } from './classify.ts';
@@ -30,8 +31,8 @@ const EXIT_BROKEN_PIPE = 141;
 
 /**
  * Runs the command line and sets the process's exit code: 0, 1 after an error, 2 for wrong usage, 130 after
- * Ctrl-C, 141 if nobody reads its output any more. Results go to standard output, one-sentence errors and progress to standard error,
- * whose errors stay handled after it has returned.
+ * Ctrl-C, 141 if nobody reads its output any more. Results go to standard output, one-sentence errors and progress to standard error.
+ * Errors of both stay handled after it has returned.
  *
  * @param argv as `process.argv`: interpreter, script, arguments
  */
@@ -44,16 +45,23 @@ export async function main(argv: readonly string[]): Promise<void> {
     interrupt.abort();
   };
   process.on('SIGINT', onInterrupt);
-  // A reader such as `head` that has seen enough ends the work as Ctrl-C does.
-  let isPipeBroken = false;
-  const onOutputError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    isPipeBroken = true;
-    process.exitCode = EXIT_BROKEN_PIPE;
+  let outputCode: number | undefined;
+  const endOutput = (code: number): void => {
+    outputCode ??= code;
+    process.exitCode = outputCode;
     interrupt.abort();
   };
-  process.stdout.on('error', onOutputError);
-  process.stderr.on('error', onOutputError);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // A reader such as `head` that has seen enough ends the work as Ctrl-C does, and so does a full disk.
+    if (error.code !== 'EPIPE' && outputCode === undefined) {
+      process.stderr.write(`Results cannot be written to standard output: ${explain(error)}.\n`);
+    }
+    endOutput(error.code === 'EPIPE' ? EXIT_BROKEN_PIPE : EXIT_FAILURE);
+  });
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    // Without a place for remarks and progress, results are as good.
+    if (error.code === 'EPIPE') endOutput(EXIT_BROKEN_PIPE);
+  });
   const program = createProgram({
     signal: interrupt.signal,
     print: (text) => process.stdout.write(`${text}\n`),
@@ -67,9 +75,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv]);
   } catch (error) {
     const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
-    process.exitCode = isPipeBroken
-      ? EXIT_BROKEN_PIPE
-      : reportError(error, interrupt.signal.aborted, verbose);
+    process.exitCode = outputCode ?? reportError(error, interrupt.signal.aborted, verbose);
   } finally {
     process.off('SIGINT', onInterrupt);
   }

@@ -176,3 +176,18 @@ test.each(['stdout', 'stderr'] as const)(
     expect(await outcome).toEqual({ code: 141, out: '', err: '' });
   },
 );
+
+test('standard output on a full disk ends the work as Ctrl-C does, and says so once', async () => {
+  const outcome = widefield('bench', 'depthwise', '--shape', '1,8,9,16', '--kernels', '3,5', ...QUICK);
+  for (const code of ['ENOSPC', 'EPIPE']) {
+    process.stdout.emit('error', Object.assign(new Error(`write ${code}`), { code }));
+  }
+  const err = 'Results cannot be written to standard output: the disk is full.\n';
+  expect(await outcome).toEqual({ code: 1, out: '', err });
+});
+
+test('standard error on a full disk costs remarks, not results', async () => {
+  const outcome = widefield('bench', 'depthwise', '--shape', '1,8,9,16', '--kernels', '3', ...QUICK);
+  process.stderr.emit('error', Object.assign(new Error('write ENOSPC'), { code: 'ENOSPC' }));
+  expect(await outcome).toMatchObject({ code: 0, out: expect.stringContaining('depthwise') as string });
+});
