@@ -1,6 +1,6 @@
 /** What a command gets from the program around it. */
 export interface CommandContext {
-  /** Fires on Ctrl-C. */
+  /** Fires on Ctrl-C and whatever else is to end the work. */
   readonly signal: AbortSignal;
   /** Writes a result, and a line break, to standard output. */
   readonly print: (text: string) => void;

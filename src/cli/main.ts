@@ -1,7 +1,6 @@
 import { Command, CommanderError } from 'commander';
 
 import { packageVersion } from '../bench/machine.ts';
-import { explain } from '../checkpoints/file-source.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { benchCommand } from './bench.ts';
 import { classifyCommand } from './classify.ts';
@@ -14,6 +13,8 @@ import { doctorCommand } from './doctor.ts';
 import { erfCommand } from './erf.ts';
 import { evalCommand } from './eval.ts';
 import { exportCommand } from './export.ts';
+import { watchInterrupts } from './interrupts.ts';
+import type { Interrupt } from './interrupts.ts';
 import { labCommand } from './lab.ts';
 import { runCommand } from './run.ts';
 import { runsCommand } from './runs.ts';
@@ -22,48 +23,18 @@ import { trainCommand } from './train.ts';
 
 const EXIT_FAILURE = 1;
 const EXIT_USAGE = 2;
-/** 128 + the number of SIGINT. */
-const EXIT_INTERRUPTED = 130;
-/** Milliseconds within which an interrupt counts as the same: launchers pass on the one that the terminal sent to all. */
-const SAME_INTERRUPT = 500;
-/** 128 + the number of SIGPIPE. */
-const EXIT_BROKEN_PIPE = 141;
 
 /**
  * Runs the command line and sets the process's exit code: 0, 1 after an error, 2 for wrong usage, 130 after
- * Ctrl-C, 141 if nobody reads its output any more. Results go to standard output, one-sentence errors and progress to standard error.
- * Errors of both stay handled after it has returned.
+ * Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if nobody reads its output any more. Results go to standard output,
+ * one-sentence errors and progress to standard error; errors of both stay handled after it has returned.
  *
  * @param argv as `process.argv`: interpreter, script, arguments
  */
 export async function main(argv: readonly string[]): Promise<void> {
-  const interrupt = new AbortController();
-  let interruptedAt: number | undefined;
-  const onInterrupt = (): void => {
-    interruptedAt ??= performance.now();
-    if (performance.now() - interruptedAt > SAME_INTERRUPT) process.exit(EXIT_INTERRUPTED); // asked twice: at once
-    interrupt.abort();
-  };
-  process.on('SIGINT', onInterrupt);
-  let outputCode: number | undefined;
-  const endOutput = (code: number): void => {
-    outputCode ??= code;
-    process.exitCode = outputCode;
-    interrupt.abort();
-  };
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    // A reader such as `head` that has seen enough ends the work as Ctrl-C does, and so does a full disk.
-    if (error.code !== 'EPIPE' && outputCode === undefined) {
-      process.stderr.write(`Results cannot be written to standard output: ${explain(error)}.\n`);
-    }
-    endOutput(error.code === 'EPIPE' ? EXIT_BROKEN_PIPE : EXIT_FAILURE);
-  });
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    // Without a place for remarks and progress, results are as good.
-    if (error.code === 'EPIPE') endOutput(EXIT_BROKEN_PIPE);
-  });
+  const interrupts = watchInterrupts();
   const program = createProgram({
-    signal: interrupt.signal,
+    signal: interrupts.signal,
     print: (text) => process.stdout.write(`${text}\n`),
     write: (piece) => process.stdout.write(piece),
     warn: (text) => process.stderr.write(`${text}\n`),
@@ -75,9 +46,9 @@ export async function main(argv: readonly string[]): Promise<void> {
     await program.parseAsync([...argv]);
   } catch (error) {
     const verbose = program.opts<{ verbose?: boolean }>().verbose === true;
-    process.exitCode = outputCode ?? reportError(error, interrupt.signal.aborted, verbose);
+    process.exitCode = reportError(error, interrupts.first, verbose);
   } finally {
-    process.off('SIGINT', onInterrupt);
+    interrupts.stop();
   }
 }
 
@@ -123,11 +94,11 @@ function inheritSettings(command: Command, from: Command): void {
 }
 
 /** Prints the error and returns the exit code that belongs to it. */
-function reportError(error: unknown, interrupted: boolean, verbose: boolean): number {
+function reportError(error: unknown, interrupt: Interrupt | undefined, verbose: boolean): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE; // already printed
-  if (interrupted) {
-    process.stderr.write('Interrupted.\n');
-    return EXIT_INTERRUPTED;
+  if (interrupt !== undefined) {
+    if (interrupt.message !== undefined) process.stderr.write(`${interrupt.message}\n`);
+    return interrupt.code;
   }
   const message = error instanceof Error ? error.message : String(error);
   const isExpected = error instanceof WidefieldError;

@@ -28,6 +28,10 @@ export function openProgress(): Progress {
     Presets.shades_classic,
   );
   bar.start(100, 0, { activity: '' });
+  const onExit = (): void => {
+    bar.stop(); // brings the cursor back
+  };
+  process.once('exit', onExit);
   let percent = 0;
   return {
     update: (activity, done) => {
@@ -38,6 +42,7 @@ export function openProgress(): Progress {
       process.stderr.write('\r\x1b[K');
     },
     stop: () => {
+      process.off('exit', onExit);
       bar.stop();
     },
   };

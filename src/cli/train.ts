@@ -56,7 +56,7 @@ A member of an object in the config is a flag with both names: { "mix": { "cutmi
 "none" takes away what the file says. Flags without a short form take JSON: --transform-crop '{"kind":"pad","padding":3}'.
 
 The folder gets config.json, log.jsonl, run.safetensors (to resume), and at the end model.safetensors, model.json and
-result.json. Ctrl-C writes a checkpoint first.
+result.json. Ctrl-C, SIGTERM and SIGHUP write a checkpoint first.
 
 Examples:
   widefield train --model slak-tiny --data imagenette2 --epochs 30 --batch-size 32 --sparsity 0.4

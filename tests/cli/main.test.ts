@@ -150,6 +150,19 @@ test('Ctrl-C ends a benchmark with exit code 130', async () => {
   expect(await running).toMatchObject({ code: 130, err: 'Interrupted.\n', out: '' });
 });
 
+test.each([
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)('%s ends a benchmark as Ctrl-C does, with exit code %d', async (name, code) => {
+  const listeners = process.listenerCount(name);
+  const running = widefield('bench', 'pointwise', '--shape', '64,64', ...QUICK.slice(0, -1), '3600');
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  process.emit(name);
+  process.emit('SIGINT'); // of the same launcher
+  expect(await running).toMatchObject({ code, err: `Interrupted by ${name}.\n`, out: '' });
+  expect(process.listenerCount(name)).toBe(listeners);
+});
+
 test('Ctrl-C while tuning: what has been measured stays on file', async (context) => {
   vi.stubEnv('XDG_CACHE_HOME', folder);
   try {
