@@ -4,8 +4,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { WidefieldError } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
 import type { ByteSink } from './byte-sink.ts';
-import { explain } from './file-source.ts';
 
 /**
  * Writes a file under a temporary name beside `path` and renames it when it is closed, so that nobody ever sees half

@@ -1,30 +1,24 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 
 import { closable } from '../core/closable.ts';
 import { WidefieldError } from '../core/errors.ts';
-import { asError, checkRange, truncated } from './byte-source.ts';
+import { explain } from '../core/explain.ts';
+import { openRegularFile } from '../core/regular-file.ts';
+import { checkRange, truncated } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { printable } from './text.ts';
 
 /** The most bytes that Node reads in one call, well below its limit of 2^31 - 1. */
 const MAX_READ = 2 ** 30;
-/** Opening a pipe would else wait for somebody to write into it. Windows, which has no such option, has no such pipes. */
-const OPEN_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /** Longest path of most systems. */
 const MAX_PATH = 4096;
 
 /** Opens a file for reading with random access. Throws `io` if it cannot be opened, or is a pipe, a device or a folder. */
 export async function openFileSource(path: string): Promise<ByteSource & AsyncDisposable> {
-  let file: FileHandle | undefined;
   try {
-    file = await open(path, OPEN_FLAGS);
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new Error('it is not a file');
-    return fileSource(file, path, stat.size);
+    const { file, size } = await openRegularFile(path);
+    return fileSource(file, path, size);
   } catch (error) {
-    await file?.close();
     throw cannotRead(path, error);
   }
 }
@@ -74,23 +68,4 @@ export function cannotRead(path: string, error: unknown): WidefieldError {
   return new WidefieldError('io', `${printable(path, MAX_PATH)} cannot be read: ${explain(error)}.`, {
     cause: error,
   });
-}
-
-/** Why a file operation failed, in words. */
-export function explain(error: unknown): string {
-  const { message } = asError(error);
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  switch (code) {
-    case 'ENOENT':
-      return 'there is no such file or folder';
-    case 'EACCES':
-    case 'EPERM':
-      return 'permission is denied';
-    case 'EISDIR':
-      return 'it is a folder';
-    case 'ENOSPC':
-      return 'the disk is full';
-    default:
-      return message;
-  }
 }

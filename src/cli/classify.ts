@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
-
 import { Command, Option } from 'commander';
 
 import { concatenate } from '../core/concatenate.ts';
 import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
 import { largest } from '../core/largest.ts';
+import { readRegularFile } from '../core/regular-file.ts';
 import { classify } from '../runtime/classification.ts';
 import type { Classification } from '../runtime/classification.ts';
 import { DEFAULT_MAX_PIXELS } from '../runtime/image/image.ts';
@@ -191,9 +191,9 @@ function tablePrinter(
 export async function readLabels(file: string): Promise<readonly string[]> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = (await readRegularFile(file)).toString('utf8');
   } catch (error) {
-    throw new WidefieldError('io', `The labels cannot be read from ${file}: check the path.`, {
+    throw new WidefieldError('io', `The labels cannot be read from ${file}: ${explain(error)}.`, {
       cause: error,
     });
   }

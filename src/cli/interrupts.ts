@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 
-import { explain } from '../checkpoints/file-source.ts';
+import { explain } from '../core/explain.ts';
 
 /** What ends the work from outside: Ctrl-C, a request such as `docker stop`, and a terminal that is closed. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

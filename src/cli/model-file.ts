@@ -1,7 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 
+import { cannotRead } from '../checkpoints/file-source.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { readRegularFileSync } from '../core/regular-file.ts';
 import type { ModelVariant } from '../models/model.ts';
 import { findModel } from '../models/zoo.ts';
 import { modelFromFile } from '../runtime/model-file.ts';
@@ -39,9 +41,9 @@ export function ownWeights(name: string): string | undefined {
 export function readJson(file: string): unknown {
   let text: string;
   try {
-    text = readFileSync(file, 'utf8');
+    text = readRegularFileSync(file).toString('utf8');
   } catch (error) {
-    throw new WidefieldError('io', `${file} cannot be read: check the path.`, { cause: error });
+    throw cannotRead(file, error);
   }
   try {
     return JSON.parse(text);

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
-
 import { syntheticInput } from '../checkpoints/synthetic.ts';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
+import { readRegularFile } from '../core/regular-file.ts';
 import type { Model } from '../runtime/model.ts';
 import { decodeNpy } from './npy.ts';
 import type { NpyArray } from './npy.ts';
@@ -33,9 +33,9 @@ export async function readInput(input: string, layout: Layout | undefined): Prom
   if (!input.toLowerCase().endsWith('.npy')) return { kind: 'photo', file: input };
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(input);
+    bytes = await readRegularFile(input);
   } catch (error) {
-    throw new WidefieldError('io', `The input cannot be read from ${input}: check the path.`, {
+    throw new WidefieldError('io', `The input cannot be read from ${input}: ${explain(error)}.`, {
       cause: error,
     });
   }

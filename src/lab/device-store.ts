@@ -1,9 +1,11 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { userCacheFolder } from '../core/cache-folder.ts';
 import { WidefieldError } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
+import { readRegularFile } from '../core/regular-file.ts';
 import { parseDevice } from './devices.ts';
 import type { DeviceRecord } from './devices.ts';
 
@@ -38,10 +40,12 @@ export async function saveThisDevice(record: DeviceRecord, wanted?: string): Pro
 async function readIfPresent(file: string): Promise<DeviceRecord | undefined> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = (await readRegularFile(file)).toString('utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw new WidefieldError('io', `The device record ${file} cannot be read.`, { cause: error });
+    throw new WidefieldError('io', `The device record ${file} cannot be read: ${explain(error)}.`, {
+      cause: error,
+    });
   }
   try {
     return parseDevice(JSON.parse(text));

@@ -1,9 +1,11 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { userCacheFolder } from '../core/cache-folder.ts';
 import { WidefieldError } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
+import { readRegularFile } from '../core/regular-file.ts';
 import { formatTuning, parseTuning, recordKey } from './tuning-file.ts';
 import type { TuningRecord, TuningRecords } from './tuning-file.ts';
 
@@ -17,10 +19,12 @@ export async function loadTuning(wanted?: string): Promise<Map<string, TuningRec
   const file = wanted ?? (await defaultTuningFile());
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = (await readRegularFile(file)).toString('utf8');
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map();
-    throw new WidefieldError('io', `The tuning file ${file} cannot be read.`, { cause: error });
+    throw new WidefieldError('io', `The tuning file ${file} cannot be read: ${explain(error)}.`, {
+      cause: error,
+    });
   }
   try {
     return parseTuning(text);

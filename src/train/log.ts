@@ -1,7 +1,7 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { readRegularFile } from '../core/regular-file.ts';
 
 /** The log of a run within its folder: JSON objects, one a line. */
 export const LOG_FILE = 'log.jsonl';
@@ -83,7 +83,7 @@ function append(file: string, text: () => string): void {
 export async function readLog(file: string): Promise<TrainLog> {
   let text: string;
   try {
-    text = await readFile(file, 'utf8');
+    text = (await readRegularFile(file)).toString('utf8');
   } catch (error) {
     throw new WidefieldError('io', `There is no log ${file}: name the folder of a run.`, { cause: error });
   }

@@ -52,7 +52,7 @@ test('a file that cannot be read or written is named', async () => {
   await mkdir(file);
   await expect(loadTuning(file)).rejects.toMatchObject({
     code: 'io',
-    message: `The tuning file ${file} cannot be read.`,
+    message: `The tuning file ${file} cannot be read: it is a folder.`,
   });
   await expect(saveTuning([record('p', 1)], file)).rejects.toMatchObject({ code: 'io' });
   const unwritable = path.join(file, 'file', 'tuning.json');

@@ -1,10 +1,11 @@
-import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
 
 import { WidefieldError, invalidArgument, throwIfAborted } from '../../core/errors.ts';
+import { explain } from '../../core/explain.ts';
+import { openRegularFile } from '../../core/regular-file.ts';
 import { checkBytes, fetchImage } from './encoded.ts';
 import type { DecodeLimits, EncodedImage } from './encoded.ts';
 import { HEAD_BYTES, IMAGE_FORMATS, imageFormat } from './format.ts';
@@ -119,11 +120,11 @@ async function readBytes(encoded: EncodedImage, signal: AbortSignal | undefined)
       checkBytes(name, source.size);
       return await bytesOf(source);
     }
-    file = await open(source instanceof URL ? fileURLToPath(source) : source);
-    const { size } = await file.stat();
+    const opened = await openRegularFile(source instanceof URL ? fileURLToPath(source) : source);
+    file = opened.file;
     const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
     checkHead(name, buffer.subarray(0, bytesRead));
-    checkBytes(name, size);
+    checkBytes(name, opened.size);
     return await file.readFile(signal ? { signal } : {});
   } catch (error) {
     throwIfAborted(signal);
@@ -138,18 +139,9 @@ async function bytesOf(blob: Blob): Promise<Uint8Array> {
 }
 
 function cannotRead(name: string, error: unknown): WidefieldError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  const reason =
-    code === 'ENOENT'
-      ? 'there is no such file'
-      : code === 'EISDIR'
-        ? 'it is a folder'
-        : code === 'EACCES' || code === 'EPERM'
-          ? 'access is denied'
-          : error instanceof Error
-            ? error.message
-            : String(error);
-  return new WidefieldError('io', `${name} cannot be read (${reason}): check the path.`, { cause: error });
+  return new WidefieldError('io', `${name} cannot be read (${explain(error)}): check the path.`, {
+    cause: error,
+  });
 }
 
 function checkHead(name: string, bytes: Uint8Array): void {
