@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { Command } from 'commander';
@@ -7,6 +6,8 @@ import { describeMachine } from '../bench/machine.ts';
 import { checkWritable } from '../checkpoints/file-sink.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { WidefieldError } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
+import { makeFolders } from '../core/make-folders.ts';
 import { completeTransform } from '../data/transform-options.ts';
 import { openDataWorkers } from '../data/workers.ts';
 import type { Device } from '../devices/device.ts';
@@ -233,9 +234,10 @@ function describeData({ data: { training, validation }, variant, folder }: Prepa
 
 async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `The folder ${folder} cannot be made: ${reason}.`, { cause: error });
+    throw new WidefieldError('io', `The folder ${folder} cannot be made: ${explain(error)}.`, {
+      cause: error,
+    });
   }
 }

@@ -11,6 +11,10 @@ export function explain(error: unknown): string {
       return 'it is not a file';
     case 'EISDIR':
       return 'it is a folder';
+    case 'ENOTDIR':
+      return 'a part of its path is a file';
+    case 'EEXIST':
+      return 'there is a file in place of the folder';
     case 'ENOSPC':
       return 'the disk is full';
     default:

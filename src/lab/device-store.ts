@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { userCacheFolder } from '../core/cache-folder.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { explain } from '../core/explain.ts';
+import { makeFolders } from '../core/make-folders.ts';
 import { readRegularFile } from '../core/regular-file.ts';
 import { parseDevice } from './devices.ts';
 import type { DeviceRecord } from './devices.ts';
@@ -30,10 +30,13 @@ export async function loadThisDevice(file?: string): Promise<DeviceRecord | unde
 export async function saveThisDevice(record: DeviceRecord, wanted?: string): Promise<void> {
   const file = wanted ?? (await defaultDeviceFile());
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolders(path.dirname(file));
     await writeWhole(file, [`${JSON.stringify(record, undefined, 2)}\n`]);
   } catch (error) {
-    throw new WidefieldError('io', `The device record ${file} cannot be written.`, { cause: error });
+    if (error instanceof WidefieldError) throw error; // names the file
+    throw new WidefieldError('io', `The device record ${file} cannot be written: ${explain(error)}.`, {
+      cause: error,
+    });
   }
 }
 

@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { userCacheFolder } from '../core/cache-folder.ts';
 import { WidefieldError } from '../core/errors.ts';
 import { explain } from '../core/explain.ts';
+import { makeFolders } from '../core/make-folders.ts';
 import { readRegularFile } from '../core/regular-file.ts';
 import { formatTuning, parseTuning, recordKey } from './tuning-file.ts';
 import type { TuningRecord, TuningRecords } from './tuning-file.ts';
@@ -45,10 +45,13 @@ export async function saveTuning(added: Iterable<TuningRecord>, wanted?: string)
   const records = await loadTuning(file);
   for (const record of added) records.set(recordKey(record.machine, record.problem), record);
   try {
-    await mkdir(path.dirname(file), { recursive: true });
+    await makeFolders(path.dirname(file));
     await writeWhole(file, [formatTuning(records)]);
   } catch (error) {
-    throw new WidefieldError('io', `The tuning file ${file} cannot be written.`, { cause: error });
+    if (error instanceof WidefieldError) throw error; // names the file
+    throw new WidefieldError('io', `The tuning file ${file} cannot be written: ${explain(error)}.`, {
+      cause: error,
+    });
   }
   return records;
 }

@@ -1,5 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { WidefieldError, invalidArgument } from '../core/errors.ts';
+import { explain } from '../core/explain.ts';
+import { makeFolders } from '../core/make-folders.ts';
 import { count } from '../core/schema.ts';
 import type { TrainData, TrainOptions } from './options.ts';
 
@@ -26,11 +27,14 @@ export function checkIntervals({ saveEvery = 1, evaluateEvery = 1 }: TrainOption
 /** Makes a folder for checkpoints if it is missing. Throws `io` if it cannot be made. */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `The folder ${folder} for checkpoints cannot be made: ${reason}.`, {
-      cause: error,
-    });
+    throw new WidefieldError(
+      'io',
+      `The folder ${folder} for checkpoints cannot be made: ${explain(error)}.`,
+      {
+        cause: error,
+      },
+    );
   }
 }

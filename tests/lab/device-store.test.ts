@@ -36,6 +36,6 @@ test('a record that cannot be kept is named', async () => {
   const file = path.join(folder, 'file', 'device.json');
   await expect(saveThisDevice(findDevice('m1'), file)).rejects.toMatchObject({
     code: 'io',
-    message: `The device record ${file} cannot be written.`,
+    message: `The device record ${file} cannot be written: there is a file in place of the folder.`,
   });
 });

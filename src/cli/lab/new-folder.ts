@@ -3,6 +3,8 @@ import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promise
 import path from 'node:path';
 
 import { WidefieldError } from '../../core/errors.ts';
+import { explain } from '../../core/explain.ts';
+import { makeFolders } from '../../core/make-folders.ts';
 
 /** What a folder of ours says of itself, in the file {@link MANIFEST}. */
 interface Manifest {
@@ -32,8 +34,8 @@ export async function writeFolder(
   const names: string[] = [];
   try {
     await attempt(folder, async () => {
-      await mkdir(path.dirname(target), { recursive: true });
-      await mkdir(temporary); // without `recursive`, which never ends under /proc
+      await makeFolders(path.dirname(target));
+      await mkdir(temporary);
     });
     await fill(async (name, content) => {
       names.push(name);
@@ -99,7 +101,8 @@ async function attempt<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `The folder ${folder} cannot be written: ${why}.`, { cause: error });
+    throw new WidefieldError('io', `The folder ${folder} cannot be written: ${explain(error)}.`, {
+      cause: error,
+    });
   }
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 
 import { userCacheFolder } from '../../core/cache-folder.ts';
 import { WidefieldError } from '../../core/errors.ts';
+import { makeFolders } from '../../core/make-folders.ts';
 
 /**
  * Compiled libraries on disk, named by the hash of everything they were made from. Each library has a
@@ -30,7 +31,7 @@ export class LibraryCache {
     try {
       // Whole, because libraries are loaded by it, wherever the process goes.
       folder = path.resolve(wanted ?? (await defaultCacheFolder()));
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolders(folder, 0o700);
       await checkWritable(folder);
       return new LibraryCache(folder, undefined);
     } catch (error) {
