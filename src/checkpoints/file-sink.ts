@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readlinkSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import nodePath from 'node:path';
 
 import { WidefieldError } from '../core/errors.ts';
 import { explain } from '../core/explain.ts';
@@ -10,10 +11,9 @@ import type { ByteSink } from './byte-sink.ts';
 /**
  * Writes a file under a temporary name beside `path` and renames it when it is closed, so that nobody ever sees half
  * of it and a failure leaves what was there before. A process that exits meanwhile takes the temporary file with it.
- * Throws `io` if it cannot be written.
+ * Links are followed. Throws `io` if it cannot be written, and if a pipe, a device or a folder is there.
  */
 export async function openFileSink(path: string): Promise<ByteSink> {
-  const temporary = temporaryName(path);
   const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -21,6 +21,7 @@ export async function openFileSink(path: string): Promise<ByteSink> {
       throw unwritable(path, explain(error), error);
     }
   };
+  const { target, temporary } = await attempt(() => Promise.resolve(placesFor(path)));
   const file = await attempt(() => open(temporary, 'wx'));
   const onExit = (): void => {
     rmSync(temporary, { force: true });
@@ -33,7 +34,7 @@ export async function openFileSink(path: string): Promise<ByteSink> {
         // On disk before it takes the place of the old file: a power failure must not leave an empty one.
         await file.datasync();
         await file.close();
-        await rename(temporary, path);
+        await rename(temporary, target);
         process.off('exit', onExit);
       });
     },
@@ -47,18 +48,54 @@ export async function openFileSink(path: string): Promise<ByteSink> {
 
 /** Throws `io`, before any work, if {@link openFileSink} would find nowhere to write: a name's parsers are synchronous. */
 export function checkWritable(path: string): void {
-  const temporary = temporaryName(path);
   try {
+    const { temporary } = placesFor(path);
     closeSync(openSync(temporary, 'wx'));
     rmSync(temporary);
   } catch (error) {
     throw unwritable(path, explain(error), error);
   }
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw unwritable(path, 'it is a folder');
 }
 
-function temporaryName(path: string): string {
-  return `${path}.${randomUUID()}.tmp`;
+interface Places {
+  /** The file itself, behind links. */
+  readonly target: string;
+  /** Where it is written until it is whole. */
+  readonly temporary: string;
+}
+
+function placesFor(path: string): Places {
+  const target = targetOf(path);
+  const temporary = nodePath.join(
+    realpathSync(nodePath.dirname(target)),
+    `${nodePath.basename(target)}.${randomUUID()}.tmp`,
+  );
+  return { target, temporary };
+}
+
+/** What links lead to, which need not be there. Throws if it is there and is no file. */
+function targetOf(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats !== undefined) {
+    if (!stats.isFile()) throw new Error(stats.isDirectory() ? 'it is a folder' : 'it is not a file');
+    return realpathSync(path);
+  }
+  let target = path;
+  for (;;) {
+    const link = linkAt(target);
+    if (link === undefined) return target;
+    // Not joined, which would take `..` for the folder above the name instead of the folder above the link's.
+    target = nodePath.isAbsolute(link) ? link : `${nodePath.dirname(target)}/${link}`;
+  }
+}
+
+/** What a link says; undefined for what is none. */
+function linkAt(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function unwritable(path: string, reason: string, cause?: unknown): WidefieldError {

@@ -1,8 +1,10 @@
-import { readFile, readdir, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { lstat, mkdir, readFile, readdir, readlink, symlink, writeFile } from 'node:fs/promises';
 
 import { expect, test } from 'vitest';
 
-import { openFileSink } from '../../src/checkpoints/file-sink.ts';
+import { checkWritable, openFileSink } from '../../src/checkpoints/file-sink.ts';
+import { writeWhole } from '../../src/checkpoints/write-file.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const inFolder = temporaryFolder();
@@ -33,4 +35,39 @@ test('a process that exits meanwhile leaves no temporary file', async () => {
   expect(await readdir(inFolder('.'))).toEqual(['whole.bin']);
   await sink.abort();
   expect(process.listeners('exit')).toEqual(others);
+});
+
+test.skipIf(process.platform === 'win32')('links stay, and what they lead to is written', async () => {
+  await mkdir(inFolder('links', 'real', 'deep'), { recursive: true });
+  const at = (...names: string[]): string => inFolder('links', ...names);
+  await writeFile(at('real', 'old.bin'), 'before');
+  await symlink('real/old.bin', at('to-old'));
+  await symlink('real/deep', at('folder'));
+  // Through a linked folder, `..` is the folder above that which the link leads to: real.
+  await symlink('../new.bin', at('real', 'deep', 'to-new'));
+  await symlink('folder/to-new', at('to-link'));
+  for (const name of ['to-old', 'to-link']) {
+    const link = await readlink(at(name));
+    checkWritable(at(name));
+    await writeWhole(at(name), [name]);
+    expect(await readlink(at(name))).toBe(link);
+  }
+  expect(await readFile(at('real', 'old.bin'), 'utf8')).toBe('to-old');
+  expect(await readFile(at('real', 'new.bin'), 'utf8')).toBe('to-link');
+  expect(await readdir(at('real'))).toEqual(['deep', 'new.bin', 'old.bin']);
+  await symlink('round', at('round'));
+  expect(() => checkWritable(at('round'))).toThrow(/round cannot be written: /);
+});
+
+test.skipIf(process.platform === 'win32')('pipes and devices are not replaced', async () => {
+  execFileSync('mkfifo', [inFolder('pipe')]);
+  await symlink('/dev/null', inFolder('null'));
+  for (const name of ['pipe', 'null']) {
+    const error = { code: 'io', message: `${inFolder(name)} cannot be written: it is not a file.` };
+    await expect(openFileSink(inFolder(name))).rejects.toMatchObject(error);
+    expect(() => checkWritable(inFolder(name))).toThrow(error.message);
+  }
+  expect((await lstat(inFolder('pipe'))).isFIFO()).toBe(true);
+  const folder = { code: 'io', message: `${inFolder()} cannot be written: it is a folder.` };
+  await expect(openFileSink(inFolder())).rejects.toMatchObject(folder);
 });
