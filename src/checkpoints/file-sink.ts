@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readlinkSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -66,11 +66,14 @@ interface Places {
 
 function placesFor(path: string): Places {
   const target = targetOf(path);
-  const temporary = nodePath.join(
-    realpathSync(nodePath.dirname(target)),
-    `${nodePath.basename(target)}.${randomUUID()}.tmp`,
-  );
-  return { target, temporary };
+  const folder = realpathSync(nodePath.dirname(target));
+  return { target, temporary: nameBeside(nodePath.join(folder, nodePath.basename(target)), 'tmp') };
+}
+
+/** A new name beside a file or folder: it begins alike, but is short, since names may be as long as names can be. */
+export function nameBeside(path: string, extension: string): string {
+  const stem = nodePath.basename(path).slice(0, STEM_CHARACTERS);
+  return nodePath.join(nodePath.dirname(path), `${stem}.${randomBytes(8).toString('hex')}.${extension}`);
 }
 
 /** What links lead to, which need not be there. Throws if it is there and is no file. */
@@ -110,3 +113,5 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
 
 /** The most bytes that Node writes in one call, well below its limit of 2^31 - 1. */
 const MAX_WRITE = 2 ** 30;
+/** How much of a name is kept; of UTF-8, a character takes up to four bytes. */
+const STEM_CHARACTERS = 40;

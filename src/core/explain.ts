@@ -15,6 +15,8 @@ export function explain(error: unknown): string {
       return 'a part of its path is a file';
     case 'EEXIST':
       return 'there is a file in place of the folder';
+    case 'ENAMETOOLONG':
+      return 'its name is too long';
     case 'ENOSPC':
       return 'the disk is full';
     default:

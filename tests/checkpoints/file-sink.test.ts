@@ -71,3 +71,12 @@ test.skipIf(process.platform === 'win32')('pipes and devices are not replaced', 
   const folder = { code: 'io', message: `${inFolder()} cannot be written: it is a folder.` };
   await expect(openFileSink(inFolder())).rejects.toMatchObject(folder);
 });
+
+test('a name may be as long as names can be', async () => {
+  const name = 'n'.repeat(255);
+  checkWritable(inFolder(name));
+  await writeWhole(inFolder(name), ['long']);
+  expect(await readFile(inFolder(name), 'utf8')).toBe('long');
+  const tooLong = inFolder(`${name}n`);
+  expect(() => checkWritable(tooLong)).toThrow(`${tooLong} cannot be written: its name is too long.`);
+});

@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
+import { nameBeside } from '../../checkpoints/file-sink.ts';
 import { WidefieldError } from '../../core/errors.ts';
 import { explain } from '../../core/explain.ts';
 import { makeFolders } from '../../core/make-folders.ts';
@@ -30,7 +30,7 @@ export async function writeFolder(
 ): Promise<void> {
   const target = path.resolve(folder);
   await refuseForeign(target, folder, generator);
-  const temporary = `${target}.${randomUUID()}.tmp`;
+  const temporary = nameBeside(target, 'tmp');
   const names: string[] = [];
   try {
     await attempt(folder, async () => {
@@ -55,7 +55,7 @@ export async function writeFolder(
 /** Puts one folder in the place of another, which comes back if that fails. */
 async function replace(temporary: string, target: string): Promise<void> {
   if ((await listIfPresent(target)) === undefined) return rename(temporary, target);
-  const old = `${target}.${randomUUID()}.old`;
+  const old = nameBeside(target, 'old');
   await rename(target, old);
   try {
     await rename(temporary, target);
