@@ -1,11 +1,11 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Sharp } from 'sharp';
 
 import { checkWritable } from '../checkpoints/file-sink.ts';
 import { writeWhole } from '../checkpoints/write-file.ts';
 import { printable } from '../checkpoints/text.ts';
 import { RandomStream } from '../core/random.ts';
-import { invalidArgument, throwIfAborted } from '../core/errors.ts';
+import { WidefieldError, invalidArgument, throwIfAborted } from '../core/errors.ts';
 import { createAugmentation } from '../data/augmentation.ts';
 import type { Augmentation } from '../data/augmentation.ts';
 import { countClasses, isPixels } from '../data/dataset.ts';
@@ -13,6 +13,7 @@ import type { Dataset } from '../data/dataset.ts';
 import { decodeSample } from '../data/decode.ts';
 import { findDataset, openDataset } from '../data/open.ts';
 import { sampleOrder } from '../data/order.ts';
+import { completeTransform } from '../data/transform-options.ts';
 import type { CropOptions, TransformOptions } from '../data/transform-options.ts';
 import type { CommandContext } from './context.ts';
 import { passOverDamaged } from './damaged.ts';
@@ -46,6 +47,8 @@ const MAX_SHEET_PIXELS = 0x3fff ** 2;
 /** Longer lists are for `--json`. */
 const CLASSES_SHOWN = 20;
 
+const CROPS: readonly CropOptions['kind'][] = ['none', 'pad', 'random-resized', 'centre'];
+
 /** What is known about one split. */
 interface SplitReport {
   readonly split: string;
@@ -76,14 +79,39 @@ export function dataCommand(context: CommandContext): Command {
     .option('--size <pixels>', 'size of what the network sees; default: 28 to 224', (text) =>
       parseCount(text, 1024),
     )
-    .option('--crop <kind>', 'none, pad, random-resized or centre; default: centre')
-    .option('--flip <probability>', 'mirror left to right', Number)
-    .option('--rand-augment <setting>', 'such as rand-m9-mstd0.5-inc1')
-    .option('--colour-jitter <amount>', 'change brightness, contrast and saturation, such as 0.4', Number)
-    .option('--erase <probability>', 'random erasing', Number)
+    .addOption(new Option('--crop <kind>', 'default: centre').choices(CROPS))
+    .option('--flip <probability>', 'mirror left to right', (text) =>
+      checked(parseNumber(text), (flip) => ({ flip })),
+    )
+    .option('--rand-augment <setting>', 'such as rand-m9-mstd0.5-inc1', (text) =>
+      checked(text, (randAugment) => ({ randAugment })),
+    )
+    .option('--colour-jitter <amount>', 'change brightness, contrast and saturation, such as 0.4', (text) =>
+      checked(parseNumber(text), (colourJitter) => ({ colourJitter })),
+    )
+    .option('--erase <probability>', 'random erasing', (text) =>
+      checked(parseNumber(text), (erase) => ({ erase })),
+    )
     .option('--seed <n>', 'for samples and augmentation', (text) => parseCount(text, 2 ** 32 - 1, 0), 1)
     .option('--json', 'print JSON')
     .action((where: string, options: DataOptions) => runData(where, options, context));
+}
+
+/** A number; commander puts the option's name before what is thrown. */
+function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('Use a number.');
+  return value;
+}
+
+/** The value, if transforms may have it. */
+function checked<T>(value: T, asOptions: (value: T) => Partial<TransformOptions>): T {
+  try {
+    completeTransform({ size: 224, ...asOptions(value) });
+  } catch (error) {
+    throw error instanceof WidefieldError ? new InvalidArgumentError(error.message) : error;
+  }
+  return value;
 }
 
 async function runData(where: string, options: DataOptions, context: CommandContext): Promise<void> {

@@ -184,3 +184,19 @@ test('a sheet that cannot be written is refused before any sample is read', asyn
   expect(code).toBe(1);
   expect(err).toMatch(/is too large: draw fewer --samples, or smaller ones with --size\./);
 });
+
+test.each([
+  ['--crop', 'nope', 'Allowed choices are none, pad, random-resized, centre'],
+  ['--flip', '2', 'from 0 to 1'],
+  ['--flip', 'often', 'Use a number'],
+  ['--rand-augment', 'zzz', 'zzz'],
+  ['--colour-jitter', '-1', 'at least 0'],
+  ['--erase', 'nope', 'Use a number'],
+  ['--erase', '', 'Use a number'],
+])('%s %s is refused, whether anything is drawn or not', async (flag, value, hint) => {
+  const { code, out, err } = await widefield('data', photos, flag, value);
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toContain(flag);
+  expect(err).toContain(hint);
+  expect(err.trim().split('\n')).toHaveLength(1);
+});
