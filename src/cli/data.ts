@@ -1,3 +1,5 @@
+import path from 'node:path';
+
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Sharp } from 'sharp';
 
@@ -73,7 +75,7 @@ export function dataCommand(context: CommandContext): Command {
     )
     .option('--split <name>', 'only this one, such as train, val or test')
     .option('--check', `decode all samples and name the damaged ones (else ${SIZES_FROM} of them)`)
-    .option('--sheet <file.png>', 'draw samples as a network would see them')
+    .option('--sheet <file.png>', 'draw samples as a network would see them', parseSheet)
     .option('--save <folder>', 'write samples as PNG files, as many of each class')
     .option('--samples <n>', 'how many are drawn or written', (text) => parseCount(text, 1024), 64)
     .option('--size <pixels>', 'size of what the network sees; default: 28 to 224', (text) =>
@@ -95,6 +97,14 @@ export function dataCommand(context: CommandContext): Command {
     .option('--seed <n>', 'for samples and augmentation', (text) => parseCount(text, 2 ** 32 - 1, 0), 1)
     .option('--json', 'print JSON')
     .action((where: string, options: DataOptions) => runData(where, options, context));
+}
+
+/** A sheet is a PNG, whatever it is called. */
+function parseSheet(text: string): string {
+  if (path.extname(text).toLowerCase() !== '.png') {
+    throw new InvalidArgumentError('Use a name that ends in .png.');
+  }
+  return text;
 }
 
 /** A number; commander puts the option's name before what is thrown. */

@@ -193,7 +193,8 @@ test.each([
   ['--colour-jitter', '-1', 'at least 0'],
   ['--erase', 'nope', 'Use a number'],
   ['--erase', '', 'Use a number'],
-])('%s %s is refused, whether anything is drawn or not', async (flag, value, hint) => {
+  ['--sheet', 'sheet.jpg', 'ends in .png'],
+])('%s %s is refused before any sample is read', async (flag, value, hint) => {
   const { code, out, err } = await widefield('data', photos, flag, value);
   expect({ code, out }).toEqual({ code: 2, out: '' });
   expect(err).toContain(flag);
