@@ -267,6 +267,14 @@ describe('native cache and compiler', () => {
     await checkRuns(cacheDirectory);
   });
 
+  test('a compiler that does not answer is none', { timeout: 30_000 }, async () => {
+    const compiler = await standIn('cat; sleep 60');
+    await expect(openNativeDevice({ compiler, cacheDirectory: folder })).rejects.toMatchObject({
+      code: 'unsupported',
+      message: `No working C compiler (${compiler} does not answer within 10 s); install gcc or clang for native speed.`,
+    });
+  });
+
   test.skipIf(!isHere)('what cannot be loaded is unsupported', async () => {
     const garbage = 'while [ "$1" != -o ]; do shift; done; echo garbage > "$2"; exit';
     const compiler = await standIn(`case "$*" in *-pthread*) ${garbage} ;; esac`);

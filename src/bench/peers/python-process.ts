@@ -15,6 +15,8 @@ interface Waiting {
 
 /** How much of the interpreter's complaints is kept for error messages. */
 const STDERR_CHARACTERS = 4000;
+/** PyTorch takes 20 seconds on slow machines. */
+const GREETING_SECONDS = 60;
 
 /**
  * A Python process that answers requests one by one. Both directions carry a line of JSON followed by the
@@ -55,9 +57,16 @@ export class PythonProcess {
     });
   }
 
-  /** The reply that the script sends first. */
-  greeting(): Promise<Reply> {
-    return this.#next();
+  /** The reply that the script sends first. Throws if there is none for that many seconds: importing packages takes some. */
+  async greeting(seconds = GREETING_SECONDS): Promise<Reply> {
+    const timer = setTimeout(() => {
+      this.#fail(new Error(`it does not answer within ${seconds} s`));
+    }, 1000 * seconds);
+    try {
+      return await this.#next();
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async request(header: Readonly<Record<string, unknown>>, ...payload: Float32Array[]): Promise<Reply> {
@@ -75,6 +84,9 @@ export class PythonProcess {
   end(): void {
     this.#child.stdin.end();
     this.#child.kill();
+    // What it has started may hold them open.
+    this.#child.stdout.destroy();
+    this.#child.stderr.destroy();
   }
 
   #next(): Promise<Reply> {

@@ -42,6 +42,9 @@ const BASE_FLAGS = [
   '-Wno-psabi',
 ];
 
+/** How long a compiler may take to say what it is: seconds. Over a slow network it takes one. */
+const ANSWER_SECONDS = 10;
+
 /** A compiler that works, and the path of the executor library (`executor.ts`), which it has made. */
 export interface Toolchain {
   readonly compiler: Compiler;
@@ -85,10 +88,13 @@ async function probe(
   extraFlags: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<Compiler> {
-  const { stdout: version } = await execute(command, ['--version'], { signal });
+  const version = await ask(command, ['--version'], signal);
   for (const machineFlag of ['-march=native', '-mcpu=native']) {
     const macros = await predefinedMacros(command, [machineFlag, ...extraFlags], signal).catch(
-      () => undefined,
+      (error: unknown) => {
+        if (error instanceof WidefieldError) throw error;
+        return undefined; // it does not know the flag
+      },
     );
     if (macros === undefined) continue;
     const firstVersionLine = version.split('\n', 1)[0] ?? command;
@@ -107,10 +113,24 @@ async function predefinedMacros(
   flags: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<ReadonlySet<string>> {
-  const promise = execute(command, [...flags, '-dM', '-E', '-x', 'c', '-'], { signal });
+  const macros = await ask(command, [...flags, '-dM', '-E', '-x', 'c', '-'], signal);
+  return new Set(macros.split('\n').map((line) => line.replace(/^#define /, '')));
+}
+
+/** What a compiler says, given nothing to read. Throws if it says nothing for {@link ANSWER_SECONDS}. */
+async function ask(command: string, args: string[], signal: AbortSignal | undefined): Promise<string> {
+  const promise = execute(command, args, { signal, timeout: 1000 * ANSWER_SECONDS, killSignal: 'SIGKILL' });
+  promise.child.stdin?.on('error', () => undefined); // its exit status tells
   promise.child.stdin?.end();
-  const { stdout } = await promise;
-  return new Set(stdout.split('\n').map((line) => line.replace(/^#define /, '')));
+  try {
+    return (await promise).stdout;
+  } catch (error) {
+    throwIfAborted(signal);
+    if (error instanceof Error && 'killed' in error && error.killed === true) {
+      throw new WidefieldError('unsupported', `${command} does not answer within ${ANSWER_SECONDS} s`);
+    }
+    throw error;
+  }
 }
 
 type VectorUnits = Pick<Compiler, 'lanes' | 'vectorRegisters' | 'fma' | 'bf16'>;
