@@ -337,6 +337,11 @@ describe('going on', () => {
   });
 });
 
+/** Makes files of this process end at so many bytes, as a full disk does. Throws where that cannot be had. */
+function limitFiles(bytes: string): void {
+  execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`]);
+}
+
 describe('what goes wrong', () => {
   it('is a loss that is not finite: the step, the layer and the last good checkpoint are told', async () => {
     const first = await train('burst', '--rate', '1e20', '--clip', 'none');
@@ -352,11 +357,8 @@ describe('what goes wrong', () => {
     expect(stopped.code).toBe(130);
     const file = at('full', 'run.safetensors');
     const before = await readFile(file);
-    const limit = (size: string): void => {
-      execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${size}:`]);
-    };
     try {
-      limit(String(Math.floor(before.byteLength / 2)));
+      limitFiles(String(Math.floor(before.byteLength / 2)));
     } catch {
       context.skip('prlimit is not there to limit the size of files');
     }
@@ -364,7 +366,7 @@ describe('what goes wrong', () => {
     try {
       outcome = await widefield('train', '--resume', at('full'), '--save-every', '1');
     } finally {
-      limit('unlimited');
+      limitFiles('unlimited');
     }
     expect(outcome.code).toBe(1);
     expect(outcome.err).toMatch(/run\.safetensors cannot be written/);
@@ -379,6 +381,22 @@ describe('what goes wrong', () => {
     expect(code).toBe(1);
     expect(err).toContain(`Process ${process.ppid} is training in ${at('taken')}: give another --folder`);
     expect(await readdir(at('taken'))).toEqual(['run.lock']);
+  });
+
+  it('is a disk without room for a lock, of which nothing stays', async (context) => {
+    await mkdir(at('no-room'));
+    try {
+      limitFiles('0');
+    } catch {
+      context.skip('prlimit is not there to limit the size of files');
+    }
+    try {
+      const locked = whileLocked(at('no-room'), () => Promise.resolve());
+      await expect(locked).rejects.toThrow(/run\.lock cannot be written: /);
+    } finally {
+      limitFiles('unlimited');
+    }
+    expect(await readdir(at('no-room'))).toEqual([]);
   });
 
   it('is a lock that is still being written, or has been taken over', async () => {
@@ -411,6 +429,8 @@ describe('what goes wrong', () => {
     const { code, err } = await train(path.join('run.json', 'inside'));
     expect(code).toBe(1);
     expect(err).toMatch(/^The folder .*inside cannot be made: /);
+    const file = await widefield('train', '--config', at('run.json'), '--folder', at('run.json'));
+    expect(file.err).toMatch(/run\.json cannot be made: there is a file in place of the folder\.\n$/);
   });
 
   it.each([

@@ -1,8 +1,10 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { WidefieldError, invalidArgument } from '../../core/errors.ts';
+import { explain } from '../../core/explain.ts';
 
 /** Holds the number of the process that trains in the folder. */
 const LOCK_FILE = 'run.lock';
@@ -45,13 +47,20 @@ async function holderOf(file: string): Promise<number> {
 }
 
 async function create(file: string): Promise<boolean> {
+  let lock: FileHandle | undefined;
   try {
-    await writeFile(file, String(process.pid), { flag: 'wx' });
+    lock = await open(file, 'wx');
+    await lock.writeFile(String(process.pid));
+    await lock.close();
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new WidefieldError('io', `${file} cannot be written: ${reason}.`, { cause: error });
+    if (lock !== undefined) {
+      // A full disk has room for a file, not for what is in it.
+      await lock.close().catch(() => undefined);
+      await rm(file, { force: true });
+    }
+    throw new WidefieldError('io', `${file} cannot be written: ${explain(error)}.`, { cause: error });
   }
 }
 
