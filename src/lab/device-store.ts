@@ -23,7 +23,7 @@ export async function readDeviceFile(file: string): Promise<DeviceRecord> {
 
 /** The stored record of this machine; undefined if it has not been measured. Throws as {@link readDeviceFile} does. */
 export async function loadThisDevice(file?: string): Promise<DeviceRecord | undefined> {
-  return readIfPresent(file ?? (await defaultDeviceFile()));
+  return readIfPresent(file ?? (await defaultDeviceFile()), ' Measure again with `widefield lab device`.');
 }
 
 /** Stores the record of this machine; the file is replaced in one step. Throws `io`, naming the file. */
@@ -40,7 +40,8 @@ export async function saveThisDevice(record: DeviceRecord, wanted?: string): Pro
   }
 }
 
-async function readIfPresent(file: string): Promise<DeviceRecord | undefined> {
+/** @param remedy of a damaged record, said after what is wrong */
+async function readIfPresent(file: string, remedy = ''): Promise<DeviceRecord | undefined> {
   let text: string;
   try {
     text = (await readRegularFile(file)).toString('utf8');
@@ -54,6 +55,6 @@ async function readIfPresent(file: string): Promise<DeviceRecord | undefined> {
     return parseDevice(JSON.parse(text));
   } catch (error) {
     const reason = error instanceof WidefieldError ? error.message : 'It is not JSON.';
-    throw new WidefieldError('invalid-argument', `${file}: ${reason}`, { cause: error });
+    throw new WidefieldError('invalid-argument', `${file}: ${reason}${remedy}`, { cause: error });
   }
 }

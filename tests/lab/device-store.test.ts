@@ -27,6 +27,9 @@ test('files that are missing or something else are named', async () => {
   await expect(readDeviceFile(file)).rejects.toThrow(`There is no device record ${file}`);
   await writeFile(file, 'not json');
   await expect(readDeviceFile(file)).rejects.toThrow(`${file}: It is not JSON.`);
+  await expect(loadThisDevice(file)).rejects.toThrow(
+    `${file}: It is not JSON. Measure again with \`widefield lab device\`.`,
+  );
   await writeFile(file, '{"name": "x", "peak": {"f32": 1}, "bandwidth": -1}');
   await expect(loadThisDevice(file)).rejects.toThrow(/device\.json: .*"bandwidth".*got -1/);
 });
