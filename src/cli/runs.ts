@@ -1,4 +1,4 @@
-import { access } from 'node:fs/promises';
+import { access, realpath } from 'node:fs/promises';
 import path from 'node:path';
 
 import { Command } from 'commander';
@@ -33,8 +33,9 @@ Example:
     )
     .action(async (folders: readonly string[], options: OutputOptions) => {
       const runs: RunRecord[] = [];
-      for (const folder of folders) runs.push(await readRun(folder));
+      for (const folder of await distinct(folders)) runs.push(await readRun(folder));
       const groups = groupRuns(runs);
+      for (const group of groups) warnOfSeeds(group, context);
       await present(context, options, {
         json: groups.map(groupFacts),
         tables: [tableOf(groups)],
@@ -44,6 +45,26 @@ Example:
         },
       });
     });
+}
+
+/** Each folder once, whatever its names; what is not there is told when it is read. */
+async function distinct(folders: readonly string[]): Promise<string[]> {
+  const found = new Map<string, string>();
+  for (const folder of folders) {
+    const real = await realpath(folder).catch(() => folder);
+    if (!found.has(real)) found.set(real, folder);
+  }
+  return [...found.values()];
+}
+
+/** Runs with one seed are one run: their deviation says nothing. */
+function warnOfSeeds({ runs }: RunGroup, context: CommandContext): void {
+  const names = new Map<unknown, string>();
+  for (const { name, config } of runs) {
+    const other = names.get(config.seed);
+    if (other === undefined) names.set(config.seed, name);
+    else context.warn(`${other} and ${name} have the same seed: means count what is one run twice.`);
+  }
 }
 
 /** A run's files. Throws `io`, `invalid-argument`. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
@@ -184,6 +184,12 @@ describe('a run', () => {
     expect(out).toContain(`${(100 * Number(top1)).toFixed(2)}%`);
     expect(out).toMatch(new RegExp(` ${String(remaining)} `));
     expect(await readFile(picture, 'utf8')).toContain('Accuracy on images held back');
+    const twice = await widefield('runs', at('straight'), `${at('straight')}/../straight`, '--json');
+    expect(JSON.parse(twice.out)).toMatchObject([{ runs: [{ name: 'straight' }] }]);
+    await cp(at('straight'), at('copy'), { recursive: true });
+    expect((await widefield('runs', at('straight'), at('copy'))).err).toBe(
+      'straight and copy have the same seed: means count what is one run twice.\n',
+    );
     const missing = await widefield('runs', at('nowhere'));
     expect(missing.code).toBe(1);
     expect(missing.err.trim().split('\n')).toHaveLength(1);
