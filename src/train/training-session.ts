@@ -206,7 +206,7 @@ class GraphTrainingSession implements TrainingSession {
         outputs.set(name, readTensor(this.#executable, tensor));
       }
       return outputs;
-    });
+    }, options?.signal);
   }
 
   profile(inputs: ReadonlyMap<string, Float32Array>): Promise<StepTime[]> {
@@ -268,10 +268,10 @@ class GraphTrainingSession implements TrainingSession {
     }
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+  async #inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#disposal !== undefined) {
       throw new WidefieldError('device-lost', 'This training session has been disposed of: create it again.');
     }
-    return this.#queue.add(work);
+    return this.#queue.add(work, signal);
   }
 }
