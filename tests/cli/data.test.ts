@@ -2,10 +2,11 @@ import { mkdir, readFile, readdir, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path';
 
 import sharp from 'sharp';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 
 import { fitToData } from '../../src/cli/train/data.ts';
 import { openDataset } from '../../src/data/open.ts';
+import { writeFolder } from '../../src/cli/lab/new-folder.ts';
 import { widefield } from '../support/command-line.ts';
 import { encodedImage, idxFile, temporaryFolder } from '../support/dataset-files.ts';
 
@@ -200,4 +201,18 @@ test.each([
   expect(err).toContain(flag);
   expect(err).toContain(hint);
   expect(err.trim().split('\n')).toHaveLength(1);
+});
+
+test('in a working directory that is gone, a folder that cannot be made is named', async () => {
+  const cwd = vi.spyOn(process, 'cwd').mockImplementation(() => {
+    throw Object.assign(new Error('ENOENT: no such file or directory, uv_cwd'), { code: 'ENOENT' });
+  });
+  try {
+    await expect(writeFolder('samples', 'a test', () => Promise.resolve())).rejects.toMatchObject({
+      code: 'io',
+      message: 'The folder samples cannot be written: there is no such file or folder.',
+    });
+  } finally {
+    cwd.mockRestore();
+  }
 });

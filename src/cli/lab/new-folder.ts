@@ -28,7 +28,8 @@ export async function writeFolder(
   generator: string,
   fill: (write: (name: string, content: string | Uint8Array) => Promise<void>) => Promise<void>,
 ): Promise<void> {
-  const target = path.resolve(folder);
+  // Throws where the working directory has been removed.
+  const target = await attempt(folder, () => Promise.resolve(path.resolve(folder)));
   await refuseForeign(target, folder, generator);
   const temporary = nameBeside(target, 'tmp');
   const names: string[] = [];

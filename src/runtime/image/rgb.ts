@@ -21,7 +21,7 @@ export function checkSize(name: string, width: number, height: number, maxPixels
   }
   if (width * height > maxPixels) {
     throw invalidArgument(
-      `${name} is ${width} × ${height} pixels, more than the limit of ${maxPixels}: shrink it or raise maxPixels.`,
+      `${name} is ${width} × ${height} pixels, more than the limit of ${maxPixels}: shrink it, or allow more (maxPixels, --max-pixels).`,
     );
   }
 }
