@@ -4,9 +4,9 @@ import path from 'node:path';
 import sharp from 'sharp';
 import { expect, test, vi } from 'vitest';
 
+import { writeFolder } from '../../src/cli/lab/new-folder.ts';
 import { fitToData } from '../../src/cli/train/data.ts';
 import { openDataset } from '../../src/data/open.ts';
-import { writeFolder } from '../../src/cli/lab/new-folder.ts';
 import { widefield } from '../support/command-line.ts';
 import { encodedImage, idxFile, temporaryFolder } from '../support/dataset-files.ts';
 
