@@ -2,6 +2,8 @@ import { WidefieldError } from '../core/errors.ts';
 import { highHalves, lowHalves, packPairs } from './bf16.ts';
 import { fusedMultiplyAdd } from './fused.ts';
 import type { ArithmeticNode, Buffer, Kernel, LoadNode, Statement, Value } from './ir.ts';
+import { TaskAccesses } from './task-accesses.ts';
+import type { Access } from './task-accesses.ts';
 
 export interface InterpretOptions {
   /** Which tasks to run: [first, end). Default: all. */
@@ -37,32 +39,21 @@ export function interpret(
   }
   for (const buffer of kernel.scratch) memory.set(buffer, new Float32Array(buffer.length));
   for (const { buffer, values } of kernel.tables) memory.set(buffer, values);
-  const users = new Map<Buffer, Users>();
+  const accesses = new Map<Buffer, TaskAccesses>();
   for (const buffer of kernel.buffers) {
-    const length = memory.get(buffer)?.length ?? 0;
-    const none = (): Int32Array => new Int32Array(length).fill(NOBODY);
-    if (buffer.access !== 'read') users.set(buffer, { writers: none(), readers: none() });
+    if (buffer.access !== 'read') accesses.set(buffer, new TaskAccesses(memory.get(buffer)?.length ?? 0));
   }
   for (let task = first; task < end; task++) {
     for (const buffer of kernel.scratch) memory.get(buffer)?.fill(NaN);
-    new Task(kernel, memory, users, task, options.fma === 'fused').run(kernel.body);
+    new Task(kernel, memory, accesses, task, options.fma === 'fused').run(kernel.body);
   }
 }
-
-/** Which tasks have written and read each element of a buffer. */
-interface Users {
-  readonly writers: Int32Array;
-  readonly readers: Int32Array;
-}
-
-const NOBODY = -1;
-/** Several readers. */
-const SEVERAL = -2;
 
 class Task {
   readonly #kernel: Kernel;
   readonly #memory: ReadonlyMap<Buffer, Float32Array>;
-  readonly #users: ReadonlyMap<Buffer, Users>;
+  /** Of buffers that are written. */
+  readonly #accesses: ReadonlyMap<Buffer, TaskAccesses>;
   readonly #task: number;
   readonly #fused: boolean;
   readonly #values = new Map<number, RuntimeValue>();
@@ -71,13 +62,13 @@ class Task {
   constructor(
     kernel: Kernel,
     memory: ReadonlyMap<Buffer, Float32Array>,
-    users: ReadonlyMap<Buffer, Users>,
+    accesses: ReadonlyMap<Buffer, TaskAccesses>,
     task: number,
     fused: boolean,
   ) {
     this.#kernel = kernel;
     this.#memory = memory;
-    this.#users = users;
+    this.#accesses = accesses;
     this.#task = task;
     this.#fused = fused;
   }
@@ -168,13 +159,7 @@ class Task {
     return vec;
   }
 
-  #locate(
-    verb: 'reads' | 'writes',
-    buffer: Buffer,
-    index: Value,
-    offset: number,
-    count: number,
-  ): [Float32Array, number] {
+  #locate(verb: Access, buffer: Buffer, index: Value, offset: number, count: number): [Float32Array, number] {
     const memory = this.#memory.get(buffer);
     if (memory === undefined) throw failure(this.#kernel, `${verb} the undeclared buffer ${buffer.name}`);
     const start = this.#number(index) + offset;
@@ -183,34 +168,12 @@ class Task {
       const where = `${buffer.name}, which has ${memory.length} floats, in task ${this.#task}`;
       throw failure(this.#kernel, `${verb} ${what} of ${where}`);
     }
-    const users = this.#users.get(buffer);
-    if (users) this.#keepApart(verb, buffer, users, start, count);
-    return [memory, start];
-  }
-
-  #keepApart(
-    verb: 'reads' | 'writes',
-    buffer: Buffer,
-    { writers, readers }: Users,
-    start: number,
-    count: number,
-  ): void {
-    const own = this.#task;
-    const isOther = (task: number): boolean => task !== NOBODY && task !== own;
-    for (let i = start; i < start + count; i++) {
-      const [writer = NOBODY, reader = NOBODY] = [writers[i], readers[i]];
-      const what = `${verb} element ${i} of ${buffer.name} in task ${own}`;
-      if (isOther(writer)) throw failure(this.#kernel, `${what}, which task ${writer} has written`);
-      if (verb === 'reads') {
-        readers[i] = isOther(reader) ? SEVERAL : own;
-        continue;
-      }
-      if (isOther(reader)) {
-        const by = reader === SEVERAL ? 'several tasks have' : `task ${reader} has`;
-        throw failure(this.#kernel, `${what}, which ${by} read`);
-      }
-      writers[i] = own;
+    const found = this.#accesses.get(buffer)?.note(this.#task, verb, start, count);
+    if (found !== undefined) {
+      const what = `${verb} element ${found.element} of ${buffer.name} in task ${this.#task}`;
+      throw failure(this.#kernel, `${what}, which ${found.clash}`);
     }
+    return [memory, start];
   }
 
   #arithmetic(node: ArithmeticNode): RuntimeValue {
